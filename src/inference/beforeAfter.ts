@@ -12,6 +12,7 @@ import { endOf, loadTokenizer, type Tokenizer, tokenizerSettings } from '../data
 import type { Dataset, FloatTensor } from '../data/types.ts';
 import { fail } from '../lib/errors.ts';
 import { type Rng, rng } from '../lib/rng.ts';
+import { say } from '../lib/say.ts';
 import { completeFeeds, type FeedNames, type TextShape, textFeeds } from './feeds.ts';
 import { generate, nextTokenLogits } from './languageModel.ts';
 import type { FeedTensor, OrtSession } from './session.ts';
@@ -194,7 +195,7 @@ export async function answerOf(
     const { shape: dims, ...tensor } = drawingTensor(question.pixels, question.size, picture, picture);
     return oneRow('drawing', await askBoth(predictors, { pixel_values: { ...tensor, dims } }));
   }
-  if (tokenizer === null) return fail('bad-data', 'Reading text needs the tokenizer.json of the model.');
+  if (tokenizer === null) return fail('bad-data', say`Reading text needs the tokenizer.json of the model.`);
   const most = settings.positions ?? Number.POSITIVE_INFINITY;
   const { ids, segments } = frame(tokenizer, question.text, question.pair, most);
   const row = question.pair === undefined ? { ids } : { ids, segments };
@@ -221,7 +222,9 @@ function tokenRows(
   if (wanted.length === 0 && !isTagged)
     fail(
       'bad-data',
-      `Hide a word: write ${tokenizer.mask === undefined ? 'the mask token' : tokenizer.token(tokenizer.mask)} in its place.`,
+      tokenizer.mask === undefined
+        ? say`Hide a word: write the mask token in its place.`
+        : say`Hide a word: write ${tokenizer.token(tokenizer.mask)!} in its place.`,
     );
   return wanted.map((t) => {
     const [before, after] = [at(both.before, t), at(both.after, t)];
@@ -267,7 +270,7 @@ function asked(
   prompt: string,
 ): { readonly ids: number[]; readonly stop: ReadonlySet<number> } {
   const { tokenizer } = settings;
-  if (tokenizer === null) return fail('bad-data', 'Writing needs the tokenizer.json of the model.');
+  if (tokenizer === null) return fail('bad-data', say`Writing needs the tokenizer.json of the model.`);
   if (settings.kind !== 'instruction') {
     const ids = [...tokenizer.prefix, ...tokenizer.encode(prompt)];
     return {
@@ -352,7 +355,10 @@ export async function* writeBoth(
   const tokenizer = settings.tokenizer!;
   const context = settings.positions ?? ids.length + maxTokens;
   if (ids.length >= context)
-    fail('bad-argument', `The prompt has ${ids.length} tokens, but the model reads ${context}; shorten it.`);
+    fail(
+      'bad-argument',
+      say`The prompt has ${ids.length} tokens, but the model reads ${context}; shorten it.`,
+    );
   const start: TextStart = {
     ids,
     stop,

@@ -2,6 +2,7 @@
 import { rowInputs, type TokenRow } from '../data/tensors.ts';
 import { fail } from '../lib/errors.ts';
 import { sizeOf } from '../lib/numbers.ts';
+import { say } from '../lib/say.ts';
 import type { FeedTensor, ValueInfo } from './session.ts';
 
 /** What a decoder has read before: its length, and the cache's tensors by input name. */
@@ -78,7 +79,7 @@ export function completeFeeds(
       feeds[name] = { dtype, dims: declared.length === 0 ? [] : [1], data: [value] };
     } else if (/^past/.test(name)) {
       feeds[name] = { dtype, dims: emptyCache(declared, batch), data: [] };
-    } else fail('unsupported-onnx', `It is not known what to feed into the input ${name} of this model.`);
+    } else fail('unsupported-onnx', say`It is not known what to feed into the input ${name} of this model.`);
   }
   return feeds;
 }

@@ -4,6 +4,7 @@
  */
 
 import { fail } from '../lib/errors.ts';
+import { say } from '../lib/say.ts';
 import { completeFeeds, type FeedNames, type Past, type TextShape, textFeeds } from './feeds.ts';
 import type { FeedTensor, OrtSession } from './session.ts';
 
@@ -79,7 +80,7 @@ export interface GenerateOptions extends SampleOptions {
 /** Yields new tokens one by one until `maxNewTokens` or a stop token, as long as it is asked for more. Throws 'non-finite' when the logits hold a NaN. */
 export async function* generate(options: GenerateOptions): AsyncGenerator<number, void> {
   const { ids, maxNewTokens, logits, stop } = options;
-  if (ids.length === 0) fail('bad-argument', 'Generation needs a prompt of at least one token.');
+  if (ids.length === 0) fail('bad-argument', say`Generation needs a prompt of at least one token.`);
   const text = [...ids];
   for (let made = 0; made < maxNewTokens; made++) {
     const token = sample(await logits(text), options);
@@ -93,9 +94,9 @@ export async function* generate(options: GenerateOptions): AsyncGenerator<number
 export function sample(logits: Float32Array, options: SampleOptions = {}): number {
   const { temperature = 0, topP = 1, rng } = options;
   if (temperature === 0) return likeliest(logits);
-  if (!(temperature > 0)) fail('bad-argument', `The temperature must be 0 or more, not ${temperature}.`);
-  if (!(topP > 0 && topP <= 1)) fail('bad-argument', `topP must be above 0 and at most 1, not ${topP}.`);
-  if (!rng) fail('bad-argument', 'Sampling with a temperature needs a random number generator.');
+  if (!(temperature > 0)) fail('bad-argument', say`The temperature must be 0 or more, not ${temperature}.`);
+  if (!(topP > 0 && topP <= 1)) fail('bad-argument', say`topP must be above 0 and at most 1, not ${topP}.`);
+  if (!rng) fail('bad-argument', say`Sampling with a temperature needs a random number generator.`);
   const top = logits[likeliest(logits)]!;
   // Sorting is stable, so equal logits keep the order of their token numbers and a seed always draws the same text.
   const candidates = Array.from(logits, (_, token) => token).sort((a, b) => logits[b]! - logits[a]!);
@@ -117,7 +118,7 @@ function likeliest(logits: Float32Array): number {
   for (let token = 0; token < logits.length; token++) {
     const value = logits[token]!;
     if (Number.isNaN(value))
-      fail('non-finite', 'The model answered with NaN instead of a probability for the next token.');
+      fail('non-finite', say`The model answered with NaN instead of a probability for the next token.`);
     if (value > logits[best]!) best = token;
   }
   return best;
@@ -149,9 +150,9 @@ export async function embed(
     HIDDEN.find((name) => session.outputNames.includes(name)) ??
     fail(
       'unsupported-onnx',
-      `The model gives ${session.outputNames.join(', ')} and no hidden states, so it makes no embeddings; export it for feature extraction.`,
+      say`The model gives ${session.outputNames.join(', ')} and no hidden states, so it makes no embeddings; export it for feature extraction.`,
     );
-  if (ids.length === 0) fail('bad-argument', 'An embedding needs a text of at least one token.');
+  if (ids.length === 0) fail('bad-argument', say`An embedding needs a text of at least one token.`);
   const given = textFeeds({ ids: Int32Array.from(ids) }, shape);
   const { dims, data } = (
     await session.run(completeFeeds(session.inputs, given, undefined, names), [output])
@@ -162,7 +163,7 @@ export async function embed(
   const counted = dims.length === 3 ? Math.min(ids.length, dims[1]!) * width : width;
   for (let i = 0; i < counted; i++) mean[i % width]! += data[i]!;
   const length = Math.hypot(...mean);
-  if (!(length > 0)) fail('non-finite', 'The model answered with a vector that has no length.');
+  if (!(length > 0)) fail('non-finite', say`The model answered with a vector that has no length.`);
   return mean.map((v) => v / length);
 }
 

@@ -7,6 +7,7 @@ import type { InferenceSession, Tensor, TypedTensor } from 'onnxruntime-web';
 import { fail, PapilioError } from '../lib/errors.ts';
 import { float32ToHalf, halfToFloat32 } from '../lib/half.ts';
 import { sizeOf } from '../lib/numbers.ts';
+import { say } from '../lib/say.ts';
 import { othersTurn } from '../lib/turn.ts';
 
 export type Provider = 'webgpu' | 'wasm';
@@ -77,7 +78,7 @@ function loadOrt(provider: Provider): Promise<Ort> {
     delete loading[provider];
     return fail(
       'not-found',
-      `onnxruntime-web, which opens the model, cannot be loaded (${reasonOf(error)}): see that it is installed and can be reached, and try again.`,
+      say`onnxruntime-web, which opens the model, cannot be loaded (${reasonOf(error)}): see that it is installed and can be reached, and try again.`,
     );
   });
   return loading[provider];
@@ -120,8 +121,8 @@ export function openSession(model: Uint8Array, options: OpenOptions = {}): Promi
     }
     if (reasons.length === 0 && missing !== undefined) throw missing;
     const why = reasons.join('; ');
-    if (isMemory(why)) fail('out-of-memory', `onnxruntime has no room for the model (${why}).`);
-    return fail('unsupported-onnx', `onnxruntime cannot open the model (${why}).`);
+    if (isMemory(why)) fail('out-of-memory', say`onnxruntime has no room for the model (${why}).`);
+    return fail('unsupported-onnx', say`onnxruntime cannot open the model (${why}).`);
   });
 }
 
@@ -138,13 +139,13 @@ function wrap(ort: Ort, session: InferenceSession, provider: Provider): OrtSessi
     const ortFeeds: Record<string, Tensor> = {};
     for (const input of inputs) {
       const feed = feeds[input.name];
-      if (!feed) fail('not-found', `The model wants the input ${input.name}, which was not given.`);
+      if (!feed) fail('not-found', say`The model wants the input ${input.name}, which was not given.`);
       ortFeeds[input.name] = toOrt(ort.Tensor, input.name, feed, input.dtype);
     }
     const unknown = Object.keys(feeds).find((name) => !inputs.some((input) => input.name === name));
-    if (unknown !== undefined) fail('not-found', `The model has no input ${unknown}.`);
+    if (unknown !== undefined) fail('not-found', say`The model has no input ${unknown}.`);
     const missing = wanted?.find((name) => !session.outputNames.includes(name));
-    if (missing !== undefined) fail('not-found', `The model has no output ${missing}.`);
+    if (missing !== undefined) fail('not-found', say`The model has no output ${missing}.`);
     const results = await (wanted ? session.run(ortFeeds, [...wanted]) : session.run(ortFeeds));
     await othersTurn();
     const copies: Record<string, HostTensor> = {};
@@ -170,7 +171,7 @@ function wrap(ort: Ort, session: InferenceSession, provider: Provider): OrtSessi
           const why = reasonOf(error);
           return fail(
             isMemory(why) ? 'out-of-memory' : 'bad-data',
-            `onnxruntime could not run the model: ${why}.`,
+            say`onnxruntime could not run the model: ${why}.`,
           );
         }
       }),
@@ -184,7 +185,7 @@ function wrap(ort: Ort, session: InferenceSession, provider: Provider): OrtSessi
 }
 
 function valueInfo(meta: InferenceSession.ValueMetadata): ValueInfo {
-  if (!meta.isTensor) fail('unsupported-onnx', `${meta.name} is not a tensor but a sequence or a map.`);
+  if (!meta.isTensor) fail('unsupported-onnx', say`${meta.name} is not a tensor but a sequence or a map.`);
   return { name: meta.name, dtype: meta.type as TensorDtype, dims: [...meta.shape] };
 }
 
@@ -262,7 +263,7 @@ function toOrt(construct: Construct, name: string, feed: FeedTensor, dtype: Tens
   if (feed.data.length !== count) {
     fail(
       'shape',
-      `Input ${name}: ${feed.data.length} values do not fill the shape [${feed.dims.join(', ')}].`,
+      say`Input ${name}: ${feed.data.length} values do not fill the shape [${feed.dims.join(', ')}].`,
       {
         input: name,
       },
@@ -293,7 +294,7 @@ async function fromOrt(name: string, tensor: Tensor): Promise<HostTensor> {
     return { dtype, dims, data: halfToFloat32(bits) };
   }
   if (!(dtype in plainArrays)) {
-    fail('unsupported-onnx', `Output ${name} has element type ${tensor.type}, which is not numeric.`, {
+    fail('unsupported-onnx', say`Output ${name} has element type ${tensor.type}, which is not numeric.`, {
       output: name,
     });
   }
@@ -305,7 +306,7 @@ function narrow(name: string, wide: BigInt64Array): Int32Array {
   for (let i = 0; i < wide.length; i++) {
     const value = Number(wide[i]!);
     if (value !== (value | 0)) {
-      fail('limit', `Output ${name}: the integer ${wide[i]} does not fit into 32 bits.`, { output: name });
+      fail('limit', say`Output ${name}: the integer ${String(wide[i])} does not fit into 32 bits.`, { output: name });
     }
     narrowed[i] = value;
   }

@@ -3,6 +3,7 @@ import { schedule } from '../graph/schedule.ts';
 import { byteSizeOf } from '../graph/shape.ts';
 import { baseCaps, type Caps, type DeviceData, type Graph } from '../graph/types.ts';
 import { fail, PapilioError } from '../lib/errors.ts';
+import { say } from '../lib/say.ts';
 
 export interface OrtModelSession {
   run(
@@ -62,7 +63,7 @@ export function requireMemory(graph: Graph, available: number): void {
   if (bytes > available)
     fail(
       'limit',
-      `The run needs ${mebibytes(bytes)} of memory in onnxruntime, and there are ${mebibytes(available)}; take a smaller batch, shorter texts, or a model with smaller intermediate results.`,
+      say`The run needs ${mebibytes(bytes)} of memory in onnxruntime, and there are ${mebibytes(available)}; take a smaller batch, shorter texts, or a model with smaller intermediate results.`,
       { bytes, available },
     );
 }

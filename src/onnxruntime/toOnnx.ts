@@ -6,6 +6,7 @@
 import { sizeOf } from '../graph/shape.ts';
 import type { DType, Graph, OnnxWriter, Value } from '../graph/types.ts';
 import { fail } from '../lib/errors.ts';
+import { say } from '../lib/say.ts';
 import { buildModel, type NodeInput, type ValueInput } from '../onnx/build.ts';
 import { makeTensor } from '../onnx/tensor.ts';
 import type { OnnxDType, OnnxModel, OnnxTensor } from '../onnx/types.ts';
@@ -54,7 +55,7 @@ export function toOnnx(graph: Graph): TranslatedGraph {
       continue;
     }
     const { name, onnx } = node.op;
-    if (!onnx) return fail('unsupported-onnx', `The op ${name} has no translation to ONNX.`);
+    if (!onnx) return fail('unsupported-onnx', say`The op ${name} has no translation to ONNX.`);
     const made = onnx(writer, node.inputs.map(nameOf), node);
     node.outputs.forEach((v, i) => {
       names.set(v, made[i]!);
@@ -73,7 +74,9 @@ export function toOnnx(graph: Graph): TranslatedGraph {
 /** ONNX's name of an element type; only stored weights have another. */
 function onnxType(dtype: DType): 'float32' | 'int32' {
   const known: Partial<Record<DType, 'float32' | 'int32'>> = { f32: 'float32', i32: 'int32' };
-  return known[dtype] ?? fail('unsupported-onnx', `A graph with ${dtype} values cannot be written as ONNX.`);
+  return (
+    known[dtype] ?? fail('unsupported-onnx', say`A graph with ${dtype} values cannot be written as ONNX.`)
+  );
 }
 
 interface ModelWriter {

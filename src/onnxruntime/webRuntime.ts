@@ -5,6 +5,7 @@
 import type { InferenceSession, Tensor } from 'onnxruntime-web';
 import type { DeviceData } from '../graph/types.ts';
 import { fail } from '../lib/errors.ts';
+import { say } from '../lib/say.ts';
 import { othersTurn } from '../lib/turn.ts';
 import type { OrtRuntime } from './runtime.ts';
 
@@ -37,7 +38,7 @@ export async function loadWebRuntime(threads = webThreads()): Promise<OrtRuntime
       loading = undefined;
       return fail(
         'not-found',
-        `onnxruntime-web, which trains where there is no GPU, cannot be loaded (${(error as Error).message}): see that it can be reached, and try again.`,
+        say`onnxruntime-web, which trains where there is no GPU, cannot be loaded (${(error as Error).message}): see that it can be reached, and try again.`,
       );
     },
   );
