@@ -1,6 +1,7 @@
 /** The datasets that come with the project, by name; all are made on the spot from a seed, none is downloaded. */
 import { fail } from '../lib/errors.ts';
 import { type Rng, rng } from '../lib/rng.ts';
+import { say } from '../lib/say.ts';
 import { glyphDataset, isGlyphSet } from './glyphs.ts';
 import { recipe } from './recipes.ts';
 import { scene } from './styles.ts';
@@ -29,39 +30,62 @@ export const embeddedDatasets: readonly EmbeddedEntry[] = [
   {
     name: 'digits',
     kind: 'image',
-    title: 'Digits',
-    about: 'Digits 0 to 9, drawn by hand in chalk on a blackboard, 32 × 32.',
+    get title() {
+      return say`Digits`;
+    },
+    get about() {
+      return say`Digits 0 to 9, drawn by hand in chalk on a blackboard, 32 × 32.`;
+    },
   },
   {
     name: 'letters',
     kind: 'image',
-    title: 'Letters',
-    about: 'Capital letters A to Z drawn with care in chalk on a grey pavement.',
+    get title() {
+      return say`Letters`;
+    },
+    get about() {
+      return say`Capital letters A to Z drawn with care in chalk on a grey pavement.`;
+    },
   },
   {
     name: 'wild-digits',
     kind: 'image',
-    title: 'Wild digits',
-    about: 'Digits that are hollow, dotted, turned, inverted or on patterned ground.',
+    get title() {
+      return say`Wild digits`;
+    },
+    get about() {
+      return say`Digits that are hollow, dotted, turned, inverted or on patterned ground.`;
+    },
   },
   {
     name: 'signs-and-digits',
     kind: 'image',
-    title: 'Signs and digits',
-    about:
-      'What glyphs-vit was trained on, all on a blackboard: 300 signs that nobody writes, none of them a letter, and the digits.',
+    get title() {
+      return say`Signs and digits`;
+    },
+    get about() {
+      return say`What glyphs-vit was trained on, all on a blackboard: 300 signs that nobody writes, none of them a letter, and the digits.`;
+    },
   },
   {
     name: 'tales',
     kind: 'text',
-    title: 'Tales',
-    about: 'Short tales, letters, diaries, kitchen scenes and talk at the market, from a grammar.',
+    get title() {
+      return say`Tales`;
+    },
+    get about() {
+      return say`Short tales, letters, diaries, kitchen scenes and talk at the market, from a grammar.`;
+    },
   },
   {
     name: 'recipes',
     kind: 'text',
-    title: 'Recipes',
-    about: 'Recipes from another grammar, in the words of the tales: quantities, steps, times.',
+    get title() {
+      return say`Recipes`;
+    },
+    get about() {
+      return say`Recipes from another grammar, in the words of the tales: quantities, steps, times.`;
+    },
   },
 ];
 
@@ -94,7 +118,7 @@ export function embeddedDataset(name: string, options: EmbeddedOptions = {}): Im
     if (!tokenizer)
       return fail(
         'bad-argument',
-        `The dataset "${name}" is text and needs a model with a tokenizer.json beside it.`,
+        say`The dataset "${name}" is text and needs a model with a tokenizer.json beside it.`,
       );
     const texts = (split: SplitName, count?: number) => embeddedTexts(name, split, count, seed);
     return documentsDataset(
@@ -106,5 +130,5 @@ export function embeddedDataset(name: string, options: EmbeddedOptions = {}): Im
     );
   }
   const names = embeddedDatasets.map((entry) => entry.name).join(', ');
-  return fail('not-found', `There is no embedded dataset "${name}"; there are ${names}.`);
+  return fail('not-found', say`There is no embedded dataset "${name}"; there are ${names}.`);
 }

@@ -306,7 +306,9 @@ function narrow(name: string, wide: BigInt64Array): Int32Array {
   for (let i = 0; i < wide.length; i++) {
     const value = Number(wide[i]!);
     if (value !== (value | 0)) {
-      fail('limit', say`Output ${name}: the integer ${String(wide[i])} does not fit into 32 bits.`, { output: name });
+      fail('limit', say`Output ${name}: the integer ${String(wide[i])} does not fit into 32 bits.`, {
+        output: name,
+      });
     }
     narrowed[i] = value;
   }

@@ -53,9 +53,11 @@ function cutIn(parts: readonly string[]): readonly string[] {
 export const pieces = <T>(parts: readonly string[], values: readonly T[]): (string | T)[] =>
   (cut.get(parts) ?? cutIn(parts)).map((piece, i) => (i % 2 === 0 ? piece : values[Number(piece)]!));
 
-/** A sentence in the language spoken. Values are put in as they are: numbers are written by whoever knows their unit. */
-export const say = (parts: TemplateStringsArray, ...values: readonly (string | number)[]): string =>
-  pieces(parts, values).join('');
+/** A sentence in the language spoken. Values are put in as they are: numbers are written by whoever knows their unit, shapes as 2,3. */
+export const say = (
+  parts: TemplateStringsArray,
+  ...values: readonly (string | number | readonly number[])[]
+): string => pieces(parts, values).join('');
 
 /** "a, b or c" */
 export const anyOf = (items: readonly string[]): string =>

@@ -2,6 +2,8 @@
  * What a model reads: the tables that its inputs are looked up in and the tokens that its positions reach, found out once from graph,
  * config and tokenizer together. Data is checked against it before anything trains.
  */
+
+import { say } from '../lib/say.ts';
 import type { InputSpec } from './import/inputs.ts';
 import type { Reach, Table, Tables } from './import/tables.ts';
 
@@ -48,9 +50,17 @@ const lengthOf = (value: unknown): number | null =>
   typeof value === 'number' && Number.isInteger(value) && value >= 2 && value < 1e9 ? value : null;
 
 function reachSentence({ kind, rows, tokens }: Reach): string {
-  const has = `the model's ${kind} has ${rows} rows`;
-  return rows === tokens ? has : `${has}, of which the first ${rows - tokens} are before the first position`;
+  const what = reachWords()[kind];
+  return rows === tokens
+    ? say`the model's ${what} has ${rows} rows`
+    : say`the model's ${what} has ${rows} rows, of which the first ${rows - tokens} are before the first position`;
 }
+
+const reachWords = (): Readonly<Record<Reach['kind'], string>> => ({
+  'position table': say`position table`,
+  'causal buffer': say`causal buffer`,
+  'rotary table': say`rotary table`,
+});
 
 function configLimits(config: Json, tables: Tables): Limit[] {
   const inner = config.text_config;
@@ -62,8 +72,11 @@ function configLimits(config: Json, tables: Tables): Limit[] {
     if (said === null) return [];
     const table = tables.reach.find((reach) => reach.rows === said && reach.kind === 'position table');
     const before = table ? table.rows - table.tokens : isAfterPadding ? padding + 1 : 0;
-    const less = before === 0 ? '' : `, and positions begin at ${before}`;
-    return [{ tokens: said - before, because: `config.json says ${key} ${said}${less}` }];
+    const because =
+      before === 0
+        ? say`config.json says ${key} ${said}`
+        : say`config.json says ${key} ${said}, and positions begin at ${before}`;
+    return [{ tokens: said - before, because }];
   });
 }
 

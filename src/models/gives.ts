@@ -4,6 +4,7 @@
  */
 import type { Value } from '../graph/types.ts';
 import { numberFrom, plainWords } from '../lib/json.ts';
+import { say } from '../lib/say.ts';
 import type { Table } from './import/tables.ts';
 
 export type ModelTask =
@@ -153,7 +154,7 @@ function ofPicture(output: Output, e: Evidence): Gives {
   }
   if (rank === 3 && !SCORES.test(name)) return certain('bare-pictures', name);
   return other(
-    `${name} [${value.shape.join(', ')}], which is neither scores of classes nor hidden states of patches`,
+    say`${name} [${value.shape.join(', ')}], which is neither scores of classes nor hidden states of patches`,
   );
 }
 
@@ -164,21 +165,21 @@ export function whatItGives(evidence: Evidence): Gives {
   const { outputs, reads } = evidence;
   const names = outputs.map(({ name }) => name);
   if (names.some((n) => /start_logits/.test(n)) && names.some((n) => /end_logits/.test(n)))
-    return other('where answers begin and end (start_logits and end_logits)');
+    return other(say`where answers begin and end (start_logits and end_logits)`);
   const scores = outputs.filter(({ name }) => SCORES.test(name));
   const hidden = outputs.filter((o) => HIDDEN.test(o.name) && rankOf(o) === 3);
   const pooled = outputs.filter((o) => POOLED.test(o.name) && rankOf(o) === 2);
   const exact = scores.filter(({ name }) => name === 'logits');
   const chosen = [...exact, ...scores, ...hidden, ...pooled, ...outputs][0];
-  if (!chosen) return other('nothing but its cache');
+  if (!chosen) return other(say`nothing but its cache`);
   if (isProbability(chosen.value) && rankOf(chosen) >= 2)
     return other(
-      `probabilities (${chosen.name} ends in a ${endOf(chosen.value).op}), where training needs the scores before; export it without the last ${endOf(chosen.value).op}`,
+      say`probabilities (${chosen.name} ends in a ${endOf(chosen.value).op}), where training needs the scores before; export it without the last ${endOf(chosen.value).op}`,
     );
   if (reads === 'picture') return ofPicture(chosen, evidence);
   if (rankOf(chosen) === 3) return rowsOfText(chosen, evidence);
   if (rankOf(chosen) === 2) return wholeText(chosen, evidence);
   return other(
-    `${chosen.name} [${chosen.value.shape.join(', ')}], which is neither scores nor hidden states`,
+    say`${chosen.name} [${chosen.value.shape.join(', ')}], which is neither scores nor hidden states`,
   );
 }

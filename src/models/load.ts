@@ -8,6 +8,7 @@ import type { Graph, Value } from '../graph/types.ts';
 import type { InputFile } from '../lib/bytes.ts';
 import { fail, readable } from '../lib/errors.ts';
 import { numberFrom, plainWords, settingsIn } from '../lib/json.ts';
+import { say } from '../lib/say.ts';
 import type { OnnxModel } from '../onnx/types.ts';
 import { emitStored, storedNumbers, storedParameter } from '../ops/fuse/stored.ts';
 import { type Contract, contractOf, leastLimit } from './contract.ts';
@@ -151,7 +152,7 @@ const isLayer = (kind: string): kind is ModelLayer['kind'] =>
 export function loadModel(files: readonly InputFile[]): LoadedModel {
   return readable(
     'malformed-onnx',
-    () => 'The model',
+    () => say`The model`,
     () => loaded(files),
   );
 }
@@ -209,8 +210,10 @@ function withTiedHead(source: Source, model: LoadedModel): LoadedModel {
   const table = model.contract.tokens;
   if (table === null || !(said === true || (said === undefined && TIED.test(model.family)))) return model;
   const onnx = addTiedHead(source.onnx, model.output, table.tensor);
-  const why = said === true ? 'config.json ties it' : `the head of ${model.family} is tied`;
-  const note = `The file ends in hidden states (${model.output}); its scores are made with the token table, since ${why} to that.`;
+  const note =
+    said === true
+      ? say`The file ends in hidden states (${model.output}); its scores are made with the token table, since config.json ties it to that.`
+      : say`The file ends in hidden states (${model.output}); its scores are made with the token table, since the head of ${model.family} is tied to that.`;
   return describeModel({
     ...source,
     onnx,
@@ -253,13 +256,16 @@ const PROBE_LENGTH = 8;
 /** Why a model's inputs cannot be fed, or null. */
 function strangeInputs({ inputs }: ImportedModel): string | null {
   if (inputs.some(({ name }) => name === 'decoder_input_ids'))
-    return 'reads one text and writes another (an encoder with a decoder)';
+    return say`reads one text and writes another (an encoder with a decoder)`;
   const unknown = inputs.filter(({ kind }) => kind === 'other').map(({ name }) => name);
   const towers =
     inputs.some(({ kind }) => kind === 'pixel_values') && inputs.some(({ kind }) => kind === 'input_ids');
-  if (towers) return 'reads pictures and texts together';
+  if (towers) return say`reads pictures and texts together`;
   if (unknown.length === 0) return null;
-  return `has ${unknown.length === 1 ? 'the input' : 'the inputs'} ${unknown.join(', ')}, of which neither name nor use in the graph says what to feed (known are ${KNOWN_INPUTS.join(', ')})`;
+  const [names, known] = [unknown.join(', '), KNOWN_INPUTS.join(', ')];
+  return unknown.length === 1
+    ? say`has the input ${names}, of which neither name nor use in the graph says what to feed (known are ${known})`
+    : say`has the inputs ${names}, of which neither name nor use in the graph says what to feed (known are ${known})`;
 }
 
 function imageOf({ inputs }: ImportedModel, { preprocessor, config }: Source): Preprocessing | null {
@@ -355,7 +361,7 @@ function inspectModel(source: Source): Inspection {
   const build: LoadedModel['build'] = (batch, sequence, also) => {
     const made = built(batch, sequence, also);
     const logits =
-      made.outputs[output] ?? fail('unsupported-onnx', `The model has no output ${output} to train on.`);
+      made.outputs[output] ?? fail('unsupported-onnx', say`The model has no output ${output} to train on.`);
     return { graph: made.g.finish({ logits }), logits };
   };
   return { imported, tables, contract, image, gives, strange, output, outputs, graph, build };
@@ -385,7 +391,7 @@ function describeModel(source: Source): LoadedModel {
     family: imported.family,
     task,
     orElse: gives.orElse,
-    instead: found.strange ?? (gives.instead === '' ? '' : `gives ${gives.instead}`),
+    instead: found.strange ?? (gives.instead === '' ? '' : say`gives ${gives.instead}`),
     contract: found.contract,
     inputs,
     feeds: Object.fromEntries(
@@ -464,17 +470,17 @@ function withScores(
   if (!last)
     return fail(
       'unsupported-onnx',
-      `The model gives ${classes} classes but the data has ${wanted.length}, and its last layer was not recognised; export it with a linear classifier.`,
+      say`The model gives ${classes} classes but the data has ${wanted.length}, and its last layer was not recognised; export it with a linear classifier.`,
     );
-  const others =
+  const note =
     wanted.length === classes
-      ? `the classes ${few(wanted)} instead of ${few(labels!)}`
-      : `${wanted.length} classes instead of ${classes}`;
+      ? say`${last.name} is new: the classes ${few(wanted)} instead of ${few(labels!)}, starting at random.`
+      : say`${last.name} is new: ${wanted.length} classes instead of ${classes}, starting at random.`;
   return describeModel({
     ...source,
     onnx: resizeHead(source.onnx, last, model.output, wanted.length, seed),
     config: { ...source.config, id2label: named(wanted) },
-    warnings: [...source.warnings, `${head} is new: ${others}, starting at random.`],
+    warnings: [...source.warnings, note],
     fresh: [head!],
   });
 }
@@ -506,8 +512,8 @@ function withNewHead(
   const recipe = headRecipe(bare, byToken ? 'tokens' : 'whole');
   const fresh = headModules(recipe);
   const onnx = addHead(source.onnx, bare, recipe, labels.length, start);
-  const scores = labels.length === 1 ? 'one number' : `${labels.length} classes`;
-  const note = `The file gives hidden states (${model.output}) and no scores, so it gets a new head for ${scores}: ${describeHead(recipe, bare)}. It starts at random.`;
+  const scores = labels.length === 1 ? say`one number` : say`${labels.length} classes`;
+  const note = say`The file gives hidden states (${model.output}) and no scores, so it gets a new head for ${scores}: ${describeHead(recipe, bare)}. It starts at random.`;
   return describeModel({
     ...source,
     onnx,
@@ -555,6 +561,8 @@ function roundingNotes(precision: Precision, parameters: readonly ModelParameter
   const count = parameters.filter((p) => p.rounded).length;
   if (count === 0) return [];
   return [
-    `${count} weights were rounded to ${precision === 'q4' ? '4 bits (look-up tables to f16)' : 'f16'} while loading; a merged file holds them rounded, in its own type, as the adapter was trained on them.`,
+    precision === 'q4'
+      ? say`${count} weights were rounded to 4 bits (look-up tables to f16) while loading; a merged file holds them rounded, in its own type, as the adapter was trained on them.`
+      : say`${count} weights were rounded to f16 while loading; a merged file holds them rounded, in its own type, as the adapter was trained on them.`,
   ];
 }

@@ -9,6 +9,7 @@ import { sizeOf } from '../graph/shape.ts';
 import { fail } from '../lib/errors.ts';
 import { bfloat16ToFloat32, float32ToBfloat16, float32ToHalf, halfToFloat32 } from '../lib/half.ts';
 import { transposed } from '../lib/numbers.ts';
+import { say } from '../lib/say.ts';
 import { freeNames, replaceInitializers, replaceRaw, tensorLike } from '../onnx/edit.ts';
 import { handsOn, type Route, readersOf, reroute, type TensorReading } from '../onnx/readers.ts';
 import { tensorToF32 } from '../onnx/tensor.ts';
@@ -50,7 +51,7 @@ function requireFinite(name: string, data: Float32Array): void {
   if (bad >= 0) {
     fail(
       'non-finite',
-      `The merged weight ${name} would hold ${data[bad]} at position ${bad}, so nothing was written; go back to an earlier checkpoint or lower the learning rate.`,
+      say`The merged weight ${name} would hold ${data[bad]!} at position ${bad}, so nothing was written; go back to an earlier checkpoint or lower the learning rate.`,
       { name },
     );
   }

@@ -5,6 +5,7 @@
  */
 import { fail } from '../lib/errors.ts';
 import { transposed } from '../lib/numbers.ts';
+import { say } from '../lib/say.ts';
 import {
   addInitializer,
   freeName,
@@ -64,7 +65,7 @@ const MOVE = new Set([
 export const refuseSubgraph = (name: string): never =>
   fail(
     'unsupported-onnx',
-    `The weight ${name} is kept in codes and read inside a subgraph, as in decoders merged with their cached form, and cannot be changed there; take the file without a cache, or one that keeps its weights as floats.`,
+    say`The weight ${name} is kept in codes and read inside a subgraph, as in decoders merged with their cached form, and cannot be changed there; take the file without a cache, or one that keeps its weights as floats.`,
     { name },
   );
 
@@ -101,7 +102,7 @@ export function withFileScales({ graph }: OnnxModel, source: QuantSource): Quant
     (scales && { ...source, scales }) ||
     fail(
       'unsupported-onnx',
-      `The scale of ${source.codes.name} was not found in the file; write its layer as a float product instead.`,
+      say`The scale of ${source.codes.name} was not found in the file; write its layer as a float product instead.`,
       { name: source.codes.name },
     )
   );
@@ -310,7 +311,7 @@ function surgery(
   }
   return fail(
     'unsupported-onnx',
-    `The node ${node.name || node.opType} that reads ${source.codes.name} is not known well enough to replace it; write its weight requantised instead.`,
+    say`The node ${node.name || node.opType} that reads ${source.codes.name} is not known well enough to replace it; write its weight requantised instead.`,
     { node: node.name },
   );
 }

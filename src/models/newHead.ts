@@ -6,6 +6,7 @@
 import { GraphProtoSchema, ModelProtoSchema } from 'onnx-buf';
 import { fail } from '../lib/errors.ts';
 import { type Rng, rng } from '../lib/rng.ts';
+import { listOf, say } from '../lib/say.ts';
 import { type AttributeInput, nodeProto } from '../onnx/build.ts';
 import { extendGraph, freeName, freeNames } from '../onnx/edit.ts';
 import { valueInfoProto, withFields } from '../onnx/proto.ts';
@@ -90,7 +91,11 @@ const FAMILIES: Readonly<Record<string, Family>> = {
   albert: {
     className: 'Albert',
     prefix: 'albert',
-    text: { dense: { name: 'albert.pooler', activation: 'Tanh' }, last: 'classifier', pools: 'output first' },
+    text: {
+      dense: { name: 'albert.pooler', activation: 'Tanh' },
+      last: 'classifier',
+      pools: 'output first',
+    },
   },
   distilbert: {
     className: 'DistilBert',
@@ -169,7 +174,7 @@ export function headRecipe(bare: BareModel, task: 'whole' | 'tokens'): HeadRecip
       };
     return fail(
       'unsupported-onnx',
-      'The file gives one vector for a whole text, so its words cannot be told apart; export it with last_hidden_state.',
+      say`The file gives one vector for a whole text, so its words cannot be told apart; export it with last_hidden_state.`,
     );
   }
   if (bare.reads === 'picture') {
@@ -204,15 +209,15 @@ export const headModules = ({ dense, last }: HeadRecipe): string[] => [...(dense
 /** The recipe in words, for the one line that reports it. */
 export function describeHead(recipe: HeadRecipe, { pooled }: BareModel): string {
   const from: Readonly<Record<Pooling, string>> = {
-    output: `the file's ${pooled?.name ?? 'pooled output'}`,
-    first: 'the first token',
-    last: 'the last token that is no padding',
-    mean: 'the mean over the tokens',
-    patches: 'the mean over the patches',
-    'first and patches': 'the first token and the mean over the patches',
-    tokens: 'each token',
+    output: pooled ? say`the file's ${pooled.name}` : say`the file's pooled output`,
+    first: say`the first token`,
+    last: say`the last token that is no padding`,
+    mean: say`the mean over the tokens`,
+    patches: say`the mean over the patches`,
+    'first and patches': say`the first token and the mean over the patches`,
+    tokens: say`each token`,
   };
-  return `${headModules(recipe).join(' and ')} on ${from[recipe.pooling]}`;
+  return say`${listOf(headModules(recipe))} on ${from[recipe.pooling]}`;
 }
 
 /** Collects nodes and tensors behind a model. */
@@ -386,7 +391,7 @@ function finished(model: OnnxModel, e: Extension, logits: ReturnType<typeof valu
   if (taken || proto.node.some(({ output }) => output.includes('logits')))
     fail(
       'unsupported-onnx',
-      `The file already has a value called ${taken?.name ?? 'logits'}, so it cannot be given a new head; export it under other names.`,
+      say`The file already has a value called ${taken?.name ?? 'logits'}, so it cannot be given a new head; export it under other names.`,
     );
   return extendGraph(model, e.nodes, e.tensors, [logits]);
 }
@@ -402,7 +407,7 @@ export function addTiedHead(model: OnnxModel, hidden: string, table: string): On
   if (!tensor || (tensor.dtype !== 'float32' && tensor.dtype !== 'float16') || tensor.dims.length !== 2)
     return fail(
       'unsupported-onnx',
-      'The file ends in hidden states, and its token table is kept in codes, so the tied head cannot be made of it; export the model with its language-model head.',
+      say`The file ends in hidden states, and its token table is kept in codes, so the tied head cannot be made of it; export the model with its language-model head.`,
     );
   const e = extension(model, tensor.dtype);
   const turned = e.op('Transpose', [table], { perm: [1, 0] });
@@ -432,7 +437,7 @@ export function resizeHead(
   if (!weight || (head.kind !== 'linear' && head.kind !== 'conv1d')) {
     return fail(
       'unsupported-onnx',
-      `The classifier ${head.name} is no linear layer, so it cannot be given ${classes} classes.`,
+      say`The classifier ${head.name} is no linear layer, so it cannot be given ${classes} classes.`,
     );
   }
   const random = rng(seed, 0x4ead);
@@ -460,7 +465,7 @@ export function resizeHead(
   if (missing)
     fail(
       'unsupported-onnx',
-      `The classifier's weight ${missing} is no initialiser, so it cannot be given ${classes} classes.`,
+      say`The classifier's weight ${missing} is no initialiser, so it cannot be given ${classes} classes.`,
     );
   // Shapes noted along the way end in the old number of classes; they are hints, and onnxruntime infers them anew.
   const old = head.out;

@@ -10,6 +10,7 @@ import {
 } from 'onnx-buf';
 import type { InputFile } from '../lib/bytes.ts';
 import { fail } from '../lib/errors.ts';
+import { say } from '../lib/say.ts';
 import { decodeModel, externalFiles } from '../onnx/decode.ts';
 import { inlineFunctions } from '../onnx/inline.ts';
 import { mapSubgraphs, withFields } from '../onnx/proto.ts';
@@ -39,8 +40,10 @@ function withoutFunctions(file: OnnxModel, inputBytes: number): ReadFile {
   const [first] = functions;
   if (!first) return { onnx: file, notes: [] };
   const name = `${first.domain}.${first.name}`;
-  const which = functions.length > 1 ? `${functions.length} operators of its own (${name}, …)` : name;
-  const note = `The file defines ${which}; a merged file has what ${functions.length > 1 ? 'they stand' : 'it stands'} for in the place of each, and computes the same.`;
+  const note =
+    functions.length > 1
+      ? say`The file defines ${functions.length} operators of its own (${name}, …); a merged file has what they stand for in the place of each, and computes the same.`
+      : say`The file defines ${name}; a merged file has what it stands for in the place of each, and computes the same.`;
   return { onnx: inlineFunctions(file, isOperator, inputBytes), notes: [note] };
 }
 
@@ -102,7 +105,8 @@ export function readOnnx({ onnx, data }: SortedFiles<InputFile>): ReadModel {
       },
     };
   }
-  const only = names[0] ?? fail('not-found', 'There is no .onnx file among the files of the model; add it.');
+  const only =
+    names[0] ?? fail('not-found', say`There is no .onnx file among the files of the model; add it.`);
   return { ...read(only), separate: null };
 }
 
@@ -204,13 +208,13 @@ export function joinEncoderDecoder(parts: Parts): OnnxModel {
   if (!decoder.graph.inputs.some(({ name }) => name === HIDDEN)) {
     fail(
       'unsupported-onnx',
-      `The second file takes no ${HIDDEN}, so it is no decoder of the first; choose encoder_model.onnx and decoder_model.onnx of one model.`,
+      say`The second file takes no ${HIDDEN}, so it is no decoder of the first; choose encoder_model.onnx and decoder_model.onnx of one model.`,
     );
   }
   if (encoder.opset !== decoder.opset) {
     fail(
       'unsupported-onnx',
-      `The encoder is of opset ${encoder.opset} and the decoder of ${decoder.opset}; export both in one go.`,
+      say`The encoder is of opset ${encoder.opset} and the decoder of ${decoder.opset}; export both in one go.`,
     );
   }
   const names = namesOf(parts);
@@ -221,7 +225,7 @@ export function joinEncoderDecoder(parts: Parts): OnnxModel {
   if (clash) {
     fail(
       'unsupported-onnx',
-      `Encoder and decoder both hold a tensor called ${clash.name}; export the model as one file instead.`,
+      say`Encoder and decoder both hold a tensor called ${clash.name}; export the model as one file instead.`,
     );
   }
   const inputs = new Map([...first.input, ...second.input].map((v) => [v.name, v]));

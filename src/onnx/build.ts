@@ -21,6 +21,7 @@ import {
   StringStringEntryProtoSchema,
 } from 'onnx-buf';
 import { fail } from '../lib/errors.ts';
+import { say } from '../lib/say.ts';
 import { valueInfoProto } from './proto.ts';
 import { f32Tensor, int64Tensor, makeTensor } from './tensor.ts';
 import {
@@ -107,12 +108,12 @@ function normalise(input: AttributeInput): AttributeValue {
   if (input.every((item) => typeof item === 'string')) return { kind: 'strings', value: input };
   if (input.every((item) => typeof item === 'number'))
     return { kind: input.every(Number.isInteger) ? 'ints' : 'floats', value: input };
-  return fail('bad-argument', 'An attribute list must hold only numbers or only strings.');
+  return fail('bad-argument', say`An attribute list must hold only numbers or only strings.`);
 }
 
 function attributeProto(name: string, input: AttributeInput): AttributeProto {
   const { kind, value } =
-    input === undefined ? fail('bad-argument', `Attribute "${name}" is undefined.`) : normalise(input);
+    input === undefined ? fail('bad-argument', say`Attribute "${name}" is undefined.`) : normalise(input);
   const utf8 = new TextEncoder();
   const make = (type: AttributeType, fields: Partial<AttributeProto>) =>
     Object.assign(create(AttributeProtoSchema, { name, type }), fields);
@@ -233,7 +234,7 @@ export function graphBuilder(options: ModelOptions = {}): GraphBuilder {
   const initializers: OnnxTensor[] = [];
   const taken = new Set<string>();
   const claim = (name: string): string => {
-    if (taken.has(name)) fail('bad-argument', `The graph already has a value called "${name}".`);
+    if (taken.has(name)) fail('bad-argument', say`The graph already has a value called "${name}".`);
     taken.add(name);
     return name;
   };

@@ -4,6 +4,7 @@ import { type GraphProto, type ModelProto, ModelProtoSchema, type NodeProto } fr
 import { mostFor, within } from '../lib/budget.ts';
 import { plainBytes } from '../lib/bytes.ts';
 import { fail } from '../lib/errors.ts';
+import { say } from '../lib/say.ts';
 import { externalLocation, isExternal } from './tensor.ts';
 import type { ExternalFiles, OnnxModel } from './types.ts';
 import { viewModel } from './view.ts';
@@ -12,11 +13,11 @@ const LFS_POINTER = 'version https://git-lfs';
 
 function decodeProto(file: Uint8Array): ModelProto {
   const bytes = plainBytes(file);
-  if (bytes.length === 0) fail('malformed-onnx', 'The file is empty, so it is not an ONNX model.');
+  if (bytes.length === 0) fail('malformed-onnx', say`The file is empty, so it is not an ONNX model.`);
   if (new TextDecoder().decode(bytes.subarray(0, LFS_POINTER.length)) === LFS_POINTER)
     fail(
       'malformed-onnx',
-      'The file is a Git LFS pointer, not the model itself; download the model with "git lfs pull".',
+      say`The file is a Git LFS pointer, not the model itself; download the model with "git lfs pull".`,
     );
   new WireScan(bytes).message(ModelProtoSchema, bytes.length, 1);
   try {
@@ -25,7 +26,7 @@ function decodeProto(file: Uint8Array): ModelProto {
     // The scan should have refused it; whatever the decoder still objects to is a fault of the file.
     return fail(
       'malformed-onnx',
-      `The file is not a readable ONNX model: ${error instanceof Error ? error.message : error}.`,
+      say`The file is not a readable ONNX model: ${error instanceof Error ? error.message : String(error)}.`,
     );
   }
 }
@@ -43,21 +44,21 @@ export function decodeModel(bytes: Uint8Array, external: ExternalFiles = new Map
     return viewModel(proto, files);
   } catch (error) {
     if (error instanceof RangeError)
-      fail('out-of-memory', `The model does not fit into memory: ${error.message}.`);
+      fail('out-of-memory', say`The model does not fit into memory: ${error.message}.`);
     throw error;
   }
 }
 
 function collectLocations(graph: GraphProto, into: Set<string>): void {
   for (const tensor of graph.initializer)
-    if (isExternal(tensor)) into.add(externalLocation(tensor, `initialiser "${tensor.name}"`));
+    if (isExternal(tensor)) into.add(externalLocation(tensor, say`initialiser "${tensor.name}"`));
   collectOfNodes(graph.node, into);
 }
 
 function collectOfNodes(nodes: readonly NodeProto[], into: Set<string>): void {
   for (const node of nodes)
     for (const { t, g, name } of node.attribute) {
-      if (t && isExternal(t)) into.add(externalLocation(t, `attribute "${name}"`));
+      if (t && isExternal(t)) into.add(externalLocation(t, say`attribute "${name}"`));
       if (g) collectLocations(g, into);
     }
 }
@@ -171,7 +172,7 @@ const WIRE_TYPE: Readonly<Record<Wire, number>> = {
   fixed32: 5,
 };
 
-const CUT_SHORT = 'the data ends in the middle of a number; the file is cut short or damaged';
+const cutShort = (): string => say`the data ends in the middle of a number; the file is cut short or damaged`;
 
 /** A scan of one file: where it is, and what the decoder would make of what lies before. */
 class WireScan {
@@ -187,14 +188,14 @@ class WireScan {
   }
 
   message(desc: DescMessage, end: number, depth: number): void {
-    if (depth > DEPTH_LIMIT) this.damaged(desc.name, 'messages are nested too deeply');
+    if (depth > DEPTH_LIMIT) this.damaged(desc.name, say`messages are nested too deeply`);
     const plan = planOf(desc);
     while (this.pos < end) {
       const tag = this.small(end, desc.name);
       const number = Math.floor(tag / 8);
       const wireType = tag % 8;
       if (number === 0)
-        this.damaged(desc.name, 'there is a field number 0; it may be a file of another format');
+        this.damaged(desc.name, say`there is a field number 0; it may be a file of another format`);
       const field = plan.get(number);
       if (field) this.field(field, wireType, end, depth);
       else this.unknown(wireType, end, desc.name);
@@ -206,7 +207,7 @@ class WireScan {
     if (wireType === 2 && repeated && WIRE_TYPE[wire] !== 2)
       this.packed(field, this.length(end, label), label);
     else if (wireType !== WIRE_TYPE[wire])
-      this.damaged(label, 'the value has the wrong kind; the file is damaged or of another format');
+      this.damaged(label, say`the value has the wrong kind; the file is damaged or of another format`);
     else if (wire === 'varint') {
       if (repeated) this.count(bytes, label);
       this.skipVarint(end, label);
@@ -229,7 +230,7 @@ class WireScan {
         this.skipVarint(end, where);
       }
     else if (n % (wire === 'fixed32' ? 4 : 8) !== 0)
-      this.damaged(where, `${n} bytes are no whole number of elements`);
+      this.damaged(where, say`${n} bytes are no whole number of elements`);
     this.pos = end;
   }
 
@@ -245,7 +246,7 @@ class WireScan {
     } else
       this.damaged(
         where,
-        'there is a field of a kind that ONNX does not use; it may be a file of another format',
+        say`there is a field of a kind that ONNX does not use; it may be a file of another format`,
       );
   }
 
@@ -253,7 +254,7 @@ class WireScan {
     const offset = this.pos;
     return fail(
       'malformed-onnx',
-      `This is not a readable ONNX file: at byte ${offset}, in ${where}, ${why}.`,
+      say`This is not a readable ONNX file: at byte ${offset}, in ${where}, ${why}.`,
       {
         offset,
       },
@@ -263,7 +264,7 @@ class WireScan {
   private count(cost: number, where: string): void {
     this.made += cost;
     if (this.made > this.most) {
-      const place = `${where} at byte ${this.pos} of the ONNX file`;
+      const place = say`${where} at byte ${this.pos} of the ONNX file`;
       within('structureBytes', this.made, place, this.bytes.length);
     }
   }
@@ -272,25 +273,25 @@ class WireScan {
   private small(end: number, where: string): number {
     let value = 0;
     for (let shift = 0; ; shift += 7) {
-      if (this.pos >= end) this.damaged(where, CUT_SHORT);
+      if (this.pos >= end) this.damaged(where, cutShort());
       const byte = this.bytes[this.pos++]!;
       value += (byte & 0x7f) * 2 ** shift;
       if (byte < 0x80) break;
-      if (shift >= 28) this.damaged(where, 'a number is longer than it can be');
+      if (shift >= 28) this.damaged(where, say`a number is longer than it can be`);
     }
-    return value > 0xffffffff ? this.damaged(where, 'a number is larger than it can be') : value;
+    return value > 0xffffffff ? this.damaged(where, say`a number is larger than it can be`) : value;
   }
 
   private skipVarint(end: number, where: string): void {
     for (let i = 0; i < 10; i++) {
-      if (this.pos >= end) this.damaged(where, CUT_SHORT);
+      if (this.pos >= end) this.damaged(where, cutShort());
       if (this.bytes[this.pos++]! < 0x80) return;
     }
-    this.damaged(where, 'a number is longer than it can be');
+    this.damaged(where, say`a number is longer than it can be`);
   }
 
   private skipFixed(width: number, end: number, where: string): void {
-    if (width > end - this.pos) this.damaged(where, CUT_SHORT);
+    if (width > end - this.pos) this.damaged(where, cutShort());
     this.pos += width;
   }
 
@@ -300,7 +301,7 @@ class WireScan {
     if (n > left)
       this.damaged(
         where,
-        `${n} bytes are announced but only ${left} are left; the file is cut short or damaged`,
+        say`${n} bytes are announced but only ${left} are left; the file is cut short or damaged`,
       );
     return n;
   }
@@ -313,7 +314,7 @@ class WireScan {
       try {
         this.utf8.decode(this.bytes.subarray(this.pos, end));
       } catch {
-        this.damaged(where, 'the text is not UTF-8');
+        this.damaged(where, say`the text is not UTF-8`);
       }
     }
     this.pos = end;

@@ -14,6 +14,7 @@ import {
   TensorProtoSchema,
 } from 'onnx-buf';
 import { fail } from '../lib/errors.ts';
+import { say } from '../lib/say.ts';
 import { valueInfoProto, withAttribute, withFields, withRawData } from './proto.ts';
 import { numbersToRaw, tensorToF32, viewTensor } from './tensor.ts';
 import type { OnnxDType, OnnxModel, OnnxTensor } from './types.ts';
@@ -38,12 +39,12 @@ function rawValues(name: string, tensor: OnnxTensor, { data, owned }: NewValues)
   if (!WRITABLE.has(tensor.dtype))
     fail(
       'unsupported-onnx',
-      `Weight "${name}" is stored as ${tensor.dtype}; Papilio can only write floating-point weights back.`,
+      say`Weight "${name}" is stored as ${tensor.dtype}; Papilio can only write floating-point weights back.`,
     );
   if (data.length !== tensor.size)
     fail(
       'shape',
-      `Weight "${name}" of shape [${tensor.dims.join(', ')}] takes ${tensor.size} values but was given ${data.length}.`,
+      say`Weight "${name}" of shape [${tensor.dims.join(', ')}] takes ${tensor.size} values but was given ${data.length}.`,
     );
   const bytes = numbersToRaw(tensor.dtype, data);
   if (tensor.dtype === 'float16' || tensor.dtype === 'bfloat16') {
@@ -52,7 +53,7 @@ function rawValues(name: string, tensor: OnnxTensor, { data, owned }: NewValues)
     if (lost >= 0)
       fail(
         'non-finite',
-        `Weight "${name}" has the value ${data[lost]} at position ${lost}, which ${tensor.dtype} cannot hold; use the f32 file of this model.`,
+        say`Weight "${name}" has the value ${data[lost]!} at position ${lost}, which ${tensor.dtype} cannot hold; use the f32 file of this model.`,
       );
   }
   // The caller's array may be reused for the next weight, while the model lives on.
@@ -107,7 +108,7 @@ export function replaceInitializers(model: OnnxModel, values: ReadonlyMap<string
   const { initializers, constants } = model.graph;
   for (const name of values.keys())
     if (!initializers.has(name) && !constants.has(name))
-      fail('not-found', `The model has no weight called "${name}".`, { name });
+      fail('not-found', say`The model has no weight called "${name}".`, { name });
   return withContents(model, values, (change, t, name) => rawValues(name, t, change), replaceConstant);
 }
 
@@ -123,9 +124,12 @@ export function replaceRaw(
     const tensor =
       model.graph.initializers.get(name) ??
       model.graph.constants.get(name) ??
-      fail('not-found', `The model has no initialiser called "${name}".`, { name });
+      fail('not-found', say`The model has no initialiser called "${name}".`, { name });
     if (bytes.length !== tensor.byteLength)
-      fail('shape', `Initialiser "${name}" takes ${tensor.byteLength} bytes but was given ${bytes.length}.`);
+      fail(
+        'shape',
+        say`Initialiser "${name}" takes ${tensor.byteLength} bytes but was given ${bytes.length}.`,
+      );
   }
   return withContents(
     model,
@@ -259,7 +263,7 @@ export const freeName = (model: OnnxModel, base: string): string => freeNames(mo
 export function addInitializer(model: OnnxModel, tensor: OnnxTensor): OnnxModel {
   const { proto } = model.graph;
   if (tensor.name === '' || takenNames(proto).has(tensor.name))
-    fail('bad-argument', `The model already has a value called "${tensor.name}"; choose another name.`);
+    fail('bad-argument', say`The model already has a value called "${tensor.name}"; choose another name.`);
   const fields: Partial<GraphProto> = { initializer: [...proto.initializer, selfContained(tensor)] };
   // Before IR 4 every initialiser must be a graph input as well.
   if (model.irVersion < 4)

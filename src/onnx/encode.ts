@@ -14,6 +14,7 @@ import {
   TensorProtoSchema,
 } from 'onnx-buf';
 import { fail } from '../lib/errors.ts';
+import { say } from '../lib/say.ts';
 import { mapTensors, withExternalData, withFields, withRawData } from './proto.ts';
 import { externalLocation, isExternal, viewTensor } from './tensor.ts';
 import type { OnnxModel } from './types.ts';
@@ -92,7 +93,7 @@ function encodeProto(model: ModelProto): Chunk[] {
   if (total > PROTOBUF_LIMIT)
     fail(
       'limit',
-      `The model takes ${total} bytes, but a single .onnx file can hold at most 2 GiB; save it with its weights in a separate data file.`,
+      say`The model takes ${total} bytes, but a single .onnx file can hold at most 2 GiB; save it with its weights in a separate data file.`,
       { bytes: total },
     );
   return chunks;
@@ -106,7 +107,7 @@ function join(chunks: readonly Chunk[]): Chunk {
   } catch {
     return fail(
       'out-of-memory',
-      `There is no room for the ${total} bytes of the model file; close other tabs and try again.`,
+      say`There is no room for the ${total} bytes of the model file; close other tabs and try again.`,
       {
         bytes: total,
       },
@@ -155,11 +156,14 @@ export function encodeExternalChunks(
   location: string,
 ): { proto: Uint8Array<ArrayBuffer>[]; data: Uint8Array<ArrayBuffer>[] } {
   const entry = (key: string, value: string) => create(StringStringEntryProtoSchema, { key, value });
-  externalLocation(create(TensorProtoSchema, { externalData: [entry('location', location)] }), 'data file');
+  externalLocation(
+    create(TensorProtoSchema, { externalData: [entry('location', location)] }),
+    say`data file`,
+  );
   const data: Chunk[] = [];
   let offset = 0;
   const move = (tensor: TensorProto): TensorProto => {
-    const view = viewTensor(tensor, `initialiser "${tensor.name}"`, model.external);
+    const view = viewTensor(tensor, say`initialiser "${tensor.name}"`, model.external);
     if (view.byteLength < EXTERNAL_BYTES) return inline(model)(tensor);
     const gap = (EXTERNAL_ALIGNMENT - (offset % EXTERNAL_ALIGNMENT)) % EXTERNAL_ALIGNMENT;
     const padding = gap === 0 ? [] : [new Uint8Array(gap)];

@@ -8,6 +8,7 @@ import type { AttributeProto, FunctionProto, GraphProto, ModelProto, NodeProto }
 import { AttributeProtoSchema, GraphProtoSchema, ModelProtoSchema, NodeProtoSchema } from 'onnx-buf';
 import { type Budget, createBudget } from '../lib/budget.ts';
 import { fail } from '../lib/errors.ts';
+import { say } from '../lib/say.ts';
 import { mapSubgraphs, subgraphsOf, withFields } from './proto.ts';
 import type { OnnxModel } from './types.ts';
 import { viewModel } from './view.ts';
@@ -104,7 +105,7 @@ class Inliner {
     if (depth >= DEEPEST)
       fail(
         'malformed-onnx',
-        `The function ${f.domain}.${f.name} calls itself, or stands in more than ${DEEPEST} calls in one another; export the model without functions of its own.`,
+        say`The function ${f.domain}.${f.name} calls itself, or stands in more than ${DEEPEST} calls in one another; export the model without functions of its own.`,
       );
     this.used.add(f);
     const attributes: CallAttributes = new Map(
@@ -125,7 +126,7 @@ class Inliner {
     const letters = f.node.length * (prefix.length + call.name.length);
     this.budget.take(
       1 + f.node.length + Math.ceil(letters / LETTERS_PER_NODE),
-      `The function ${f.domain}.${f.name}`,
+      say`The function ${f.domain}.${f.name}`,
     );
     const body = f.node.map((node) => this.instance(node, call, attributes, rename));
     return [...this.nodes(body, depth + 1), ...handedOn];

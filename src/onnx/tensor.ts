@@ -3,6 +3,7 @@ import { create } from '@bufbuild/protobuf';
 import { type TensorProto, TensorProto_DataLocation, TensorProtoSchema } from 'onnx-buf';
 import { fail } from '../lib/errors.ts';
 import { bfloat16ToFloat32, float32ToBfloat16, float32ToHalf, halfToFloat32 } from '../lib/half.ts';
+import { say } from '../lib/say.ts';
 import {
   checkedDims,
   DTYPES,
@@ -47,7 +48,7 @@ export function viewTensor(proto: TensorProto, what: string, external: ExternalF
   if (!dtype)
     fail(
       'malformed-onnx',
-      `The ${what} has element type ${proto.dataType}, which ONNX does not define; the file is damaged.`,
+      say`The ${what} has element type ${proto.dataType}, which ONNX does not define; the file is damaged.`,
     );
   const { dims, size } = checkedDims(proto.dims, what);
   const byteLength = rawByteLength(dtype, size);
@@ -63,7 +64,7 @@ export function viewTensor(proto: TensorProto, what: string, external: ExternalF
       if (rawData.length !== byteLength)
         fail(
           'malformed-onnx',
-          `The ${what} has ${rawData.length} bytes where its shape [${dims.join(', ')}] of ${dtype} takes ${byteLength}; the file is damaged.`,
+          say`The ${what} has ${rawData.length} bytes where its shape [${dims.join(', ')}] of ${dtype} takes ${byteLength}; the file is damaged.`,
         );
       return { ...common, bytes: () => rawData };
     }
@@ -73,12 +74,12 @@ export function viewTensor(proto: TensorProto, what: string, external: ExternalF
   if (present !== wanted)
     fail(
       'malformed-onnx',
-      `The ${what} has ${present} values where its shape [${dims.join(', ')}] of ${dtype} takes ${wanted}; the file is damaged.`,
+      say`The ${what} has ${present} values where its shape [${dims.join(', ')}] of ${dtype} takes ${wanted}; the file is damaged.`,
     );
   if (dtype === 'string')
     return {
       ...common,
-      bytes: () => fail('bad-argument', `The ${what} holds strings, which have no raw bytes.`),
+      bytes: () => fail('bad-argument', say`The ${what} holds strings, which have no raw bytes.`),
     };
   return { ...common, bytes: () => typedToRaw(proto, dtype) };
 }
@@ -97,7 +98,7 @@ export function makeTensor(
   if (data.length !== size)
     fail(
       'shape',
-      `Tensor "${name}" of shape [${dims.join(', ')}] takes ${size} values but was given ${data.length}.`,
+      say`Tensor "${name}" of shape [${dims.join(', ')}] takes ${size} values but was given ${data.length}.`,
     );
   return rawTensor(name, dtype, dims, numbersToRaw(dtype, data));
 }
@@ -215,7 +216,7 @@ export function tensorElements(tensor: OnnxTensor): Elements | BigInt64Array | B
     default:
       return fail(
         'unsupported-onnx',
-        `Tensor "${tensor.name}" has element type ${tensor.dtype}, which Papilio cannot compute with.`,
+        say`Tensor "${tensor.name}" has element type ${tensor.dtype}, which Papilio cannot compute with.`,
       );
   }
 }
@@ -254,7 +255,7 @@ export function tensorToNumbers(tensor: OnnxTensor, beyond: 'error' | 'saturate'
     if (beyond === 'error' && BigInt(n) !== value)
       fail(
         'unsupported-onnx',
-        `Tensor "${tensor.name}" holds the integer ${value}, which is too large to compute with exactly.`,
+        say`Tensor "${tensor.name}" holds the integer ${String(value)}, which is too large to compute with exactly.`,
       );
     return n;
   });
@@ -268,7 +269,7 @@ export function safeInteger(value: bigint): number {
 /** The strings of a string tensor. */
 export function tensorToStrings(tensor: OnnxTensor): string[] {
   if (tensor.dtype !== 'string')
-    fail('bad-argument', `Tensor "${tensor.name}" holds ${tensor.dtype}, not strings.`);
+    fail('bad-argument', say`Tensor "${tensor.name}" holds ${tensor.dtype}, not strings.`);
   const utf8 = new TextDecoder();
   return tensor.proto.stringData.map((bytes) => utf8.decode(bytes));
 }
@@ -305,7 +306,7 @@ export function numbersToRaw(dtype: OnnxDType, data: ArrayLike<number>): Uint8Ar
     case 'bool':
       return Uint8Array.from(data, (value) => (value === 0 ? 0 : 1));
     default:
-      return fail('bad-argument', `Numbers cannot be written as ${dtype}.`);
+      return fail('bad-argument', say`Numbers cannot be written as ${dtype}.`);
   }
 }
 
@@ -324,11 +325,11 @@ export function externalLocation(proto: TensorProto, what: string): string {
   const parts = raw.split(/[/\\]/);
   const path = parts.filter((part) => part !== '.' && part !== '').join('/');
   if (path === '' || raw.includes('\0'))
-    fail('malformed-onnx', `The ${what} is stored outside the model, but the file does not say where.`);
+    fail('malformed-onnx', say`The ${what} is stored outside the model, but the file does not say where.`);
   if (parts[0] === '' || /^[A-Za-z][A-Za-z0-9+.-]*:/.test(raw) || parts.includes('..'))
     fail(
       'malformed-onnx',
-      `The ${what} names "${raw}" for its data; only files beside the model may be used.`,
+      say`The ${what} names "${raw}" for its data; only files beside the model may be used.`,
       { location: raw },
     );
   return path;
@@ -339,7 +340,7 @@ function byteCount(proto: TensorProto, key: string, what: string): number | unde
   if (text === undefined) return undefined;
   const value = /^\d{1,15}$/.test(text) ? Number(text) : Number.NaN;
   if (Number.isNaN(value))
-    fail('malformed-onnx', `The ${what} has the ${key} "${text}", which is no count of bytes.`);
+    fail('malformed-onnx', say`The ${what} has the ${key} "${text}", which is no count of bytes.`);
   return value;
 }
 
@@ -361,7 +362,7 @@ function externalBytes(
   if (!file)
     fail(
       'malformed-onnx',
-      `The ${what} is stored in "${location}", which is missing; open that file together with the model.`,
+      say`The ${what} is stored in "${location}", which is missing; open that file together with the model.`,
       {
         location,
       },
@@ -369,13 +370,13 @@ function externalBytes(
   if (length !== byteLength)
     fail(
       'malformed-onnx',
-      `The ${what} needs ${byteLength} bytes but announces ${length} in "${location}".`,
+      say`The ${what} needs ${byteLength} bytes but announces ${length} in "${location}".`,
       { location },
     );
   if (offset + length > file.length)
     fail(
       'malformed-onnx',
-      `The ${what} lies at bytes ${offset} to ${offset + length} of "${location}", which has only ${file.length}; the file is cut short.`,
+      say`The ${what} lies at bytes ${offset} to ${offset + length} of "${location}", which has only ${file.length}; the file is cut short.`,
       { location },
     );
   return file.subarray(offset, offset + length) as Uint8Array<ArrayBuffer>;

@@ -11,6 +11,7 @@ import {
   type TensorProto,
 } from 'onnx-buf';
 import { fail } from '../lib/errors.ts';
+import { say } from '../lib/say.ts';
 
 /** The files that hold external tensor data, by the `location` the model names them with. */
 export type ExternalFiles = ReadonlyMap<string, Uint8Array>;
@@ -182,14 +183,14 @@ export function checkedDims(
   what: string,
 ): { dims: number[]; size: number } {
   if (dims.length > 64)
-    fail('malformed-onnx', `The ${what} has ${dims.length} dimensions; the file is damaged.`);
+    fail('malformed-onnx', say`The ${what} has ${dims.length} dimensions; the file is damaged.`);
   const out: number[] = [];
   let size = 1;
   let empty = false;
   for (const dim of dims) {
     const n = Number(dim);
     if (!(n >= 0 && n <= SIZE_LIMIT && Number.isInteger(n)))
-      fail('malformed-onnx', `The ${what} has a dimension of ${dim}; the file is damaged.`);
+      fail('malformed-onnx', say`The ${what} has a dimension of ${String(dim)}; the file is damaged.`);
     out.push(n);
     if (n === 0) empty = true;
     else size *= n;
@@ -197,7 +198,7 @@ export function checkedDims(
     if (size > SIZE_LIMIT)
       fail(
         'malformed-onnx',
-        `The ${what} has dimensions [${dims.join(', ')}], more than any file can hold; the file is damaged.`,
+        say`The ${what} has dimensions [${dims.join(', ')}], more than any file can hold; the file is damaged.`,
       );
   }
   return { dims: out, size: empty ? 0 : size };

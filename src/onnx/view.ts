@@ -9,6 +9,7 @@ import {
   type ValueInfoProto,
 } from 'onnx-buf';
 import { fail } from '../lib/errors.ts';
+import { say } from '../lib/say.ts';
 import { f32Tensor, int64Tensor, makeTensor, safeInteger, stringTensor, viewTensor } from './tensor.ts';
 import {
   type AttributeValue,
@@ -41,7 +42,7 @@ function typeOf(proto: AttributeProto): Type {
 }
 
 function viewAttribute(proto: AttributeProto, what: string, external: ExternalFiles): AttributeValue {
-  const missing = (): never => fail('malformed-onnx', `The ${what} has no value; the file is damaged.`);
+  const missing = (): never => fail('malformed-onnx', say`The ${what} has no value; the file is damaged.`);
   switch (typeOf(proto)) {
     case Type.INT:
       return { kind: 'int', value: safeInteger(proto.i) };
@@ -66,7 +67,7 @@ function viewAttribute(proto: AttributeProto, what: string, external: ExternalFi
 
 function viewNode(proto: NodeProto, index: number, external: ExternalFiles): OnnxNode {
   const label = proto.name === '' ? `#${index}` : `"${proto.name}"`;
-  if (proto.opType === '') fail('malformed-onnx', `Node ${label} has no operator; the file is damaged.`);
+  if (proto.opType === '') fail('malformed-onnx', say`Node ${label} has no operator; the file is damaged.`);
   return {
     index,
     name: proto.name,
@@ -77,7 +78,11 @@ function viewNode(proto: NodeProto, index: number, external: ExternalFiles): Onn
     attributes: new Map(
       proto.attribute.map((attribute) => [
         attribute.name,
-        viewAttribute(attribute, `attribute "${attribute.name}" of ${proto.opType} node ${label}`, external),
+        viewAttribute(
+          attribute,
+          say`attribute "${attribute.name}" of ${proto.opType} node ${label}`,
+          external,
+        ),
       ]),
     ),
     metadata: pairs(proto.metadataProps),
@@ -130,8 +135,8 @@ function viewGraph(proto: GraphProto, external: ExternalFiles): OnnxGraph {
   const initializers = new Map<string, OnnxTensor>();
   for (const tensor of proto.initializer) {
     if (initializers.has(tensor.name))
-      fail('malformed-onnx', `Two initialisers are called "${tensor.name}"; the file is damaged.`);
-    initializers.set(tensor.name, viewTensor(tensor, `initialiser "${tensor.name}"`, external));
+      fail('malformed-onnx', say`Two initialisers are called "${tensor.name}"; the file is damaged.`);
+    initializers.set(tensor.name, viewTensor(tensor, say`initialiser "${tensor.name}"`, external));
   }
   const nodes = proto.node.map((node, index) => viewNode(node, index, external));
   const constants = new Map<string, OnnxTensor>();
@@ -167,21 +172,21 @@ export function viewModel(proto: ModelProto, external: ExternalFiles): OnnxModel
   if (!proto.graph)
     fail(
       'malformed-onnx',
-      'The file holds no graph, so it is not an ONNX model; choose a file that ends in .onnx.',
+      say`The file holds no graph, so it is not an ONNX model; choose a file that ends in .onnx.`,
     );
   const opsets = new Map<string, number>();
   for (const { domain, version } of proto.opsetImport) {
     if (version < 1n || version > 1_000_000n)
       fail(
         'malformed-onnx',
-        `The model asks for opset ${version} of domain "${domain}", which cannot be; the file is damaged.`,
+        say`The model asks for opset ${String(version)} of domain "${domain}", which cannot be; the file is damaged.`,
       );
     opsets.set(normalDomain(domain), Number(version));
   }
   const opset =
     opsets.get('') ??
     functionsOpset(proto) ??
-    fail('malformed-onnx', 'The model does not say which ONNX opset it uses; export it again.');
+    fail('malformed-onnx', say`The model does not say which ONNX opset it uses; export it again.`);
   return {
     proto,
     opset,

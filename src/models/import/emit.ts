@@ -9,6 +9,7 @@ import type { Room, TensorSource, Value } from '../../graph/types.ts';
 import { fail } from '../../lib/errors.ts';
 import { float32ToHalf } from '../../lib/half.ts';
 import { transposed as turned } from '../../lib/numbers.ts';
+import { say } from '../../lib/say.ts';
 import { halfBits, tensorToF32 } from '../../onnx/tensor.ts';
 import { isFloat } from '../../onnx/types.ts';
 import { cast } from '../../ops/cast.ts';
@@ -232,7 +233,7 @@ export function emitGraph(
   };
   for (const node of graph.nodes)
     atPlace(
-      () => (node.origin ? nodeCalled(node.origin) : `An operator ${node.op}`),
+      () => (node.origin ? nodeCalled(node.origin) : say`An operator ${node.op}`),
       () => emit(node),
     );
 

@@ -3,6 +3,7 @@
  * If whose condition is known, and leaves the rest as canonical nodes. Everything that cannot be imported is collected.
  */
 import { fail, PapilioError } from '../../lib/errors.ts';
+import { say } from '../../lib/say.ts';
 import { safeInteger, tensorElements, tensorToNumbers } from '../../onnx/tensor.ts';
 import { isFloat, type OnnxGraph, type OnnxNode, type OnnxTensor } from '../../onnx/types.ts';
 import {
@@ -36,7 +37,7 @@ export const isOperator = (domain: string, opType: string): boolean =>
   operatorOfNode(domain, opType) !== undefined;
 
 /** Why a node cannot be imported whose operator is not known. */
-export const NO_RULE = 'the operator is not supported';
+export const noRule = (): string => say`the operator is not supported`;
 
 /** A node that cannot be imported, and why. */
 export interface Missing {
@@ -169,7 +170,7 @@ class Scope {
 const refuseOrder = (who: string, name: string): never =>
   fail(
     'malformed-onnx',
-    `${who} reads "${name}", which is no input, no initialiser and no result of a node before; the file's nodes are out of order or go in a circle: export it again.`,
+    say`${who} reads "${name}", which is no input, no initialiser and no result of a node before; the file's nodes are out of order or go in a circle: export it again.`,
   );
 
 // A model is folded several times, at several sizes: large constants that hang on none of them are computed and kept once. What another
@@ -332,12 +333,12 @@ class Folder {
     scope: Scope,
   ): string | null {
     const cond = condition?.known?.()[0];
-    if (cond === undefined) return waits ? WAITS : 'its condition depends on the data';
+    if (cond === undefined) return waits ? WAITS : say`its condition depends on the data`;
     const branch = node.attributes.get(cond !== 0 ? 'then_branch' : 'else_branch');
-    if (branch?.kind !== 'graph') return 'its branch is missing';
+    if (branch?.kind !== 'graph') return say`its branch is missing`;
     const { outputs } = branch.value;
     if (outputs.length < node.outputs.length)
-      return `its branch gives ${outputs.length} of its ${node.outputs.length} results`;
+      return say`its branch gives ${outputs.length} of its ${node.outputs.length} results`;
     const inner = new Scope(scope);
     this.walk(branch.value, inner);
     node.outputs.forEach((name, i) => {
@@ -350,7 +351,7 @@ class Folder {
   private calculate(c: Context, waits: boolean, scope: Scope): string | null {
     const { domain, opType, outputs } = c.node;
     const operator = operatorOfNode(domain, opType);
-    if (!operator) return NO_RULE;
+    if (!operator) return noRule();
     if (waits) return WAITS;
     let inferred: Inferred | Results;
     try {
@@ -442,7 +443,7 @@ export function fold(
   const { nodes, missing, visited, waiting, fixed } = folder;
   const results: IrGraph['outputs'] = [];
   for (const name of outputs) {
-    if (!scope.has(name)) refuseOrder('The model', name);
+    if (!scope.has(name)) refuseOrder(say`The model`, name);
     const value = scope.get(name);
     if (value) results.push({ name, value });
   }

@@ -5,6 +5,7 @@
  */
 import { type Budget, createBudget } from '../../lib/budget.ts';
 import { fail, readable } from '../../lib/errors.ts';
+import { say } from '../../lib/say.ts';
 import { isExternal } from '../../onnx/tensor.ts';
 import type { OnnxDType, OnnxModel } from '../../onnx/types.ts';
 
@@ -20,7 +21,7 @@ interface Budgets {
 }
 
 let budgets: Budgets | null = null;
-let place: () => string = () => 'The model';
+let place: () => string = () => say`The model`;
 
 /**
  * What `f` gives, counted against the budgets of an input of so many bytes: the file's, and of what its user asked for besides. Any error
@@ -48,7 +49,7 @@ function counting<T>(next: Budgets, f: () => T): T {
   const before = budgets;
   budgets = next;
   try {
-    return before ? f() : atPlace('The model', f);
+    return before ? f() : atPlace(say`The model`, f);
   } finally {
     budgets = before;
   }
@@ -75,7 +76,7 @@ export const nodeCalled = (node: {
   readonly outputs: readonly string[];
 }): string => {
   const name = node.name || node.outputs.find((output) => output !== '');
-  return name ? `Node ${name} (${node.opType})` : `A node ${node.opType} without a name`;
+  return name ? say`Node ${name} (${node.opType})` : say`A node ${node.opType} without a name`;
 };
 
 /** More axes than any model has. */
@@ -90,12 +91,12 @@ const MOST_NUMBERS = 2 ** 46;
 export function checkedSize(shape: readonly number[]): number {
   let [size, empty] = [1, false];
   if (shape.length > MOST_AXES)
-    fail('malformed-onnx', `${here()} has ${shape.length} axes, which no model has; the file is damaged.`);
+    fail('malformed-onnx', say`${here()} has ${shape.length} axes, which no model has; the file is damaged.`);
   for (const d of shape) {
     if (!(Number.isSafeInteger(d) && d >= 0))
       fail(
         'malformed-onnx',
-        `${here()} gives a tensor of the shape [${shape.join(', ')}], which cannot be; the file is damaged.`,
+        say`${here()} gives a tensor of the shape [${shape.join(', ')}], which cannot be; the file is damaged.`,
       );
     if (d === 0) empty = true;
     else size *= d;
@@ -104,7 +105,7 @@ export function checkedSize(shape: readonly number[]): number {
   if (size > MOST_NUMBERS)
     fail(
       'too-large',
-      `${here()} gives a tensor of the shape [${shape.join(', ')}], more than any machine can hold; the file is damaged.`,
+      say`${here()} gives a tensor of the shape [${shape.join(', ')}], more than any machine can hold; the file is damaged.`,
     );
   return size;
 }

@@ -3,6 +3,7 @@ import type { Builder } from '../../graph/builder.ts';
 import type { Value } from '../../graph/types.ts';
 import { type Budget, createBudget } from '../../lib/budget.ts';
 import { PapilioError } from '../../lib/errors.ts';
+import { say } from '../../lib/say.ts';
 import { inlineFunctions } from '../../onnx/inline.ts';
 import type { OnnxModel } from '../../onnx/types.ts';
 import { canEmit, emitGraph, type Precision } from './emit.ts';
@@ -130,7 +131,7 @@ function prepare(
   simplify(graph, true);
   const stuck = graph.nodes
     .filter((node) => !canEmit(node))
-    .map((node) => ({ op: node.op, node: node.origin?.name ?? '', reason: 'it has no kernel' }));
+    .map((node) => ({ op: node.op, node: node.origin?.name ?? '', reason: say`it has no kernel` }));
   if (stuck.length > 0) refuse(stuck, folding, graph, file, config);
   return { graph, fixed };
 }

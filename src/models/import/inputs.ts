@@ -2,6 +2,7 @@
 import type { DType } from '../../graph/types.ts';
 import { fail } from '../../lib/errors.ts';
 import { greatest } from '../../lib/numbers.ts';
+import { say } from '../../lib/say.ts';
 import {
   type Dim,
   isFloat,
@@ -41,7 +42,7 @@ export function inputSpecs(graph: OnnxGraph, config: Readonly<Record<string, unk
   if (states.length > 0) {
     fail(
       'unsupported-onnx',
-      `The model keeps states of convolutions or recurrences (${states[0]!.name}), and Papilio trains only transformers whose cache is keys and values; pick a model without such layers.`,
+      say`The model keeps states of convolutions or recurrences (${states[0]!.name}), and Papilio trains only transformers whose cache is keys and values; pick a model without such layers.`,
     );
   }
   const kinds = inputKinds(graph, config);
@@ -50,7 +51,7 @@ export function inputSpecs(graph: OnnxGraph, config: Readonly<Record<string, unk
     if (v.dtype === null || v.dims === null) {
       fail(
         'unsupported-onnx',
-        `Input ${v.name} is not a tensor of known rank; export the model with its input shapes.`,
+        say`Input ${v.name} is not a tensor of known rank; export the model with its input shapes.`,
       );
     }
     return {
@@ -108,7 +109,7 @@ function sizeOfDim(
   if (named !== undefined) return named;
   const past = dims.past ?? 0;
   const sequence = (): number =>
-    dims.sequence ?? fail('bad-argument', `Input ${spec.name} needs a sequence length; give sequence.`);
+    dims.sequence ?? fail('bad-argument', say`Input ${spec.name} needs a sequence length; give sequence.`);
   const byKind = (): number | undefined => {
     // onnxruntime's GPT-2 keeps keys and values in one tensor [2, B, heads, past, D].
     const pair = spec.kind === 'past' && spec.dims.length === 5;
@@ -144,7 +145,7 @@ function sizeOfDim(
     byName() ??
     fail(
       'bad-argument',
-      `Input ${spec.name} has the free dimension ${declared ?? axis}; its size is not known. Give it by name.`,
+      say`Input ${spec.name} has the free dimension ${declared ?? axis}; its size is not known. Give it by name.`,
     )
   );
 }
@@ -187,7 +188,7 @@ export function bindInputs(
     ) {
       fail(
         'shape',
-        `The file fixes the first dimension of ${spec.name} at ${shape[0]}, so a batch of ${dims.batch} cannot run; use that batch size.`,
+        say`The file fixes the first dimension of ${spec.name} at ${shape[0]!}, so a batch of ${dims.batch} cannot run; use that batch size.`,
       );
     }
     const dtype = info.dtype!;
@@ -349,7 +350,7 @@ function refuseChannelsLast({ name, dims }: ValueInfo): void {
   if ((last === 3 || last === 1) && second !== 3 && second !== 1)
     fail(
       'unsupported-onnx',
-      `The picture input ${name} has its channels last ([${dims!.map((d) => d ?? '?').join(', ')}], as TensorFlow exports do), and Papilio feeds pictures as [batch, channels, height, width]; convert the model with tf2onnx --inputs-as-nchw ${name}.`,
+      say`The picture input ${name} has its channels last ([${dims!.map((d) => d ?? '?').join(', ')}], as TensorFlow exports do), and Papilio feeds pictures as [batch, channels, height, width]; convert the model with tf2onnx --inputs-as-nchw ${name}.`,
     );
 }
 
@@ -416,7 +417,7 @@ function refuseBatchLast(graph: OnnxGraph, kinds: ReadonlyMap<string, InputKind>
     if (/seq|len|time/i.test(first) && /batch/i.test(second))
       fail(
         'unsupported-onnx',
-        `The token input ${name} is [${first}, ${second}], and Papilio feeds [batch, sequence]; export the model with batch_first=True.`,
+        say`The token input ${name} is [${first}, ${second}], and Papilio feeds [batch, sequence]; export the model with batch_first=True.`,
       );
   }
 }
@@ -424,14 +425,14 @@ function refuseBatchLast(graph: OnnxGraph, kinds: ReadonlyMap<string, InputKind>
 /** One sentence on each input that was recognised by its role. */
 export function roleNotes(kinds: ReadonlyMap<string, InputKind>): string[] {
   const words: Partial<Record<InputKind, string>> = {
-    input_ids: 'the token ids: it is looked up in the largest table',
-    attention_mask: 'the attention mask: it is compared and multiplied, and looked up in no table',
-    token_type_ids: 'the token types: it is looked up in a short table',
-    position_ids: 'the positions: it is looked up in a second table',
-    pixel_values: 'the picture: it is the one float input of four dimensions',
+    input_ids: say`the token ids: it is looked up in the largest table`,
+    attention_mask: say`the attention mask: it is compared and multiplied, and looked up in no table`,
+    token_type_ids: say`the token types: it is looked up in a short table`,
+    position_ids: say`the positions: it is looked up in a second table`,
+    pixel_values: say`the picture: it is the one float input of four dimensions`,
   };
   return [...kinds].flatMap(([name, kind]) =>
-    kindByName(name) === 'other' && words[kind] ? [`The input ${name} is taken for ${words[kind]}.`] : [],
+    kindByName(name) === 'other' && words[kind] ? [say`The input ${name} is taken for ${words[kind]}.`] : [],
   );
 }
 

@@ -6,6 +6,7 @@
 import { sizeOf } from '../../graph/shape.ts';
 import { fail } from '../../lib/errors.ts';
 import { float32ToHalf, halfToFloat32 } from '../../lib/half.ts';
+import { say } from '../../lib/say.ts';
 import { numbersToRaw, tensorToF32 } from '../../onnx/tensor.ts';
 import { isFloat, type OnnxDType, type OnnxTensor } from '../../onnx/types.ts';
 import { packMatrix, type QuantFormat, quantLayout } from '../../ops/quantised.ts';
@@ -66,25 +67,25 @@ export function checkCodes(source: QuantSource): void {
   const lacks = (what: string): never =>
     fail(
       'malformed-onnx',
-      `${here()} has fewer ${what} than a matrix [${shape.join(', ')}] takes; the file is damaged.`,
+      say`${here()} has fewer ${what} than a matrix [${shape.join(', ')}] takes; the file is damaged.`,
     );
   if (scales && !isFloat(scales.dtype))
     fail(
       'malformed-onnx',
-      `${here()} has scales of type ${scales.dtype}, which are float in every format; the file is damaged.`,
+      say`${here()} has scales of type ${scales.dtype}, which are float in every format; the file is damaged.`,
     );
   checkedSize(shape);
   const [rows] = matrixOf(shape);
-  if (!block.every((size) => size >= 1)) lacks('numbers in a block');
-  if (!((rows * rowCodes * bits) / 8 <= codes.byteLength)) lacks('codes');
+  if (!block.every((size) => size >= 1)) lacks(say`numbers in a block`);
+  if (!((rows * rowCodes * bits) / 8 <= codes.byteLength)) lacks(say`codes`);
   const count = scaleCount(source);
-  if (scales && scales.size !== 1 && !(scales.size >= count)) lacks('scales');
+  if (scales && scales.size !== 1 && !(scales.size >= count)) lacks(say`scales`);
   if (!zeros) return;
   const packed = zerosByRow && /int/.test(zeros.dtype);
   const enough = packed
     ? (count / blockColumns) * Math.ceil((blockColumns * bits) / 8) <= zeros.byteLength
     : zeros.size === 1 || zeros.size >= count;
-  if (!enough) lacks('zero points');
+  if (!enough) lacks(say`zero points`);
 }
 
 /** Reads the codes as counted from the lowest one. */
@@ -329,7 +330,7 @@ export function requantise(source: QuantSource, data: ArrayLike<number>): Requan
   if (!scales || (zeros && !source.zerosByRow && zeros.size !== count && zeros.size !== 1))
     return fail(
       'unsupported-onnx',
-      `The scales of ${codes.name} cannot be chosen anew; write its layer as a float product instead.`,
+      say`The scales of ${codes.name} cannot be chosen anew; write its layer as a float product instead.`,
       { name: codes.name },
     );
   const blockRows = Math.ceil(rows / source.block[0]);

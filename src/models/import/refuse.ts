@@ -1,7 +1,8 @@
 /** What is said of a model that cannot be imported: every node that stands in the way, and what was recognised all the same. */
 import { PapilioError } from '../../lib/errors.ts';
+import { say } from '../../lib/say.ts';
 import type { OnnxGraph } from '../../onnx/types.ts';
-import { type Folding, type Missing, NO_RULE } from './fold.ts';
+import { type Folding, type Missing, noRule } from './fold.ts';
 import { fuseConv, fuseLinear, fuseNorms } from './fuse.ts';
 import { countUses, type IrGraph } from './ir.ts';
 import { type ModuleInfo, tabulate } from './modules.ts';
@@ -38,17 +39,18 @@ function namedIn(file: OnnxGraph): ModuleInfo[] {
   return [...names].map((name) => ({ name, kind: 'other', in: 0, out: 0, parameters: {} }));
 }
 
-const counted = (n: number, what: string): string => `${n} ${what}${n === 1 ? '' : 's'}`;
-
 function summary({ family, modules, nodes }: Recognised): string {
   const layers = modules.filter(({ kind }) => kind === 'linear' || kind === 'conv1d').length;
-  const of = family === 'unknown' ? '' : ` of a ${family} model`;
-  const waiting = nodes.waiting > 0 ? `, ${nodes.waiting} wait for what is missing` : '';
-  const found =
-    modules.length > 0
-      ? `, ${counted(layers, 'linear layer')} among ${counted(modules.length, 'module')}`
-      : '';
-  return `Recognised: ${nodes.supported} of ${nodes.total} nodes${of}${found}${waiting}.`;
+  const linear = layers === 1 ? say`1 linear layer` : say`${layers} linear layers`;
+  const all = modules.length === 1 ? say`1 module` : say`${modules.length} modules`;
+  const found = [
+    family === 'unknown'
+      ? say`${nodes.supported} of ${nodes.total} nodes`
+      : say`${nodes.supported} of ${nodes.total} nodes of a ${family} model`,
+    ...(modules.length > 0 ? [say`${linear} among ${all}`] : []),
+    ...(nodes.waiting > 0 ? [say`${nodes.waiting} wait for what is missing`] : []),
+  ];
+  return say`Recognised: ${found.join(say`, `)}.`;
 }
 
 /** Operators that a sentence names. */
@@ -57,9 +59,9 @@ const SHOWN = 5;
 /** `Hardmax at "a"`, `acme.Swirl at 4 nodes, first "b"`, with what is wrong where they are known but cannot be used. */
 function placed(op: string, nodes: readonly Missing[]): string {
   const [first] = nodes;
-  const where = nodes.length === 1 ? `"${first!.node}"` : `${nodes.length} nodes, first "${first!.node}"`;
-  const reasons = [...new Set(nodes.map(({ reason }) => reason))].filter((why) => why !== NO_RULE);
-  return `${op} at ${where}${reasons.length === 0 ? '' : ` (${reasons.join('; ')})`}`;
+  const where = nodes.length === 1 ? `"${first!.node}"` : say`${nodes.length} nodes, first "${first!.node}"`;
+  const reasons = [...new Set(nodes.map(({ reason }) => reason))].filter((why) => why !== noRule());
+  return reasons.length === 0 ? say`${op} at ${where}` : say`${op} at ${where} (${reasons.join('; ')})`;
 }
 
 /** What helps: it depends on who wrote the operators. */
@@ -67,11 +69,11 @@ function advice(missing: readonly Missing[]): string {
   const ops = missing.map(({ op }) => op);
   // onnxruntime's static quantiser in its operator form: all products, sums and activations are integer operators.
   if (ops.some((op) => /(^|\.)QLinear|\.QGemm$/.test(op)))
-    return 'Pick the float file of the same model, or one that was quantised dynamically or as QDQ (QuantFormat.QDQ).';
+    return say`Pick the float file of the same model, or one that was quantised dynamically or as QDQ (QuantFormat.QDQ).`;
   const foreign = ops.every((op) => op.includes('.'));
   return foreign
-    ? 'Pick a file of the same model without them, such as the plain export before an optimiser or a converter changed it.'
-    : 'Pick another file of the same model, or change the model so that its export needs none of them.';
+    ? say`Pick a file of the same model without them, such as the plain export before an optimiser or a converter changed it.`
+    : say`Pick another file of the same model, or change the model so that its export needs none of them.`;
 }
 
 /**
@@ -99,10 +101,13 @@ export function refuse(
   for (const one of missing) byOp.set(one.op, [...(byOp.get(one.op) ?? []), one]);
   const kinds = [...byOp].map(([op, nodes]) => placed(op, nodes));
   const shown = kinds.slice(0, SHOWN).join('; ');
-  const more = kinds.length > SHOWN ? `; and ${kinds.length - SHOWN} more` : '';
-  throw new PapilioError(
-    'unsupported-onnx',
-    `The model uses ${kinds.length === 1 ? 'an operator' : `${kinds.length} operators`} that Papilio cannot train through: ${shown}${more}. ${summary(recognised)} ${advice(missing)}`,
-    { missing, recognised },
-  );
+  const all = kinds.length > SHOWN ? say`${shown}; and ${kinds.length - SHOWN} more` : shown;
+  const uses =
+    kinds.length === 1
+      ? say`The model uses an operator that Papilio cannot train through: ${all}.`
+      : say`The model uses ${kinds.length} operators that Papilio cannot train through: ${all}.`;
+  throw new PapilioError('unsupported-onnx', [uses, summary(recognised), advice(missing)].join(' '), {
+    missing,
+    recognised,
+  });
 }

@@ -3,6 +3,7 @@
  * [B, S, H·D], which is spelled out in plain products where the kernel does not fit it. Rotary embeddings with them.
  */
 import { broadcastShapes } from '../../../graph/shape.ts';
+import { say } from '../../../lib/say.ts';
 import { isFloat, type OnnxNode } from '../../../onnx/types.ts';
 import * as op from '../../../ops/index.ts';
 import { allocate } from '../importBudget.ts';
@@ -188,14 +189,14 @@ const shared = (v: IrValue): IrValue => (v.known ? knownValue(v.name, squeezeLea
  * @returns [B | 1, S, R/2]
  */
 function angleRows(table: IrValue, places: IrValue | null, from: number, length: number): IrValue {
-  if (table.shape.length !== 2) refuse(`its rotary table has the shape [${table.shape}], not two axes`);
+  if (table.shape.length !== 2) refuse(say`its rotary table has the shape [${table.shape}], not two axes`);
   const [rows, width] = table.shape as [number, number];
   if (places) {
     const shape = [...places.shape, width];
     return shared(derive('Gather', [constant(table), places], { axis: 0 }, shape));
   }
   if (from + length > rows) {
-    refuse(`its rotary table has ${rows} positions, fewer than ${from + length}; use shorter sequences`);
+    refuse(say`its rotary table has ${rows} positions, fewer than ${from + length}; use shorter sequences`);
   }
   return reshapeOf(sliceOf(constant(table), 0, from, length), [1, length, width]);
 }
@@ -213,11 +214,11 @@ function rotaryEmbedding(tables: { positions: number; cos: number; sin: number }
     const [cosTable, sinTable] = [input(c, tables.cos), input(c, tables.sin)];
     const places = c.inputs[tables.positions] ?? null;
     const whole = x.shape.length === 4;
-    if (!whole && x.shape.length !== 3) refuse(`it turns a tensor of the shape [${x.shape}]`);
+    if (!whole && x.shape.length !== 3) refuse(say`it turns a tensor of the shape [${x.shape}]`);
     const rows = whole ? rowsOf(x) : x;
     const partial = int(c, 'rotary_embedding_dim', 0);
     if (partial > 0 && partial !== 2 * cosTable.shape.at(-1)!)
-      refuse(`it turns ${partial} numbers of a head with a table for ${2 * cosTable.shape.at(-1)!}`);
+      refuse(say`it turns ${partial} numbers of a head with a table for ${2 * cosTable.shape.at(-1)!}`);
     const declared = int(c, 'num_heads', 0);
     const heads = whole
       ? x.shape[1]!
@@ -229,7 +230,7 @@ function rotaryEmbedding(tables: { positions: number; cos: number; sin: number }
       if (table.shape.length === 3) return shared(constant(table));
       // One number is where the sequence begins.
       if (places?.shape.length === 1) {
-        const from = places.known?.()[0] ?? refuse('the place where it begins depends on the data');
+        const from = places.known?.()[0] ?? refuse(say`the place where it begins depends on the data`);
         return angleRows(table, null, from, length);
       }
       return angleRows(table, places, 0, length);
@@ -265,9 +266,9 @@ const scaleOf = (c: Context, headDim: number): number => {
 function groupQueryAttention(c: Context): Results {
   const heads = int(c, 'num_heads', 0);
   const kvHeads = int(c, 'kv_num_heads', 0);
-  if (int(c, 'smooth_softmax', 0) === 1 || c.inputs[11]) return refuse('it has attention sinks');
-  if (int(c, 'qk_output', 0) !== 0) return refuse('it gives out its scores');
-  if (c.inputs[12] ?? c.inputs[13]) return refuse('its cache is quantised');
+  if (int(c, 'smooth_softmax', 0) === 1 || c.inputs[11]) return refuse(say`it has attention sinks`);
+  if (int(c, 'qk_output', 0) !== 0) return refuse(say`it gives out its scores`);
+  if (c.inputs[12] ?? c.inputs[13]) return refuse(say`its cache is quantised`);
   let q = input(c, 0);
   let k: IrValue;
   let v: IrValue;
@@ -314,12 +315,12 @@ function groupQueryAttention(c: Context): Results {
 
 /** Q, K, V as [B, S, H·D] or [B, H, S, D]; the causal mask is aligned at the upper left, after the cache. */
 function onnxAttention(c: Context): Results {
-  if (wanted(c, 3)) return refuse('it gives out its scores');
+  if (wanted(c, 3)) return refuse(say`it gives out its scores`);
   const [q, k, v] = [input(c, 0), input(c, 1), input(c, 2)];
   const whole = q.shape.length === 4;
   const heads = whole ? q.shape[1]! : int(c, 'q_num_heads', 0);
   const kvHeads = whole ? k.shape[1]! : int(c, 'kv_num_heads', 0);
-  if (heads < 1 || kvHeads < 1) return refuse('it does not say how many heads it has');
+  if (heads < 1 || kvHeads < 1) return refuse(say`it does not say how many heads it has`);
   const rows = whole ? [q, k, v].map(rowsOf) : [q, k, v];
   const [past, pastValues] = [c.inputs[4] ?? null, c.inputs[5] ?? null];
   const [queries, keys, values] = [
@@ -403,7 +404,7 @@ function paddingMasks(c: Context, mask: IrValue | null, batch: number, keys: num
         return [reshapeOf(additive(mask, low), [batch, 1, second!, keys])];
       break;
   }
-  return refuse(`its mask has the shape [${mask.shape}], which is not supported`);
+  return refuse(say`its mask has the shape [${mask.shape}], which is not supported`);
 }
 
 function plus(x: IrValue, bias: IrValue | null, c: Context): IrValue {
@@ -414,7 +415,7 @@ export function contribAttention(c: Context): Results {
   const [x, w] = [input(c, 0), input(c, 1)];
   const [batch, length] = x.shape as [number, number];
   const heads = int(c, 'num_heads', 0);
-  if (int(c, 'do_rotary', 0) === 1) return refuse('it rotates inside');
+  if (int(c, 'do_rotary', 0) === 1) return refuse(say`it rotates inside`);
   const third = w.shape[1]! / 3;
   const [qSize, kSize, vSize] = (ints(c, 'qkv_hidden_sizes') ?? [third, third, third]) as [
     number,
@@ -479,13 +480,13 @@ function projections(c: Context, heads: number): Projected {
   if (key.shape.length === 5) return { q: first, k: unpack(key, 0), v: unpack(key, 1) };
   const value = input(c, 2);
   const rows = (v: IrValue): IrValue => (v.shape.length === 4 ? rowsOf(v) : v);
-  if (key.shape.length === 4 && key.shape[1] !== heads) return refuse('its keys have other heads');
+  if (key.shape.length === 4 && key.shape[1] !== heads) return refuse(say`its keys have other heads`);
   return { q: first, k: rows(key), v: rows(value) };
 }
 
 function multiHeadAttention(c: Context): Results {
   const heads = int(c, 'num_heads', 0);
-  if (wanted(c, 3)) return refuse('it gives out its scores');
+  if (wanted(c, 3)) return refuse(say`it gives out its scores`);
   let { q, k, v } = projections(c, heads);
   const bias = c.inputs[3];
   if (bias) {

@@ -6,6 +6,7 @@
 
 import { broadcastShapes, broadcastStrides, forEachRow, sameShape } from '../../../graph/shape.ts';
 import type { Value } from '../../../graph/types.ts';
+import { say } from '../../../lib/say.ts';
 import { dtypeOfCode, isFloat, type OnnxDType } from '../../../onnx/types.ts';
 import { described } from '../../../ops/elementwise.ts';
 import * as op from '../../../ops/index.ts';
@@ -193,7 +194,7 @@ export const join = (c: Context, name: string, a: IrValue, b: IrValue): IrValue 
 const cast: Operator = {
   infer(c) {
     const x = input(c, 0);
-    const to = dtypeOfCode(int(c, 'to', 1)) ?? refuse('it casts to an unknown type');
+    const to = dtypeOfCode(int(c, 'to', 1)) ?? refuse(say`it casts to an unknown type`);
     return one('Cast', [x], { to }, to, x.shape);
   },
   fold: ([x], a) => map1(a.to as OnnxDType, x!, (v) => v),
@@ -223,7 +224,7 @@ const clip: Operator = {
     const bound = (i: number, name: string, otherwise: number): number => {
       const v = c.inputs[i];
       if (!v) return float(c, name, otherwise);
-      return v.known?.()[0] ?? refuse('its bounds depend on the data');
+      return v.known?.()[0] ?? refuse(say`its bounds depend on the data`);
     };
     const x = input(c, 0);
     const min = bound(1, 'min', Number.NEGATIVE_INFINITY);
@@ -300,7 +301,7 @@ export const elementwise: Operators = {
     // The kernel's is Python's remainder, with the sign of the divisor.
     infer: (c) =>
       int(c, 'fmod', 0) === 1
-        ? refuse('it is a C-style remainder (fmod)')
+        ? refuse(say`it is a C-style remainder (fmod)`)
         : joined('Mod', [input(c, 0), input(c, 1)]),
   },
   Where: where,

@@ -1,6 +1,7 @@
 /** Products, convolutions, and the layers that fusions make of them. */
 
 import { broadcastShapes, broadcastStrides, forEachRow, sizeOf } from '../../../graph/shape.ts';
+import { say } from '../../../lib/say.ts';
 import * as op from '../../../ops/index.ts';
 import { allocate, spend } from '../importBudget.ts';
 import { type IrValue, numbers } from '../ir.ts';
@@ -70,9 +71,9 @@ const matmul: Operator = {
 
 export function matmulRule(c: Context): Inferred {
   const [a, b] = [input(c, 0), input(c, 1)];
-  if (a.shape.length < 2 || b.shape.length < 2) return refuse('it multiplies by a vector');
+  if (a.shape.length < 2 || b.shape.length < 2) return refuse(say`it multiplies by a vector`);
   if (a.shape.at(-1) !== b.shape.at(-2))
-    return refuse(`its shapes [${a.shape}] and [${b.shape}] do not go together`);
+    return refuse(say`its shapes [${a.shape}] and [${b.shape}] do not go together`);
   const batch = broadcastShapes('MatMul', a.shape.slice(0, -2), b.shape.slice(0, -2));
   return one('MatMul', [a, b], {}, a.dtype, [...batch, a.shape.at(-2)!, b.shape.at(-1)!]);
 }
@@ -106,12 +107,12 @@ export function convRule(c: Context): Inferred {
   const [x, w] = [input(c, 0), input(c, 1)];
   const spatial = w.shape.length - 2;
   if (spatial !== 1 && spatial !== 2)
-    return refuse(`it is a convolution over ${spatial} dimensions; one and two are supported`);
-  if (int(c, 'group', 1) !== 1) return refuse('it is a grouped convolution');
-  if ((ints(c, 'dilations') ?? []).some((d) => d !== 1)) return refuse('it is a dilated convolution');
+    return refuse(say`it is a convolution over ${spatial} dimensions; one and two are supported`);
+  if (int(c, 'group', 1) !== 1) return refuse(say`it is a grouped convolution`);
+  if ((ints(c, 'dilations') ?? []).some((d) => d !== 1)) return refuse(say`it is a dilated convolution`);
   const strides = ints(c, 'strides') ?? w.shape.slice(2).map(() => 1);
   const auto = text(c, 'auto_pad', 'NOTSET');
-  if (auto !== 'NOTSET' && auto !== 'VALID') return refuse(`it pads by ${auto}`);
+  if (auto !== 'NOTSET' && auto !== 'VALID') return refuse(say`it pads by ${auto}`);
   const padding = ints(c, 'pads') ?? [...strides, ...strides].map(() => 0);
   const out = w.shape
     .slice(2)
@@ -132,10 +133,10 @@ const turned = (v: IrValue): IrValue => transposeOf(v, swapLast(v.shape.length, 
 const fusedMatMul: Operator = {
   infer(c) {
     if (int(c, 'transBatchA', 0) === 1 || int(c, 'transBatchB', 0) === 1)
-      return refuse('it turns its batch axes');
+      return refuse(say`it turns its batch axes`);
     const a = int(c, 'transA', 0) === 1 ? turned(input(c, 0)) : input(c, 0);
     const b = int(c, 'transB', 0) === 1 ? turned(input(c, 1)) : input(c, 1);
-    if (a.shape.length < 2 || b.shape.length < 2) return refuse('it multiplies by a vector');
+    if (a.shape.length < 2 || b.shape.length < 2) return refuse(say`it multiplies by a vector`);
     const batch = broadcastShapes('FusedMatMul', a.shape.slice(0, -2), b.shape.slice(0, -2));
     const y = derive('MatMul', [a, b], {}, [...batch, a.shape.at(-2)!, b.shape.at(-1)!], c.node);
     const alpha = float(c, 'alpha', 1);
@@ -151,7 +152,12 @@ const fusedGemm: Operator = {
     const [{ shape }] = outputs as [Inferred['outputs'][number]];
     const y = derive(name, [...inputs], attrs, shape, c.node);
     const fn = text(c, 'activation', '');
-    if (!ACTIVATIONS.has(fn)) return refuse(`its activation ${fn || 'is missing and'} is not supported`);
+    if (!ACTIVATIONS.has(fn))
+      return refuse(
+        fn === ''
+          ? say`its activation is missing and is not supported`
+          : say`its activation ${fn} is not supported`,
+      );
     return [derive(fn, [y], {}, shape)];
   },
 };

@@ -2,6 +2,7 @@
 import { broadcastShapes, sameShape, sizeOf, stridesOf } from '../../../graph/shape.ts';
 import type { Value } from '../../../graph/types.ts';
 import { fail } from '../../../lib/errors.ts';
+import { say } from '../../../lib/say.ts';
 import { tensorToNumbers } from '../../../onnx/tensor.ts';
 import type { OnnxDType } from '../../../onnx/types.ts';
 import * as op from '../../../ops/index.ts';
@@ -68,15 +69,15 @@ const slice: Operator = {
   infer(c) {
     const x = input(c, 0);
     const rank = x.shape.length;
-    const starts = list(c, 1, 'starts') ?? refuse('it has no starts');
-    const ends = list(c, 2, 'ends') ?? refuse('it has no ends');
+    const starts = list(c, 1, 'starts') ?? refuse(say`it has no starts`);
+    const ends = list(c, 2, 'ends') ?? refuse(say`it has no ends`);
     const axes = list(c, 3, 'axes') ?? starts.map((_, i) => i);
     const steps = list(c, 4, 'steps') ?? starts.map(() => 1);
     const from = x.shape.map(() => 0);
     const by = x.shape.map(() => 1);
     const shape = [...x.shape];
     if ([starts, ends, steps].some(({ length }) => length !== axes.length) || steps.includes(0))
-      return refuse(`it takes from [${starts}] to [${ends}] by [${steps}] along [${axes}]`);
+      return refuse(say`it takes from [${starts}] to [${ends}] by [${steps}] along [${axes}]`);
     axes.forEach((a, i) => {
       const axis = axisOf(a, rank);
       const d = x.shape[axis]!;
@@ -123,7 +124,7 @@ const split: Operator = {
     const sizes =
       list(c, 1, 'split') ?? c.node.outputs.map((_, i) => Math.max(0, Math.min(part, d - i * part)));
     if (sizes.length !== count || sizes.reduce((n, size) => n + size, 0) !== d)
-      return refuse(`it splits ${d} into [${sizes}]`);
+      return refuse(say`it splits ${d} into [${sizes}]`);
     const outputs = sizes.map((n) => ({ dtype: x.dtype, shape: x.shape.with(axis, n) }));
     return { op: 'Split', inputs: [x], attrs: { axis, sizes }, outputs };
   },
@@ -141,14 +142,14 @@ const split: Operator = {
 const concat: Operator = {
   infer(c) {
     const parts = c.inputs.map((_, i) => input(c, i));
-    const first = parts[0] ?? refuse('it has no inputs');
+    const first = parts[0] ?? refuse(say`it has no inputs`);
     const axis = axisOf(int(c, 'axis', 0), first.shape.length);
     const odd = parts.find(
       ({ shape }) =>
         shape.length !== first.shape.length || shape.some((d, i) => i !== axis && d !== first.shape[i]),
     );
     if (odd)
-      fail('shape', `Concat: [${first.shape}] and [${odd.shape}] cannot become one along axis ${axis}.`);
+      fail('shape', say`Concat: [${first.shape}] and [${odd.shape}] cannot become one along axis ${axis}.`);
     const length = parts.reduce((n, p) => n + p.shape[axis]!, 0);
     return one('Concat', parts, { axis }, first.dtype, first.shape.with(axis, length));
   },
@@ -182,7 +183,7 @@ const transpose: Operator = {
     const x = input(c, 0);
     const perm = ints(c, 'perm') ?? x.shape.map((_, i) => x.shape.length - 1 - i);
     if (perm.length !== x.shape.length || perm.toSorted((a, b) => a - b).some((p, i) => p !== i))
-      return refuse(`it turns [${x.shape}] by [${perm}]`);
+      return refuse(say`it turns [${x.shape}] by [${perm}]`);
     const shape = perm.map((p) => x.shape[p]!);
     return one('Transpose', [x], { perm }, x.dtype, shape);
   },
@@ -213,7 +214,7 @@ const gather: Operator = {
     const { dtype, data: from } = x!;
     const n = x!.shape[axis]!;
     const beyond = ids!.data.find((id) => id < -n || id >= n);
-    if (beyond !== undefined) return refuse(`it asks for row ${beyond} of ${n}`);
+    if (beyond !== undefined) return refuse(say`it asks for row ${beyond} of ${n}`);
     const outer = sizeOf(x!.shape.slice(0, axis));
     const run = sizeOf(x!.shape.slice(axis + 1));
     const data = allocate(dtype, shape);
@@ -247,9 +248,9 @@ const gatherElements: Operator = {
     const [x, ids] = [input(c, 0), input(c, 1)];
     const last = x.shape.length - 1;
     if (axisOf(int(c, 'axis', 0), x.shape.length) !== last)
-      return refuse('it takes along another axis than the last');
+      return refuse(say`it takes along another axis than the last`);
     if (x.shape.some((d, i) => i !== last && d !== ids.shape[i]))
-      return refuse(`its indices [${ids.shape}] leave out rows of [${x.shape}]`);
+      return refuse(say`its indices [${ids.shape}] leave out rows of [${x.shape}]`);
     return one('GatherElements', [x, ids], {}, x.dtype, ids.shape);
   },
   fold([x, ids], _, shape) {
@@ -299,10 +300,10 @@ function forEachTuple(x: Known, ids: Known, visit: (row: number, at: number, run
 const gatherNd: Operator = {
   infer(c) {
     const [x, ids] = [input(c, 0), input(c, 1)];
-    if (int(c, 'batch_dims', 0) !== 0) return refuse('it has batch dimensions');
+    if (int(c, 'batch_dims', 0) !== 0) return refuse(say`it has batch dimensions`);
     const depth = ids.shape.at(-1) ?? 0;
     if (depth < 1 || depth > x.shape.length)
-      return refuse(`its indices [${ids.shape}] are no places in [${x.shape}]`);
+      return refuse(say`its indices [${ids.shape}] are no places in [${x.shape}]`);
     const shape = [...ids.shape.slice(0, -1), ...x.shape.slice(depth)];
     return one('GatherND', [x, ids], {}, x.dtype, shape);
   },
@@ -332,7 +333,7 @@ const gatherNd: Operator = {
 
 const scatterNd: Operator = {
   infer(c) {
-    if (text(c, 'reduction', 'none') !== 'none') return refuse('it reduces while scattering');
+    if (text(c, 'reduction', 'none') !== 'none') return refuse(say`it reduces while scattering`);
     return alike('ScatterND', [input(c, 0), input(c, 1), input(c, 2)]);
   },
   fold([x, ids, updates], _, shape) {
@@ -365,7 +366,7 @@ const isKept = ({ k, upper }: Emission['attrs'], row: number, column: number): b
 const trilu: Operator = {
   infer(c) {
     const x = input(c, 0);
-    const k = c.inputs[1] ? (c.inputs[1].known?.()[0] ?? refuse('its diagonal depends on the data')) : 0;
+    const k = c.inputs[1] ? (c.inputs[1].known?.()[0] ?? refuse(say`its diagonal depends on the data`)) : 0;
     return alike('Trilu', [x], { k, upper: int(c, 'upper', 1) === 1 });
   },
   fold([x], attrs, shape) {
@@ -393,8 +394,8 @@ const spread = (shape: readonly number[], repeats: readonly number[]): number[] 
 const tile: Operator = {
   infer(c) {
     const x = input(c, 0);
-    const repeats = list(c, 1, 'repeats') ?? refuse('it has no repeats');
-    if (repeats.length !== x.shape.length) return refuse(`it repeats [${x.shape}] by [${repeats}]`);
+    const repeats = list(c, 1, 'repeats') ?? refuse(say`it has no repeats`);
+    if (repeats.length !== x.shape.length) return refuse(say`it repeats [${x.shape}] by [${repeats}]`);
     const shape = x.shape.map((d, i) => d * repeats[i]!);
     return one('Tile', [x], { repeats }, x.dtype, shape);
   },
@@ -419,7 +420,7 @@ function countNonZero({ data }: Known): number {
 const nonZero: Operator = {
   infer(c) {
     const x = input(c, 0);
-    if (!x.known) return refuse('its result depends on the data');
+    if (!x.known) return refuse(say`its result depends on the data`);
     spend(sizeOf(x.shape));
     return one('NonZero', [x], {}, 'int64', [x.shape.length, countNonZero(toKnown(x))]);
   },
@@ -438,13 +439,13 @@ const nonZero: Operator = {
 
 function reshapeRule(c: Context): Inferred {
   const x = input(c, 0);
-  const wanted = list(c, 1, 'shape') ?? refuse('it has no shape');
+  const wanted = list(c, 1, 'shape') ?? refuse(say`it has no shape`);
   const shape = wanted.map((d, i) => (d === 0 && int(c, 'allowzero', 0) === 0 ? x.shape[i]! : d));
   const rest = shape.reduce((n, d) => (d === -1 ? n : n * d), 1);
   const free = shape.indexOf(-1);
   if (free >= 0) shape[free] = rest === 0 ? 0 : sizeOf(x.shape) / rest;
   if (sizeOf(shape) !== sizeOf(x.shape) || !shape.every(Number.isInteger))
-    return refuse(`[${x.shape}] cannot become [${wanted}]`);
+    return refuse(say`[${x.shape}] cannot become [${wanted}]`);
   return reshape(x, shape);
 }
 
@@ -457,10 +458,10 @@ function squeeze(c: Context): Inferred {
 
 function unsqueeze(c: Context): Inferred {
   const x = input(c, 0);
-  const wanted = list(c, 1, 'axes') ?? refuse('it has no axes');
+  const wanted = list(c, 1, 'axes') ?? refuse(say`it has no axes`);
   const rank = x.shape.length + wanted.length;
   const axes = new Set(wanted.map((a) => axisOf(a, rank)));
-  if (axes.size < wanted.length) return refuse(`it names an axis of [${wanted}] twice`);
+  if (axes.size < wanted.length) return refuse(say`it names an axis of [${wanted}] twice`);
   const rest = [...x.shape];
   const shape = Array.from({ length: rank }, (_, i) => (axes.has(i) ? 1 : rest.shift()!));
   return reshape(x, shape);
@@ -478,7 +479,7 @@ function constantOfShape(c: Context): Inferred {
 const range: Operator = {
   infer(c) {
     const [start, limit, delta] = [0, 1, 2].map(
-      (i) => input(c, i).known?.()[0] ?? refuse('its bounds depend on the data'),
+      (i) => input(c, i).known?.()[0] ?? refuse(say`its bounds depend on the data`),
     ) as [number, number, number];
     const n = Math.max(0, Math.ceil((limit - start) / delta));
     const { dtype } = input(c, 0);
@@ -509,9 +510,9 @@ function resize(c: Context): Inferred {
     ? [...sizes]
     : scales && scales.length === x.shape.length
       ? x.shape.map((d, i) => Math.floor(d * scales[i]!))
-      : refuse('its size depends on the data');
+      : refuse(say`its size depends on the data`);
   if (shape.some((d, i) => d !== x.shape[i]))
-    return refuse(`it resizes [${x.shape}] to [${shape}]; use inputs of the model's own size`);
+    return refuse(say`it resizes [${x.shape}] to [${shape}]; use inputs of the model's own size`);
   // Every interpolation is the identity when the size stays.
   return reshape(x, x.shape);
 }
@@ -539,7 +540,7 @@ export const movement: Operators = {
   Expand: {
     infer(c) {
       const x = input(c, 0);
-      const shape = broadcastShapes('Expand', x.shape, list(c, 1, 'shape') ?? refuse('it has no shape'));
+      const shape = broadcastShapes('Expand', x.shape, list(c, 1, 'shape') ?? refuse(say`it has no shape`));
       return one('Expand', [x], { shape }, x.dtype, shape);
     },
     fold: ([x], _, shape) => stretched(x!, shape),

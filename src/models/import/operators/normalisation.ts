@@ -1,4 +1,6 @@
 /** LayerNorm and RMSNorm, of ONNX and as onnxruntime fuses them with what stands before. */
+
+import { say } from '../../../lib/say.ts';
 import * as op from '../../../ops/index.ts';
 import { allocate } from '../importBudget.ts';
 import { type IrValue, knownValue } from '../ir.ts';
@@ -25,7 +27,7 @@ const norm = (kind: Norm): Operator => ({
     const x = input(c, 0);
     const rank = x.shape.length;
     if (axisOf(int(c, 'axis', -1), rank) !== rank - 1)
-      return refuse('it normalises over more than the last axis');
+      return refuse(say`it normalises over more than the last axis`);
     const weights = kind === 'LayerNorm' ? [input(c, 1), c.inputs[2] ?? null] : [input(c, 1)];
     return alike(kind, [x, ...weights], { eps: float(c, 'epsilon', 1e-5) });
   },
@@ -40,7 +42,7 @@ const add = (c: Context, a: IrValue, b: IrValue): IrValue => join(c, 'Add', a, b
 /** input + skip + bias, normalised; the fourth output is that sum. */
 const skipNorm = (kind: Norm): Operator => ({
   infer(c) {
-    if (c.node.outputs[1] || c.node.outputs[2]) return refuse('it gives out its mean and deviation');
+    if (c.node.outputs[1] || c.node.outputs[2]) return refuse(say`it gives out its mean and deviation`);
     const bias = c.inputs[kind === 'LayerNorm' ? 4 : 3];
     const [x, skip] = [input(c, 0), input(c, 1)];
     // The bias is that of the linear layer before, on whichever side that is, so it joins there first.

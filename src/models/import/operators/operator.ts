@@ -6,6 +6,7 @@ import type { Builder } from '../../../graph/builder.ts';
 import { sameShape, sizeOf } from '../../../graph/shape.ts';
 import type { DType, Value } from '../../../graph/types.ts';
 import { fail } from '../../../lib/errors.ts';
+import { say } from '../../../lib/say.ts';
 import { isFloat, type OnnxDType, type OnnxNode } from '../../../onnx/types.ts';
 import { ascending, here, spend } from '../importBudget.ts';
 import {
@@ -136,17 +137,17 @@ export const ints = (c: Context, name: string): readonly number[] | null => {
   const a = c.node.attributes.get(name);
   return a?.kind === 'ints' ? a.value : null;
 };
-export const input = (c: Context, i: number): IrValue => c.inputs[i] ?? refuse(`input ${i} is missing`);
+export const input = (c: Context, i: number): IrValue => c.inputs[i] ?? refuse(say`input ${i} is missing`);
 
 /** A list that newer opsets have as input `i` and older ones as attribute `name`. */
 export function list(c: Context, i: number, name: string): readonly number[] | null {
   const attribute = ints(c, name);
   const v = c.inputs[i];
   if (!attribute && !v) return null;
-  if (!attribute && !v!.known) return refuse(`its ${name} depend on the data`);
+  if (!attribute && !v!.known) return refuse(say`its ${name} depend on the data`);
   const count = attribute?.length ?? sizeOf(v!.shape);
   if (count > MOST_LISTED)
-    fail('malformed-onnx', `${here()} has ${count} numbers as its ${name}; the file is damaged.`);
+    fail('malformed-onnx', say`${here()} has ${count} numbers as its ${name}; the file is damaged.`);
   return attribute ?? [...v!.known!()];
 }
 
@@ -161,7 +162,10 @@ const MOST_LISTED = 4096;
 export function axisOf(axis: number, rank: number, least: 'axis' | 'end' = 'axis'): number {
   const at = axis < 0 ? axis + rank : axis;
   if (!(Number.isInteger(at) && at >= 0 && (at < rank || (at === rank && least === 'end'))))
-    fail('malformed-onnx', `${here()} names axis ${axis} of a tensor that has ${rank}; the file is damaged.`);
+    fail(
+      'malformed-onnx',
+      say`${here()} names axis ${axis} of a tensor that has ${rank}; the file is damaged.`,
+    );
   return at;
 }
 

@@ -3,6 +3,7 @@
  * float: QuantizeLinear, DynamicQuantizeLinear and the integer products round them in onnxruntime, which no gradient passes.
  */
 import { sizeOf } from '../../../graph/shape.ts';
+import { say } from '../../../lib/say.ts';
 import type { Reading } from '../../../onnx/readers.ts';
 import { f32Tensor } from '../../../onnx/tensor.ts';
 import { isFloat, type OnnxDType, type OnnxGraph, type OnnxTensor } from '../../../onnx/types.ts';
@@ -37,28 +38,28 @@ function quantWeight(quant: QuantSource, reading: Reading | null): IrValue {
 }
 
 const tensorOf = (v: IrValue | null | undefined, what: string): OnnxTensor | null =>
-  v ? (v.tensor ?? refuse(`its ${what} are computed`)) : null;
+  v ? (v.tensor ?? refuse(say`its ${what} are computed`)) : null;
 const requiredTensor = (c: Context, i: number, what: string): OnnxTensor =>
-  tensorOf(input(c, i), what) ?? refuse(`its ${what} are missing`);
+  tensorOf(input(c, i), what) ?? refuse(say`its ${what} are missing`);
 
 function bitsOf(c: Context): 4 | 8 {
   const bits = int(c, 'bits', 4);
-  return bits === 4 || bits === 8 ? bits : refuse(`its weights have ${bits} bits; 4 and 8 are supported`);
+  return bits === 4 || bits === 8 ? bits : refuse(say`its weights have ${bits} bits; 4 and 8 are supported`);
 }
 
 /** com.microsoft.MatMulNBits: x Bᵀ with B [N, K] in rows of blocks. */
 function matMulNBits(c: Context): Results {
   const x = input(c, 0);
   const [k, n, block] = ['K', 'N', 'block_size'].map((name) => int(c, name, 0)) as [number, number, number];
-  if (c.inputs[4]) return refuse('it reorders its columns (g_idx)');
+  if (c.inputs[4]) return refuse(say`it reorders its columns (g_idx)`);
   const columns = Math.ceil(k / block);
   const w = quantWeight(
     {
       form: 'nbits',
       shape: [n, k],
-      codes: requiredTensor(c, 1, 'weights'),
-      scales: requiredTensor(c, 2, 'scales'),
-      zeros: tensorOf(c.inputs[3], 'zero points'),
+      codes: requiredTensor(c, 1, say`weights`),
+      scales: requiredTensor(c, 2, say`scales`),
+      zeros: tensorOf(c.inputs[3], say`zero points`),
       bits: bitsOf(c),
       rowCodes: columns * block,
       block: [1, block],
@@ -90,7 +91,7 @@ function alongAxis(
   zeros: OnnxTensor | null,
   at: { readonly axis: number; readonly block: number },
 ): QuantSource {
-  const bits = codeBits(codes.dtype) ?? refuse(`its weights are ${codes.dtype}, which is not supported`);
+  const bits = codeBits(codes.dtype) ?? refuse(say`its weights are ${codes.dtype}, which is not supported`);
   const [rows, columns] = matrixOf(codes.dims);
   const many = Math.max(scales?.size ?? 1, zeros?.size ?? 1);
   const common = {
@@ -119,7 +120,7 @@ function alongAxis(
       ? { ...common, block: [1, block], blockColumns: Math.ceil(columns / block) }
       : { ...common, block: [rows, 1], blockColumns: columns };
   }
-  return refuse(`its scales lie along axis ${axis} of [${codes.dims}]; the first axis is supported`);
+  return refuse(say`its scales lie along axis ${axis} of [${codes.dims}]; the first axis is supported`);
 }
 
 /** A move of elements that lies between a tensor of the file and a value. */
@@ -167,15 +168,15 @@ function dequantizeLinear(c: Context): Results {
   const codes = codesOf(x);
   if (!codes) {
     // What QuantizeLinear was given.
-    return isFloat(x.dtype) ? [x] : refuse('its input is neither a weight nor what QuantizeLinear gave');
+    return isFloat(x.dtype) ? [x] : refuse(say`its input is neither a weight nor what QuantizeLinear gave`);
   }
-  const scales = requiredTensor(c, 1, 'scales');
-  const zeros = tensorOf(c.inputs[2], 'zero points');
+  const scales = requiredTensor(c, 1, say`scales`);
+  const zeros = tensorOf(c.inputs[2], say`zero points`);
   const { tensor, moves } = codes;
   if (moves.length > 0 && Math.max(scales.size, zeros?.size ?? 1) > 1) {
     // Scales along the rows that were taken are scales along the table's.
     if (!takesRows(moves) || at.block > 0 || axisOf(at.axis, x.shape.length) !== x.shape.length - 1)
-      return refuse('it dequantises codes that were moved by more than one scale');
+      return refuse(say`it dequantises codes that were moved by more than one scale`);
     at.axis = tensor.dims.length - 1;
   }
   return [replay(quantWeight(alongAxis('linear', tensor, scales, zeros, at), readingOf(c, 0, moves)), moves)];
@@ -227,7 +228,7 @@ const dynamicQuantizeLinear = (c: Context): Results => [input(c, 0), scalar(1), 
 /** x (W − zero) without scale: it comes as a factor behind, which {@link absorbScales} takes in. */
 function matMulInteger(c: Context): Results {
   const [x, y] = [input(c, 0), input(c, 1)];
-  if (!isFloat(x.dtype)) return refuse('its left operand is not what DynamicQuantizeLinear gave');
+  if (!isFloat(x.dtype)) return refuse(say`its left operand is not what DynamicQuantizeLinear gave`);
   if (isFloat(y.dtype)) {
     // Both sides are activations, as in attention.
     const made = matmulRule(c);
@@ -240,10 +241,10 @@ function matMulInteger(c: Context): Results {
 /** The convolution without scale, as {@link matMulInteger}. */
 function convInteger(c: Context): Results {
   const x = input(c, 0);
-  if (!isFloat(x.dtype)) return refuse('its input is not what DynamicQuantizeLinear gave');
-  const codes = requiredTensor(c, 1, 'weights');
+  if (!isFloat(x.dtype)) return refuse(say`its input is not what DynamicQuantizeLinear gave`);
+  const codes = requiredTensor(c, 1, say`weights`);
   const w = quantWeight(
-    alongAxis('integer', codes, null, tensorOf(c.inputs[3], 'zero points'), { axis: 0, block: 0 }),
+    alongAxis('integer', codes, null, tensorOf(c.inputs[3], say`zero points`), { axis: 0, block: 0 }),
     { node: c.node, input: 1 },
   );
   const made = convRule({ ...c, inputs: [x, w] });
@@ -256,14 +257,14 @@ interface IntegerMatrix {
 }
 
 function integerMatrix(c: Context, at: number, scaleAt: number | null, zeroAt: number): IntegerMatrix {
-  const codes = codesOf(input(c, at)) ?? refuse('its weights are computed');
+  const codes = codesOf(input(c, at)) ?? refuse(say`its weights are computed`);
   const { tensor, moves } = codes;
   // Optimum keeps a tied head as the table, turned; the quantiser turns the codes.
   const turned = moves.length === 1 && moves[0]!.node.op === 'Transpose';
   if (tensor.dims.length !== 2 || (moves.length > 0 && !turned))
-    return refuse('its right operand is no matrix of the file');
-  const scales = scaleAt === null ? null : requiredTensor(c, scaleAt, 'scales');
-  const zeros = tensorOf(c.inputs[zeroAt], 'zero points');
+    return refuse(say`its right operand is no matrix of the file`);
+  const scales = scaleAt === null ? null : requiredTensor(c, scaleAt, say`scales`);
+  const zeros = tensorOf(c.inputs[zeroAt], say`zero points`);
   const axis = turned ? 0 : 1;
   return {
     w: quantWeight(alongAxis('integer', tensor, scales, zeros, { axis, block: 0 }), readingOf(c, at, moves)),
@@ -284,9 +285,9 @@ function dynamicQuantizeMatMul(c: Context): Results {
 /** com.microsoft.QAttention: Attention with the packed projection in codes. */
 function qAttention(c: Context): Results {
   const x = input(c, 0);
-  if (!isFloat(x.dtype)) return refuse('its input is not what DynamicQuantizeLinear gave');
+  if (!isFloat(x.dtype)) return refuse(say`its input is not what DynamicQuantizeLinear gave`);
   const { w, stored } = integerMatrix(c, 1, 4, 7);
-  if (stored === 'out-in') return refuse('its weights are turned');
+  if (stored === 'out-in') return refuse(say`its weights are turned`);
   const [bias, mask, past] = [2, 5, 8].map((i) => c.inputs[i] ?? null);
   return contribAttention({ ...c, inputs: [x, w, bias!, mask!, past!] });
 }
@@ -299,8 +300,11 @@ function qEmbedLayerNorm(c: Context): Results {
   const inputs = [...c.inputs.slice(0, 8)];
   EMBED_CODES.forEach((at, i) => {
     if (!c.inputs[at]) return;
-    const codes = requiredTensor(c, at, 'tables');
-    const [scales, zeros] = [requiredTensor(c, 8 + i, 'scales'), tensorOf(c.inputs[13 + i], 'zero points')];
+    const codes = requiredTensor(c, at, say`tables`);
+    const [scales, zeros] = [
+      requiredTensor(c, 8 + i, say`scales`),
+      tensorOf(c.inputs[13 + i], say`zero points`),
+    ];
     inputs[at] = quantWeight(alongAxis('linear', codes, scales, zeros, { axis: 0, block: 0 }), {
       node: c.node,
       input: at,
@@ -311,12 +315,12 @@ function qEmbedLayerNorm(c: Context): Results {
 
 /** com.microsoft.GatherBlockQuantized: rows of a table in blocks along its last axis. */
 function gatherBlockQuantized(c: Context): Results {
-  const codes = requiredTensor(c, 0, 'codes');
+  const codes = requiredTensor(c, 0, say`codes`);
   const ids = input(c, 1);
   const bits = codes.dtype === 'uint8' ? bitsOf(c) : (codeBits(codes.dtype) ?? 0);
   if ((bits !== 4 && bits !== 8) || codes.dims.length !== 2 || int(c, 'gather_axis', 0) !== 0)
-    return refuse('it is not a table of rows in 4 or 8 bits');
-  if (axisOf(int(c, 'quantize_axis', 1), 2) !== 1) return refuse('its blocks do not lie along the rows');
+    return refuse(say`it is not a table of rows in 4 or 8 bits`);
+  if (axisOf(int(c, 'quantize_axis', 1), 2) !== 1) return refuse(say`its blocks do not lie along the rows`);
   const perCode = codes.dtype === 'uint8' ? 8 / bits : 1;
   const columns = codes.dims[1]! * perCode;
   const block = int(c, 'block_size', 128);
@@ -325,8 +329,8 @@ function gatherBlockQuantized(c: Context): Results {
       form: 'gather',
       shape: [codes.dims[0]!, columns],
       codes,
-      scales: requiredTensor(c, 2, 'scales'),
-      zeros: tensorOf(c.inputs[3], 'zero points'),
+      scales: requiredTensor(c, 2, say`scales`),
+      zeros: tensorOf(c.inputs[3], say`zero points`),
       bits,
       rowCodes: columns,
       block: [1, block],
@@ -403,9 +407,10 @@ export function activationRounding(graph: OnnxGraph): ActivationRounding {
 export function quantNotes(graph: OnnxGraph): readonly string[] {
   const rounding = activationRounding(graph);
   if (rounding === null) return [];
-  const how = rounding === 'static' ? 'by scales that it holds' : 'by the range that each run has';
   return [
-    `The file rounds activations to 8 bits while it runs, ${how}; here its weights are dequantised and activations stay float, so scores differ from onnxruntime's, before and after merging.`,
+    rounding === 'static'
+      ? say`The file rounds activations to 8 bits while it runs, by scales that it holds; here its weights are dequantised and activations stay float, so scores differ from onnxruntime's, before and after merging.`
+      : say`The file rounds activations to 8 bits while it runs, by the range that each run has; here its weights are dequantised and activations stay float, so scores differ from onnxruntime's, before and after merging.`,
   ];
 }
 

@@ -2,6 +2,7 @@
 
 import { sizeOf, stridesOf } from '../../../graph/shape.ts';
 import type { Value } from '../../../graph/types.ts';
+import { say } from '../../../lib/say.ts';
 import * as op from '../../../ops/index.ts';
 import { allocate, ascending, spend } from '../importBudget.ts';
 import { numbers } from '../ir.ts';
@@ -120,7 +121,7 @@ const softmax = (emit: (g: Emission['g'], x: Value) => Value): Operator => ({
     const axis = axisOf(int(c, 'axis', c.opset >= 13 ? -1 : 1), rank);
     // Before opset 13 everything from `axis` on is one row.
     if (c.opset < 13 && x.shape.slice(axis).filter((d) => d !== 1).length > 1 && axis !== rank - 1)
-      return refuse('it normalises over several axes at once');
+      return refuse(say`it normalises over several axes at once`);
     return alike(c.node.opType, [x], { axis });
   },
   emit: (e) => alongAxis(e, e.x(0), (v) => emit(e.g, v)),
@@ -136,7 +137,10 @@ const extentsOf = (shape: readonly number[], axis: number): readonly [number, nu
 const cumSum: Operator = {
   infer(c) {
     const x = input(c, 0);
-    const axis = axisOf(input(c, 1).known?.()[0] ?? refuse('its axis depends on the data'), x.shape.length);
+    const axis = axisOf(
+      input(c, 1).known?.()[0] ?? refuse(say`its axis depends on the data`),
+      x.shape.length,
+    );
     const attrs = { axis, exclusive: int(c, 'exclusive', 0) === 1, reverse: int(c, 'reverse', 0) === 1 };
     return alike('CumSum', [x], attrs);
   },
@@ -181,7 +185,7 @@ const cumSum: Operator = {
 const argMax: Operator = {
   infer(c) {
     const x = input(c, 0);
-    if (int(c, 'select_last_index', 0) === 1) return refuse('it looks for the last of equal entries');
+    if (int(c, 'select_last_index', 0) === 1) return refuse(say`it looks for the last of equal entries`);
     const axis = axisOf(int(c, 'axis', 0), x.shape.length);
     const keepdims = int(c, 'keepdims', 1) === 1;
     return one('ArgMax', [x], { axis, keepdims }, 'int64', without(x.shape, [axis], keepdims));
