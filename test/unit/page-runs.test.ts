@@ -137,8 +137,8 @@ describe('rows', () => {
   const names = (by: string, isDown: boolean) => sorted(rows, by, isDown).map(({ run }) => run.name);
 
   it('sort by any column, what was not measured last', () => {
-    expect(names(RUN_COLUMN, true)).toEqual(['c', 'a', 'b']);
-    expect(names(RUN_COLUMN, false)).toEqual(['b', 'a', 'c']);
+    expect(names(RUN_COLUMN(), true)).toEqual(['c', 'a', 'b']);
+    expect(names(RUN_COLUMN(), false)).toEqual(['b', 'a', 'c']);
     expect(names('Held out', true)).toEqual(['a', 'b', 'c']);
     expect(names('Held out', false)).toEqual(['b', 'a', 'c']);
     expect(names('Parameters', true)).toEqual(['b', 'a', 'c']);
@@ -147,7 +147,7 @@ describe('rows', () => {
   it('differ from a baseline in points or in per cent', () => {
     const [b, a] = rows.map(({ figures }) => figures!);
     const difference = (title: string) =>
-      NUMBER_COLUMNS.find((one) => one.title === title)!.difference(a!, b!);
+      NUMBER_COLUMNS.find((one) => one.title() === title)!.difference(a!, b!);
     expect(QUALITY.difference(a!, b!)).toBe('+40.0 points');
     expect(QUALITY.difference(b!, a!)).toBe('−40.0 points');
     expect(difference('Parameters')).toBe('−66.7 %');

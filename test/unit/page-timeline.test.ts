@@ -37,9 +37,9 @@ test('bars stand one after the other, each with its op, its module and its layer
     'encoder.layer.0',
     'encoder.layer.1',
     'classifier',
-    OUTSIDE,
+    OUTSIDE(),
     'encoder.layer.1, backward',
-    OUTSIDE,
+    OUTSIDE(),
   ]);
 });
 
@@ -52,9 +52,9 @@ test('neighbours of a layer are one stretch; sums count every bar, the dearest f
     ['encoder.layer.0', 0, 15],
     ['encoder.layer.1', 15, 20],
     ['classifier', 35, 1],
-    [OUTSIDE, 36, 2],
+    [OUTSIDE(), 36, 2],
     ['encoder.layer.1, backward', 38, 30],
-    [OUTSIDE, 68, 4],
+    [OUTSIDE(), 68, 4],
   ]);
   expect(totalsOf(bars, 'op')).toEqual([
     { name: 'linear', count: 4, microseconds: 61 },

@@ -1,6 +1,7 @@
 /** "Check my device": every op of the engine on this machine against its reference, with what failed named, and a report to copy. */
 import { memo } from 'react';
 import { useStore } from 'zustand';
+import { say } from '../../../common.ts';
 import {
   CHECK_FIGURES,
   checkVerdict,
@@ -17,11 +18,14 @@ import { Copy } from '../../parts/Copy.tsx';
 import { ErrorText } from '../../parts/Errors.tsx';
 import { Lines } from '../../parts/Facts.tsx';
 import { Icon } from '../../parts/Icon.tsx';
+import { rich } from '../../parts/rich.tsx';
 import { Waiting } from '../../parts/Waiting.tsx';
 import { isUnderWay } from '../../stores.ts';
 import { useChoice, usePage, useRun, useUi } from '../../usePage.ts';
 import { engineOf } from '../setup/choice.ts';
 import { type DeviceCheck as Check, deviceCheckOf, reportText } from './deviceCheck.ts';
+
+const COMMAND = <code>papilio check</code>;
 
 export function DeviceCheck() {
   const page = usePage();
@@ -34,22 +38,21 @@ export function DeviceCheck() {
   const engine = useChoice((s) => engineOf(s).engine ?? 'webgpu');
   const isTraining = useRun((s) => isUnderWay(s.state));
   return (
-    <Fold summary="Check my device">
-      <section className="stack forecast" aria-label="Check my device" aria-busy={isBusy}>
+    <Fold summary={say`Check my device`}>
+      <section className="stack forecast" aria-label={say`Check my device`} aria-busy={isBusy}>
         <p className="hint">
-          Every op of the engine in all its cases, here on {ENGINE_TITLES[engine]}
-          {engine === 'onnxruntime' ? ', on the processor' : ''}: its numbers against a reference in float64,
-          its gradient against finite differences. The same cases as <code>papilio check</code>. Nothing is
-          sent.
+          {engine === 'onnxruntime'
+            ? rich`Every op of the engine in all its cases, here on ${ENGINE_TITLES[engine]}, on the processor: its numbers against a reference in float64, its gradient against finite differences. The same cases as ${COMMAND}. Nothing is sent.`
+            : rich`Every op of the engine in all its cases, here on ${ENGINE_TITLES[engine]}: its numbers against a reference in float64, its gradient against finite differences. The same cases as ${COMMAND}. Nothing is sent.`}
         </p>
         <p className="row forecast-head">
           <Action
-            text={rows.length === 0 ? 'Check my device' : 'Check again'}
+            text={rows.length === 0 ? say`Check my device` : say`Check again`}
             isDisabled={!isKnown || isTraining || isBusy}
             onPress={() => void check.start(engine)}
           />
-          {!isBusy ? null : <Action kind="link" text="stop" onPress={() => void check.stop()} />}
-          {isTraining ? <span className="hint">Not while a run trains: pause it first.</span> : null}
+          {!isBusy ? null : <Action kind="link" text={say`stop`} onPress={() => void check.stop()} />}
+          {isTraining ? <span className="hint">{say`Not while a run trains: pause it first.`}</span> : null}
         </p>
         {isBusy ? <Progress check={check} /> : null}
         {error === null ? null : <ErrorText report={error} />}
@@ -65,17 +68,21 @@ function Progress({ check }: { readonly check: Check }) {
   return (
     <>
       <p className="hint" role="status">
-        <Waiting what={now === null ? (busy ?? '') : `Checking ${now.op}`} news={now} way="stop ends it" />
+        <Waiting
+          what={now === null ? (busy ?? '') : say`Checking ${now.op}`}
+          news={now}
+          way={say`stop ends it`}
+        />
       </p>
       {now === null ? null : (
         <span
           className="clock-bar"
           role="progressbar"
-          aria-label="Cases checked"
+          aria-label={say`Cases checked`}
           aria-valuemin={0}
           aria-valuemax={now.total}
           aria-valuenow={now.done}
-          aria-valuetext={`${whole(now.done)} of ${whole(now.total)} cases`}
+          aria-valuetext={say`${whole(now.done)} of ${whole(now.total)} cases`}
         >
           <span style={{ transform: `scaleX(${now.done / now.total})` }} />
         </span>
@@ -101,13 +108,13 @@ const Found = memo(function Found(props: {
         data-testid="device-verdict"
       >
         <Icon name={isGood ? 'check' : 'cross'} />
-        {checkVerdict(report ?? { rows, ended: isBusy ? 'so far' : null })}
+        {checkVerdict(report ?? { rows, ended: isBusy ? say`so far` : null })}
       </p>
       {isGood ? null : (
         <div className="table-scroll">
           <Lines
-            label="Cases that failed"
-            head={['op', 'case', 'check', 'error', 'allowed', '']}
+            label={say`Cases that failed`}
+            head={[say`op`, say`case`, say`check`, say`error`, say`allowed`, '']}
             rows={failures.map((r) => [
               r.op,
               r.case,
@@ -119,16 +126,13 @@ const Found = memo(function Found(props: {
           />
         </div>
       )}
-      <Fold summary={`All figures, ${rows.length} ops`}>
-        <p className="hint">
-          Of each op the case that came nearest to its tolerance: the largest error over the largest number of
-          the reference, and what is allowed.
-        </p>
+      <Fold summary={say`All figures, ${rows.length} ops`}>
+        <p className="hint">{say`Of each op the case that came nearest to its tolerance: the largest error over the largest number of the reference, and what is allowed.`}</p>
         <OpTable rows={rows} />
       </Fold>
       {left.length === 0 ? null : (
-        <Fold summary={`What this engine cannot be asked, in ${left.length} ops`}>
-          <Lines head={['op', 'why']} rows={left.map((row) => [row.op, row.left.join(' ')])} />
+        <Fold summary={say`What this engine cannot be asked, in ${left.length} ops`}>
+          <Lines head={[say`op`, say`why`]} rows={left.map((row) => [row.op, row.left.join(' ')])} />
         </Fold>
       )}
       {report === null ? null : <Report text={reportText(report)} />}
@@ -142,8 +146,8 @@ function OpTable({ rows }: { readonly rows: readonly OpCheckRow[] }) {
   return (
     <div className="table-scroll is-unbroken">
       <Lines
-        label="Checks by op"
-        head={['op', 'cases', 'failed', ...KINDS.map((kind) => CHECK_FIGURES[kind])]}
+        label={say`Checks by op`}
+        head={[say`op`, say`cases`, say`failed`, ...KINDS.map((kind) => CHECK_FIGURES[kind])]}
         rows={rows.map(({ op, cases, failures, worst }) => [
           op,
           whole(cases),
@@ -160,14 +164,14 @@ function Report({ text }: { readonly text: string }) {
   return (
     <>
       <p className="row tools">
-        <Copy kind="plain" text="Copy the report" of={text} />
+        <Copy kind="plain" text={say`Copy the report`} of={text} />
         <Action
           kind="link"
-          text="save it"
+          text={say`save it`}
           onPress={() => saveFile('papilio-device.md', text, 'text/markdown')}
         />
       </p>
-      <Fold summary="The report">
+      <Fold summary={say`The report`}>
         <pre className="snippet">{text}</pre>
       </Fold>
     </>

@@ -1,6 +1,7 @@
 /** The check of the visitor's device, asked of the trainer: where it is, rows as they come, and the report to copy. */
 import { createStore } from 'zustand/vanilla';
 import { version } from '../../../../package.json';
+import { say } from '../../../common.ts';
 import {
   type DeviceCheckEvent,
   type DeviceCheckReport,
@@ -33,12 +34,12 @@ export function createDeviceCheck(
     async start(engine: EngineName): Promise<void> {
       if (view.getState().busy !== null) return;
       await task.run(
-        { ...nothing, busy: 'Loading the references' },
+        { ...nothing, busy: say`Loading the references` },
         async () => {
           const report = await trainer.checkDevice(engine, (event) => {
             if (view.getState().busy === null) return;
             view.setState(({ rows }) =>
-              event.type === 'row' ? { rows: [...rows, event.row] } : { now: event, busy: 'Checking' },
+              event.type === 'row' ? { rows: [...rows, event.row] } : { now: event, busy: say`Checking` },
             );
           });
           return { report, now: null };

@@ -1,6 +1,7 @@
 /** Whom the page asks for models and data, and as whom. */
 import { useEffect, useState } from 'react';
 import { useStore } from 'zustand';
+import { say } from '../../../common.ts';
 import { HUB_ADDRESS } from '../../../hub.ts';
 import { Fold, TextField } from '../../parts/Controls.tsx';
 import type { HubState } from './hub.ts';
@@ -9,7 +10,7 @@ export function Access({ state }: { readonly state: HubState }) {
   const hub = useStore(state.shared, (s) => s.hub);
   const isOther = hub !== HUB_ADDRESS;
   return (
-    <Fold summary={`Access${isOther ? `: asking ${new URL(hub).host}` : ''}`} isOpen={isOther}>
+    <Fold summary={isOther ? say`Access: asking ${new URL(hub).host}` : say`Access`} isOpen={isOther}>
       <TokenField state={state} />
       <HubAddress state={state} />
     </Fold>
@@ -23,8 +24,8 @@ function HubAddress({ state }: { readonly state: HubState }) {
   useEffect(() => setText(hub), [hub]);
   return (
     <TextField
-      label="Address of the Hub"
-      hint="A mirror, or the Hub of your company. Remembered in this browser."
+      label={say`Address of the Hub`}
+      hint={say`A mirror, or the Hub of your company. Remembered in this browser.`}
       type="text"
       spellCheck={false}
       autoComplete="off"
@@ -48,8 +49,8 @@ export function TokenField({ state }: { readonly state: HubState }) {
   const [text, setText] = useState(token);
   return (
     <TextField
-      label="Access token"
-      hint={`Kept in memory until this page is closed, and sent to ${new URL(hub).host} alone. Never stored, never in a link.`}
+      label={say`Access token`}
+      hint={say`Kept in memory until this page is closed, and sent to ${new URL(hub).host} alone. Never stored, never in a link.`}
       type="password"
       autoComplete="off"
       spellCheck={false}

@@ -1,28 +1,31 @@
 /** Models or data from the Hub or an address: find, see sizes, fetch, resume; and what is kept in this browser. */
 import { useEffect, useState } from 'react';
 import { useStore } from 'zustand';
+import { say } from '../../../common.ts';
 import { pageAddress, type RepoKind } from '../../../hub.ts';
 import { bytes, whole } from '../../format.ts';
 import { Action } from '../../parts/Action.tsx';
 import { Fold } from '../../parts/Controls.tsx';
+import { rich } from '../../parts/rich.tsx';
 import { Silence, useSilence, Waiting } from '../../parts/Waiting.tsx';
 import { useChoice, usePage } from '../../usePage.ts';
 import { Access } from './Access.tsx';
 import type { Finder, HubState, Offer } from './hub.ts';
 import { Trouble } from './Trouble.tsx';
 
-const WORDS = {
-  model: {
-    label: 'Name on the Hub, or the address of an .onnx file',
-    placeholder: 'onnx-community/SmolLM2-135M-ONNX',
-    none: 'No model with ONNX files has a name like this.',
-  },
-  dataset: {
-    label: 'Dataset on the Hub, or the address of a data file',
-    placeholder: 'owner/dataset',
-    none: 'No dataset has a name like this.',
-  },
-} as const;
+const WORDS = () =>
+  ({
+    model: {
+      label: say`Name on the Hub, or the address of an .onnx file`,
+      placeholder: 'onnx-community/SmolLM2-135M-ONNX',
+      none: say`No model with ONNX files has a name like this.`,
+    },
+    dataset: {
+      label: say`Dataset on the Hub, or the address of a data file`,
+      placeholder: 'owner/dataset',
+      none: say`No dataset has a name like this.`,
+    },
+  }) as const;
 
 export function Hub({ kind }: { readonly kind: RepoKind }) {
   const page = usePage();
@@ -61,7 +64,7 @@ function Find({ state, finder, kind, named }: Asked & { readonly named: string }
         }}
       >
         <label className="field-label" htmlFor={`hub-${kind}`}>
-          {WORDS[kind].label}
+          {WORDS()[kind].label}
         </label>
         <div className="row hub-row">
           <input
@@ -70,40 +73,36 @@ function Find({ state, finder, kind, named }: Asked & { readonly named: string }
             type="text"
             spellCheck={false}
             autoComplete="off"
-            placeholder={WORDS[kind].placeholder}
+            placeholder={WORDS()[kind].placeholder}
             value={words}
             onChange={(event) => setWords(event.target.value)}
           />
-          <Action text="Find" type="submit" isDisabled={busy !== null || words.trim() === ''} />
+          <Action text={say`Find`} type="submit" isDisabled={busy !== null || words.trim() === ''} />
         </div>
       </form>
       {named !== '' && words === named && repo === null && busy === null ? (
-        <p className="hint">The link that opened this page names it; Find asks for it.</p>
+        <p className="hint">{say`The link that opened this page names it; Find asks for it.`}</p>
       ) : null}
       {busy === 'search' || busy === 'list' ? (
         <p className="hint">
-          <Waiting what="Asking" onStop={() => void finder.stop()} />
+          <Waiting what={say`Asking`} onStop={() => void finder.stop()} />
         </p>
       ) : null}
       {error === null ? null : <Trouble state={state} finder={finder} report={error} onWords={setWords} />}
       {found === null ? null : <Found finder={finder} kind={kind} found={found} />}
       {repo === null ? null : <OpenRepo state={state} finder={finder} kind={kind} repo={repo} />}
       {repo !== null && offers.length === 0 && busy === null ? (
-        <p className="hint">It holds no file that Papilio reads; the revision refs/convert/parquet may.</p>
+        <p className="hint">{say`It holds no file that Papilio reads; the revision refs/convert/parquet may.`}</p>
       ) : null}
       {offers.length === 0 ? null : (
-        <ul className="stack" aria-label="Files">
+        <ul className="stack" aria-label={say`Files`}>
           {offers.map((offer) => (
             <OfferRow key={offer.id} finder={finder} offer={offer} isBusy={busy !== null} />
           ))}
         </ul>
       )}
       <Downloading finder={finder} />
-      {taken === null ? null : (
-        <p className="hint hub-taken">
-          In use: <code>{taken}</code>
-        </p>
-      )}
+      {taken === null ? null : <p className="hint hub-taken">{rich`In use: ${<code>{taken}</code>}`}</p>}
       <Kept state={state} finder={finder} kind={kind} />
       <Access state={state} />
     </div>
@@ -119,18 +118,18 @@ function Found(props: {
 }) {
   const { finder, kind, found } = props;
   return (
-    <ul className="stack" aria-label="Found">
+    <ul className="stack" aria-label={say`Found`}>
       {found.map((hit) => (
         <li key={hit.repo} className="row hub-item">
           <Action kind="link" text={hit.repo} onPress={() => void finder.open(hit.repo)} />
           <span className="hint">
-            {[hit.task, `${whole(hit.downloads)} downloads`, hit.isGated ? 'gated' : null]
+            {[hit.task, say`${whole(hit.downloads)} downloads`, hit.isGated ? say`gated` : null]
               .filter(Boolean)
               .join(' · ')}
           </span>
         </li>
       ))}
-      {found.length === 0 ? <li className="hint">{WORDS[kind].none}</li> : null}
+      {found.length === 0 ? <li className="hint">{WORDS()[kind].none}</li> : null}
     </ul>
   );
 }
@@ -146,7 +145,7 @@ function OpenRepo({ state, finder, kind, repo }: Asked & { readonly repo: NonNul
         <a href={pageAddress(hub, kind, repo.name)} target="_blank" rel="noreferrer">
           {repo.name}
         </a>{' '}
-        {repo.isGated ? <span className="tag">gated</span> : null}
+        {repo.isGated ? <span className="tag">{say`gated`}</span> : null}
       </p>
       <form
         className="row hub-row"
@@ -155,9 +154,7 @@ function OpenRepo({ state, finder, kind, repo }: Asked & { readonly repo: NonNul
           open();
         }}
       >
-        <label className="field-label" htmlFor={`hub-revision-${kind}`}>
-          Revision
-        </label>
+        <label className="field-label" htmlFor={`hub-revision-${kind}`}>{say`Revision`}</label>
         <input
           id={`hub-revision-${kind}`}
           className="box"
@@ -166,13 +163,11 @@ function OpenRepo({ state, finder, kind, repo }: Asked & { readonly repo: NonNul
           value={revision}
           onChange={(event) => setRevision(event.target.value)}
         />
-        <Action text="Open" type="submit" />
-        <span className="hint">
-          commit <code>{repo.commit.slice(0, 7)}</code>
-        </span>
+        <Action text={say`Open`} type="submit" />
+        <span className="hint">{rich`commit ${<code>{repo.commit.slice(0, 7)}</code>}`}</span>
       </form>
       {repo.isOld ? (
-        <p className="hint">The Hub cannot be reached: this is what it held when it was last seen.</p>
+        <p className="hint">{say`The Hub cannot be reached: this is what it held when it was last seen.`}</p>
       ) : null}
     </div>
   );
@@ -182,7 +177,7 @@ function OfferRow(props: { readonly finder: Finder; readonly offer: Offer; reado
   const { finder, offer, isBusy } = props;
   const { title, detail, have, isWhole } = offer;
   const share = offer.bytes === null || offer.bytes === 0 ? 0 : have / offer.bytes;
-  const verb = isWhole ? 'Use' : have > 0 ? 'Resume' : 'Download';
+  const verb = isWhole ? say`Use` : have > 0 ? say`Resume` : say`Download`;
   return (
     <li className="row hub-item">
       <span className="hub-offer">
@@ -190,8 +185,8 @@ function OfferRow(props: { readonly finder: Finder; readonly offer: Offer; reado
         <span className="hint">{detail}</span>
       </span>
       <span className="hub-size">
-        {offer.bytes === null ? 'size unknown' : bytes(offer.bytes)}
-        {isWhole ? ' · kept' : have > 0 ? ` · ${Math.floor(share * 100)} % here` : ''}
+        {offer.bytes === null ? say`size unknown` : bytes(offer.bytes)}
+        {isWhole ? ` · ${say`kept`}` : have > 0 ? ` · ${say`${Math.floor(share * 100)} % here`}` : ''}
       </span>
       <Action
         kind={isWhole ? 'strong' : 'plain'}
@@ -211,13 +206,12 @@ function Downloading({ finder }: { readonly finder: Finder }) {
   const { done, total, what } = progress ?? { done: 0, total: 0, what: '' };
   return (
     <div className="row hub-row hub-progress">
-      <progress aria-label="Downloaded" max={Math.max(1, total)} value={done} />
+      <progress aria-label={say`Downloaded`} max={Math.max(1, total)} value={done} />
       <span className="hint">
-        {progress === null ? 'Beginning …' : `${what}: ${bytes(done)} of ${bytes(total)}`}
-        {silence === 0 ? '' : '; nothing has come for'}
-        <Silence seconds={silence} />
+        {progress === null ? say`Beginning …` : say`${what}: ${bytes(done)} of ${bytes(total)}`}
+        {silence === 0 ? null : rich`; nothing has come for ${<Silence seconds={silence} />}`}
       </span>
-      <Action text="Stop" onPress={() => void finder.stop()} />
+      <Action text={say`Stop`} onPress={() => void finder.stop()} />
     </div>
   );
 }
@@ -227,13 +221,16 @@ function Kept({ state, finder, kind }: Asked) {
   const cached = useStore(state.shared, (s) => s.cached);
   const kept = cached?.kept ?? [];
   const total = kept.reduce((sum, one) => sum + one.bytes, 0);
-  const room = cached?.room == null ? '' : `, room for ${bytes(cached.room)} more`;
+  const summary =
+    cached?.room == null
+      ? say`Kept in this browser: ${bytes(total)}`
+      : say`Kept in this browser: ${bytes(total)}, room for ${bytes(cached.room)} more`;
   return (
-    <Fold summary={`Kept in this browser: ${bytes(total)}${room}`} isOpen={kept.length > 0}>
+    <Fold summary={summary} isOpen={kept.length > 0}>
       {kept.length === 0 ? (
-        <p className="hint">Nothing yet. What is fetched stays here and needs no network the next time.</p>
+        <p className="hint">{say`Nothing yet. What is fetched stays here and needs no network the next time.`}</p>
       ) : (
-        <ul className="stack" aria-label="Kept">
+        <ul className="stack" aria-label={say`Kept`}>
           {kept.map((one) => (
             <li key={one.folder} className="row hub-item">
               <span className="hub-offer">
@@ -252,15 +249,17 @@ function Kept({ state, finder, kind }: Asked) {
                 )}
                 <span className="hint">
                   {one.kind === 'url'
-                    ? 'an address'
-                    : `${one.kind}, ${one.commits[0]?.paths.length ?? 0} files whole`}
-                  {one.partBytes > 0 ? `, ${bytes(one.partBytes)} in parts` : ''}
+                    ? say`an address`
+                    : one.kind === 'model'
+                      ? say`model, ${one.commits[0]?.paths.length ?? 0} files whole`
+                      : say`dataset, ${one.commits[0]?.paths.length ?? 0} files whole`}
+                  {one.partBytes > 0 ? <>, {say`${bytes(one.partBytes)} in parts`}</> : null}
                 </span>
               </span>
               <span className="hub-size">{bytes(one.bytes)}</span>
               <Action
-                text="Free"
-                aria-label={`Free ${one.name}`}
+                text={say`Free`}
+                aria-label={say`Free ${one.name}`}
                 onPress={() => void state.free(one.folder)}
               />
             </li>

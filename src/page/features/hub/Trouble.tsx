@@ -1,17 +1,18 @@
 /** What went wrong with the Hub or a download, in one sentence, and the ways on. */
 import { useStore } from 'zustand';
 import type { ErrorReport } from '../../../common.ts';
+import { say } from '../../../common.ts';
 import { guideOf } from '../../errorGuide.ts';
 import { Action } from '../../parts/Action.tsx';
 import { TokenField } from './Access.tsx';
 import type { Finder, HubState } from './hub.ts';
 
-const AGAIN: Readonly<Record<string, string>> = {
-  resume: 'Resume',
-  again: 'Download again',
-  token: 'Try again',
-  free: 'Try again',
-};
+const AGAIN = (): Readonly<Record<string, string>> => ({
+  resume: say`Resume`,
+  again: say`Download again`,
+  token: say`Try again`,
+  free: say`Try again`,
+});
 
 export function Trouble(props: {
   readonly state: HubState;
@@ -29,11 +30,13 @@ export function Trouble(props: {
         <b>{guideOf(report.kind).title}.</b> {report.message}
       </p>
       {way === 'token' ? <TokenField state={state} /> : null}
-      {way === 'free' ? <p className="hint">What is kept stands below, with the way to free it.</p> : null}
+      {way === 'free' ? (
+        <p className="hint">{say`What is kept stands below, with the way to free it.`}</p>
+      ) : null}
       <p className="row error-actions">
         {near.map((repo) => (
           <Action
-            text={`Open ${repo}`}
+            text={say`Open ${repo}`}
             key={repo}
             onPress={() => {
               onWords(repo);
@@ -41,10 +44,10 @@ export function Trouble(props: {
             }}
           />
         ))}
-        {AGAIN[way] === undefined ? null : (
+        {AGAIN()[way] === undefined ? null : (
           <Action
             kind="strong"
-            text={failed === 'download' ? AGAIN[way] : 'Try again'}
+            text={failed === 'download' ? AGAIN()[way] : say`Try again`}
             onPress={() => void finder.retry()}
           />
         )}

@@ -1,6 +1,7 @@
 /** The drawn runs over each other: held-out score, held-out loss or the loss of training. */
 import { useCallback, useMemo, useState } from 'react';
 import { useStore } from 'zustand';
+import { say } from '../../../common.ts';
 import { Chart, type ChartLine, type ChartSpec } from '../../parts/Chart.tsx';
 import { Block } from '../../parts/Facts.tsx';
 import { Picker } from '../../parts/Picker.tsx';
@@ -10,8 +11,9 @@ import { drawnRuns, lineOf, type RunRecord } from '../training/runs.ts';
 import { smooth, smoothFormula, thin } from '../training/series.ts';
 import type { RunBook } from './book.ts';
 
-const KINDS = { score: 'held-out score', held: 'held-out loss', loss: 'loss of training' } as const;
-type Kind = keyof typeof KINDS;
+const KINDS = () =>
+  ({ score: say`held-out score`, held: say`held-out loss`, loss: say`loss of training` }) as const;
+type Kind = keyof ReturnType<typeof KINDS>;
 
 function pointsOf(
   { series }: RunRecord,
@@ -65,9 +67,9 @@ export function Curves({ book }: { readonly book: RunBook }) {
           width: run === main ? 2.6 : 2,
           opacity: run === main || run.id === currentId ? 1 : BESIDE,
         })),
-        xTitle: 'step',
+        xTitle: say`step`,
         yTitle: '',
-        names: { x: 'step', y: KINDS[kind] },
+        names: { x: say`step`, y: KINDS()[kind] },
         isLog: false,
         isShare: kind === 'score' && metric === 'accuracy',
       };
@@ -76,13 +78,13 @@ export function Curves({ book }: { readonly book: RunBook }) {
   );
   return (
     <Block
-      title="Curves"
+      title={say`Curves`}
       beside={
         <Picker
-          label="What is drawn"
+          label={say`What is drawn`}
           isLabelHidden
           value={kind}
-          items={Object.entries(KINDS).map(([id, title]) => ({ id, title }))}
+          items={Object.entries(KINDS()).map(([id, title]) => ({ id, title }))}
           onChange={(id) => setKind(id as Kind)}
         />
       }
@@ -90,13 +92,13 @@ export function Curves({ book }: { readonly book: RunBook }) {
       <Chart
         spec={spec}
         sources={sources}
-        label={`Runs by ${KINDS[kind]}, figures in the table above`}
+        label={say`Runs by ${KINDS()[kind]}, figures in the table above`}
         height={240}
         onPick={pick}
       />
       <p className="hint">
-        Tick the runs to draw in the table; press a line to see which run it is.
-        {kind === 'loss' ? ` Smoothed by ${smoothing.toFixed(2)}, as under Train.` : ''}
+        {say`Tick the runs to draw in the table; press a line to see which run it is.`}
+        {kind === 'loss' ? <> {say`Smoothed by ${smoothing.toFixed(2)}, as under Train.`}</> : null}
       </p>
     </Block>
   );

@@ -1,8 +1,9 @@
 /** What can be done with the run that is pointed out: named, noted, its settings used again, deleted. */
 import { useEffect, useState } from 'react';
 import { useStore } from 'zustand';
+import { language, say } from '../../../common.ts';
 import { ENGINE_TITLES } from '../../../protocol.ts';
-import { ago } from '../../format.ts';
+import { ago, whole } from '../../format.ts';
 import type { Page } from '../../page.ts';
 import { Action } from '../../parts/Action.tsx';
 import { TextField } from '../../parts/Controls.tsx';
@@ -21,7 +22,7 @@ export function RunDetails({ book, rows }: { readonly book: RunBook; readonly ro
   const row = rows.find(({ run }) => run.key === selected);
   if (row === undefined || row.run.id === ELSEWHERE)
     return (
-      <p className="hint">Press a run’s name to note something about it, or to use its settings again.</p>
+      <p className="hint">{say`Press a run’s name to note something about it, or to use its settings again.`}</p>
     );
   return <Details key={row.run.key} book={book} row={row} />;
 }
@@ -38,37 +39,40 @@ function Details({ book, row: { run, figures } }: { readonly book: RunBook; read
   const page = usePage();
   const isCurrent = useRun((s) => s.current?.id === run.id);
   return (
-    <Block title={run.name} label="The run that is pointed out" className="run-details">
+    <Block title={run.name} label={say`The run that is pointed out`} className="run-details">
       <Facts
         of={{
-          'What it is': describeRun(toldOf(run)),
-          Model: figures?.model ?? null,
-          Data: figures?.data ?? null,
-          'Computed by': figures && `${ENGINE_TITLES[figures.engine]}, ${figures.machine}`,
-          Parameters:
-            figures &&
-            `${figures.free.toLocaleString('en')} free, ${figures.stored.toLocaleString('en')} stored`,
-          Begun: `${new Date(run.startedAt).toLocaleString('en-GB', { dateStyle: 'medium', timeStyle: 'short' })} (${ago(Date.now() - run.startedAt)})`,
+          [say`What it is`]: describeRun(toldOf(run)),
+          [say`Model`]: figures?.model ?? null,
+          [say`Data`]: figures?.data ?? null,
+          [say`Computed by`]: figures && `${ENGINE_TITLES[figures.engine]}, ${figures.machine}`,
+          [say`Parameters`]: figures && say`${whole(figures.free)} free, ${whole(figures.stored)} stored`,
+          [say`Begun`]: `${new Date(run.startedAt).toLocaleString(language().locale, { dateStyle: 'medium', timeStyle: 'short' })} (${ago(Date.now() - run.startedAt)})`,
         }}
       />
       <div className="run-words">
         <Kept
-          label="Name"
+          label={say`Name`}
           value={run.name}
           most={NAME_LETTERS}
           onKeep={(name) => book.rename(run.key, name)}
         />
-        <Kept label="Note" value={run.note} most={NOTE_LETTERS} onKeep={(note) => book.note(run.key, note)} />
+        <Kept
+          label={say`Note`}
+          value={run.note}
+          most={NOTE_LETTERS}
+          onKeep={(note) => book.note(run.key, note)}
+        />
       </div>
       <p className="row tools">
-        <Action text="Use these settings" onPress={() => takeSettings(page, run)} />
+        <Action text={say`Use these settings`} onPress={() => takeSettings(page, run)} />
         <Action
           icon="trash"
-          text={`Delete ${run.name}`}
+          text={say`Delete ${run.name}`}
           isDisabled={isCurrent}
           onPress={() => void book.remove([run.key])}
         />
-        {isCurrent ? <span className="hint">Reset ends the run; then it can be deleted.</span> : null}
+        {isCurrent ? <span className="hint">{say`Reset ends the run; then it can be deleted.`}</span> : null}
       </p>
     </Block>
   );

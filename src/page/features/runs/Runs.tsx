@@ -2,7 +2,7 @@
 import { use, useMemo } from 'react';
 import { FileTrigger } from 'react-aria-components';
 import { useStore } from 'zustand';
-import { asPapilioError, within } from '../../../common.ts';
+import { asPapilioError, say, within } from '../../../common.ts';
 import { saveFile } from '../../exports.ts';
 import { bytes, whole } from '../../format.ts';
 import { Action } from '../../parts/Action.tsx';
@@ -30,19 +30,16 @@ export function Runs() {
   return (
     <>
       {rows.length === 0 ? (
-        <p className="empty">
-          Every run that you train is kept here, in this browser: its settings, its curves and what it came
-          to, to set beside the next.
-        </p>
+        <p className="empty">{say`Every run that you train is kept here, in this browser: its settings, its curves and what it came to, to set beside the next.`}</p>
       ) : null}
       <Warnings of={problem === null ? [] : [problem]} role="alert" />
       {said === null ? null : (
         <p className="row runs-said" role="status" data-testid="runs-said">
           {said}
           {deleted.length === 0 ? null : (
-            <Action kind="link" text="undo the deletion" onPress={() => void book.undoRemove()} />
+            <Action kind="link" text={say`undo the deletion`} onPress={() => void book.undoRemove()} />
           )}
-          <Action kind="link" text="close" onPress={() => book.forgetSaid()} />
+          <Action kind="link" text={say`close`} onPress={() => book.forgetSaid()} />
         </p>
       )}
       {rows.length === 0 ? null : (
@@ -92,7 +89,7 @@ function Files({ book, count }: { readonly book: RunBook; readonly count: number
     <p className="row tools runs-files">
       <Action
         icon="download"
-        text="Save all runs"
+        text={say`Save all runs`}
         isDisabled={count === 0}
         onPress={() =>
           void book.file().then((text) => saveFile('papilio-runs.json', text, 'application/json'))
@@ -105,14 +102,14 @@ function Files({ book, count }: { readonly book: RunBook; readonly count: number
           if (file !== undefined) void open(file);
         }}
       >
-        <Action text="Open a file of runs" />
+        <Action text={say`Open a file of runs`} />
       </FileTrigger>
-      {quota === null ? null : <Measured of="storage" about="storage of the browser" />}
+      {quota === null ? null : <Measured of="storage" about={say`storage of the browser`} />}
       <span className="hint" data-testid="quota">
         {quota === null
           ? ''
-          : `This browser holds ${bytes(quota.usedBytes)} of Papilio and would hold ${bytes(quota.totalBytes)}. `}
-        {`The newest ${MOST_RUNS} runs are kept, the curves of ${WHOLE_CURVES} in ${whole(MOST_POINTS)} points at most, those before in ${FEW_POINTS}.`}
+          : `${say`This browser holds ${bytes(quota.usedBytes)} of Papilio and would hold ${bytes(quota.totalBytes)}.`} `}
+        {say`The newest ${MOST_RUNS} runs are kept, the curves of ${WHOLE_CURVES} in ${whole(MOST_POINTS)} points at most, those before in ${FEW_POINTS}.`}
       </span>
     </p>
   );

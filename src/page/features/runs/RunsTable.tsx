@@ -1,10 +1,12 @@
 /** The list of runs: sorted by any column, drawn or not, held against a baseline. */
 import { memo, useMemo, useState } from 'react';
 import { useStore } from 'zustand';
+import { say } from '../../../common.ts';
 import { Action } from '../../parts/Action.tsx';
 import { Table } from '../../parts/Facts.tsx';
 import { IconButton } from '../../parts/Icon.tsx';
 import { Measured } from '../../parts/Measured.tsx';
+import { rich } from '../../parts/rich.tsx';
 import { useRun } from '../../usePage.ts';
 import { LineSample } from '../training/LineSample.tsx';
 import { drawnRuns, ELSEWHERE } from '../training/runs.ts';
@@ -39,20 +41,16 @@ export function RunsTable({ book, rows }: { readonly book: RunBook; readonly row
     setBy(title);
   };
   return (
-    <section aria-label="All runs" className="all-runs">
+    <section aria-label={say`All runs`} className="all-runs">
       <p className="hint">
-        {baseline === null ? (
-          'Press a heading to sort by it.'
-        ) : (
-          <>
-            Held against <b>{baseline.run.name}</b>: what changed, and every difference, is from it.
-          </>
-        )}{' '}
-        <Measured of="kept-runs" about="figures of the runs" />
+        {baseline === null
+          ? say`Press a heading to sort by it.`
+          : rich`Held against ${<b>{baseline.run.name}</b>}: what changed, and every difference, is from it.`}{' '}
+        <Measured of="kept-runs" about={say`figures of the runs`} />
       </p>
       <Table
-        words={[RUN_COLUMN]}
-        numbers={NUMBER_COLUMNS.map(({ title }) => title)}
+        words={[RUN_COLUMN()]}
+        numbers={NUMBER_COLUMNS.map(({ title }) => title())}
         sorting={{ by, isDown, onSort }}
       >
         {(isWhole ? all : all.slice(0, FIRST_ROWS)).map((row) => (
@@ -67,7 +65,7 @@ export function RunsTable({ book, rows }: { readonly book: RunBook; readonly row
         ))}
       </Table>
       {isWhole || all.length <= FIRST_ROWS ? null : (
-        <Action kind="link" text={`show all ${all.length}`} onPress={() => setWhole(true)} />
+        <Action kind="link" text={say`show all ${all.length}`} onPress={() => setWhole(true)} />
       )}
     </section>
   );
@@ -88,7 +86,7 @@ const Row = memo(function Row(props: {
   const from = isBaseline ? null : (baseline?.figures ?? null);
   const changed =
     baseline === null || isBaseline
-      ? (run.changed ?? 'just begun')
+      ? (run.changed ?? say`just begun`)
       : describeChange(toldOf(baseline.run), toldOf(run));
   const best = figures && bestText(figures);
   return (
@@ -99,7 +97,7 @@ const Row = memo(function Row(props: {
             type="checkbox"
             checked={isDrawn}
             disabled={isCurrent}
-            aria-label={`Draw ${run.name}`}
+            aria-label={say`Draw ${run.name}`}
             onChange={(event) => book.draw(run.key, event.target.checked)}
           />
           <LineSample look={run.look} />
@@ -116,8 +114,8 @@ const Row = memo(function Row(props: {
               icon="pin"
               label={
                 isBaseline
-                  ? `${run.name} is the baseline; hold nothing against it`
-                  : `Hold others against ${run.name}`
+                  ? say`${run.name} is the baseline; hold nothing against it`
+                  : say`Hold others against ${run.name}`
               }
               className={isBaseline ? 'is-on' : ''}
               onPress={() => book.setBaseline(isBaseline ? null : run.key)}
@@ -131,7 +129,7 @@ const Row = memo(function Row(props: {
       {NUMBER_COLUMNS.map((column) => {
         const difference = figures && from ? column.difference(figures, from) : '';
         return (
-          <td key={column.title} className="number">
+          <td key={column.title()} className="number">
             {figures === null ? '–' : column.text(figures)}
             {column === QUALITY && best ? <span className="run-second fine">{best}</span> : null}
             {difference === '' ? null : <span className="run-second fine">{difference}</span>}
@@ -142,13 +140,14 @@ const Row = memo(function Row(props: {
   );
 });
 
-const ENDS = {
-  running: 'training',
-  paused: 'paused',
-  finished: '',
-  stopped: 'stopped',
-  failed: 'stopped by an error',
-} as const;
+const ENDS = () =>
+  ({
+    running: say`training`,
+    paused: say`paused`,
+    finished: '',
+    stopped: say`stopped`,
+    failed: say`stopped by an error`,
+  }) as const;
 
 /** How far it came, where that is not to the end, and the sweep that it belongs to. */
 function RunState({
@@ -158,12 +157,12 @@ function RunState({
   readonly row: RunRow;
   readonly isCurrent: boolean;
 }) {
-  const end = ENDS[run.outcome?.end ?? 'running'];
+  const end = ENDS()[run.outcome?.end ?? 'running'];
   const isWhole = figures !== null && figures.steps >= figures.totalSteps;
   const words = [
-    ...(run.sweep === null ? [] : [`sweep of ${run.sweep}`]),
-    ...(isCurrent ? ['on screen'] : end === '' ? [] : [end]),
-    ...(figures === null || isWhole ? [] : [`step ${figures.steps} of ${figures.totalSteps}`]),
+    ...(run.sweep === null ? [] : [say`sweep of ${run.sweep}`]),
+    ...(isCurrent ? [say`on screen`] : end === '' ? [] : [end]),
+    ...(figures === null || isWhole ? [] : [say`step ${figures.steps} of ${figures.totalSteps}`]),
   ];
   return words.length === 0 ? null : <span className="run-second fine">{words.join(', ')}</span>;
 }

@@ -1,6 +1,7 @@
 /** Sweeps: what is tried, how many runs that is and how long they take; then the queue as it is worked off. */
 import { useMemo, useState } from 'react';
 import { useStore } from 'zustand';
+import { say } from '../../../common.ts';
 import { whole } from '../../format.ts';
 import { Action } from '../../parts/Action.tsx';
 import { Check, Fold, TextField } from '../../parts/Controls.tsx';
@@ -35,7 +36,7 @@ export function SweepPanel({
   const sweep = useStore(sweeper.view, (s) => s.sweep);
   if (sweep !== null) return <Queue sweeper={sweeper} sweep={sweep} rows={rows} />;
   return (
-    <Fold summary="Sweep: several runs in turn">
+    <Fold summary={say`Sweep: several runs in turn`}>
       <Wishes sweeper={sweeper} rows={rows} />
     </Fold>
   );
@@ -106,30 +107,28 @@ function Wishes({ sweeper, rows }: { readonly sweeper: Sweeper; readonly rows: r
     !isUndecided;
   return (
     <div className="stack sweep">
-      <p className="hint">
-        Every combination of the values is trained with the settings that are chosen now, one after the other.
-      </p>
+      <p className="hint">{say`Every combination of the values is trained with the settings that are chosen now, one after the other.`}</p>
       <Axes choices={choices} wishes={known} onChange={setWishes} />
       <DrawnOnly isOn={isDrawn} onOn={setDrawn} text={countText} onText={setCount} />
-      <Warnings of={refused.slice(0, 4).map((reason) => `Left out: ${reason}`)} />
+      <Warnings of={refused.slice(0, 4).map((reason) => say`Left out: ${reason}`)} />
       <p className="row tools">
         <Action
           kind="strong"
-          text={known.length === 0 ? 'Start the sweep' : `Train ${whole(runs.length)} runs`}
+          text={known.length === 0 ? say`Start the sweep` : say`Train ${whole(runs.length)} runs`}
           isDisabled={!canStart}
           onPress={() => void sweeper.start(nameOf(known, choices, rows), runs)}
         />
         <span className="hint" data-testid="sweep-cost">
           {known.length === 0
-            ? 'Choose what to try.'
+            ? say`Choose what to try.`
             : isUndecided
-              ? 'Say how many are to be drawn: 1 or more.'
+              ? say`Say how many are to be drawn: 1 or more.`
               : isTooMany
-                ? `${whole(runs.length)} runs are too many; ${MOST_SWEPT} at most.`
+                ? say`${whole(runs.length)} runs are too many; ${MOST_SWEPT} at most.`
                 : costText(runs, rows, here, forecast)}
-          {isBusy ? ' Pause the run that trains first.' : ''}
+          {isBusy ? <> {say`Pause the run that trains first.`}</> : null}
         </span>
-        {known.length === 0 ? null : <Measured of="sweep-time" about="time of the sweep" />}
+        {known.length === 0 ? null : <Measured of="sweep-time" about={say`time of the sweep`} />}
       </p>
     </div>
   );
@@ -145,13 +144,11 @@ function DrawnOnly(props: {
   const { isOn, onOn, text, onText } = props;
   return (
     <div className="row">
-      <Check isOn={isOn} onChange={onOn}>
-        only some of them, drawn at random:
-      </Check>
+      <Check isOn={isOn} onChange={onOn}>{say`only some of them, drawn at random:`}</Check>
       <input
         className="box box-number sweep-count"
         inputMode="numeric"
-        aria-label="Runs to draw"
+        aria-label={say`Runs to draw`}
         disabled={!isOn}
         value={text}
         onChange={(event) => onText(event.target.value)}
@@ -193,7 +190,7 @@ function Axes(props: {
       // biome-ignore lint/suspicious/noArrayIndexKey: a setting is its place.
       <div key={at} className="sweep-axis">
         <Picker
-          label={`Setting ${at + 1}`}
+          label={say`Setting ${at + 1}`}
           value={wish?.field ?? NOTHING}
           items={[
             { id: NOTHING, title: '–' },
@@ -203,7 +200,7 @@ function Axes(props: {
         />
         {wish === null ? null : (
           <TextField
-            label={`Values of ${title ?? wish.field}`}
+            label={say`Values of ${title ?? wish.field}`}
             value={wish.text}
             onText={(text) => onChange(wishes.map((one, i) => (i === at ? { ...one, text } : one)))}
           />
@@ -213,7 +210,8 @@ function Axes(props: {
   });
 }
 
-const STATES = { waiting: 'waits', begun: 'begun', done: 'done', failed: 'failed' } as const;
+const STATES = () =>
+  ({ waiting: say`waits`, begun: say`begun`, done: say`done`, failed: say`failed` }) as const;
 
 /** A sweep under way, stopped or over. */
 function Queue(props: {
@@ -227,39 +225,41 @@ function Queue(props: {
   const [done, bad] = [countOf(sweep, 'done'), countOf(sweep, 'failed')];
   const isDone = isOver(sweep);
   const words = isDone
-    ? 'over'
+    ? say`over`
     : isStopped
-      ? 'stopped'
+      ? say`stopped`
       : state === 'paused'
-        ? 'waits for the paused run'
-        : 'training';
+        ? say`waits for the paused run`
+        : say`training`;
   return (
-    <section className="stack sweep" aria-label="Sweep">
+    <section className="stack sweep" aria-label={say`Sweep`}>
       <p className="row">
         <b>{sweep.name}</b>
         <span className="hint" role="status" data-testid="sweep-state">
-          {`${words}: ${done} of ${items.length} done`}
-          {bad === 0 ? '' : `, ${bad} failed`}
+          {say`${words}: ${done} of ${items.length} done`}
+          {bad === 0 ? '' : `, ${say`${bad} failed`}`}
           {reason === null ? '' : ` (${reason})`}
         </span>
-        {isDone || isStopped ? null : <Action text="Stop the sweep" onPress={() => void sweeper.stop()} />}
+        {isDone || isStopped ? null : (
+          <Action text={say`Stop the sweep`} onPress={() => void sweeper.stop()} />
+        )}
         {isStopped && !isDone ? (
           <Action
             kind="strong"
-            text="Continue the sweep"
+            text={say`Continue the sweep`}
             isDisabled={isUnderWay(state)}
             onPress={() => void sweeper.continue()}
           />
         ) : null}
         {isDone || isStopped ? (
-          <Action kind="link" text={isDone ? 'close' : 'leave it'} onPress={() => sweeper.forget()} />
+          <Action kind="link" text={isDone ? say`close` : say`leave it`} onPress={() => sweeper.forget()} />
         ) : null}
       </p>
-      <Fold summary={`Its ${items.length} runs`} isOpen={items.length <= 8}>
+      <Fold summary={say`Its ${items.length} runs`} isOpen={items.length <= 8}>
         <ol className="sweep-items small">
           {items.map(({ link, what, state: of, key, reason: why }) => (
             <li key={link}>
-              {what}: {rows.find(({ run }) => run.key === key)?.run.name ?? ''} {STATES[of]}
+              {what}: {rows.find(({ run }) => run.key === key)?.run.name ?? ''} {STATES()[of]}
               {why === null ? '' : `, ${why}`}
             </li>
           ))}

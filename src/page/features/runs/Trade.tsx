@@ -1,7 +1,9 @@
 /** What quality costs: every run at its score and its parameters, time or memory, with those that no other beats in both. */
 import { useCallback, useMemo, useState } from 'react';
 import { useStore } from 'zustand';
+import { say } from '../../../common.ts';
 import { isMoreBetter } from '../../../protocol.ts';
+import { metricText } from '../../format.ts';
 import { Chart, type ChartLine, type ChartSpec } from '../../parts/Chart.tsx';
 import { Block } from '../../parts/Facts.tsx';
 import { Picker } from '../../parts/Picker.tsx';
@@ -62,6 +64,14 @@ function linesOf(points: readonly Placed[], front: readonly number[], selected: 
   ];
 }
 
+const frontText = (
+  front: readonly { readonly row: RunRow; readonly figures: RunFigures }[],
+  cost: Cost,
+): string =>
+  front
+    .map(({ row, figures }) => `${row.run.name} (${QUALITY.text(figures)}, ${COSTS[cost].of.text(figures)})`)
+    .join(', ');
+
 export function Trade({ book, rows }: { readonly book: RunBook; readonly rows: readonly RunRow[] }) {
   const [cost, setCost] = useState<Cost>('parameters');
   const selected = useStore(book.view, (s) => s.selected);
@@ -73,9 +83,12 @@ export function Trade({ book, rows }: { readonly book: RunBook; readonly rows: r
   const spec = useMemo(
     () => (): ChartSpec => ({
       lines: linesOf(points, front, selected),
-      xTitle: COSTS[cost].title,
+      xTitle: COSTS[cost].title(),
       yTitle: '',
-      names: { x: COSTS[cost].title, y: `held-out ${of?.metric ?? 'score'}` },
+      names: {
+        x: COSTS[cost].title(),
+        y: of?.metric == null ? say`held-out score` : say`held-out ${metricText(of.metric)}`,
+      },
       isLog: false,
       isShare: of?.metric === 'accuracy',
     }),
@@ -84,39 +97,34 @@ export function Trade({ book, rows }: { readonly book: RunBook; readonly rows: r
   if (of === null || of.metric === null) return null;
   return (
     <Block
-      title={`Held-out ${of.metric} against what it takes`}
-      label="Quality against what it takes"
+      title={say`Held-out ${metricText(of.metric)} against what it takes`}
+      label={say`Quality against what it takes`}
       beside={
         <Picker
-          label="What it takes"
+          label={say`What it takes`}
           isLabelHidden
           value={cost}
-          items={Object.entries(COSTS).map(([id, { title }]) => ({ id, title }))}
+          items={Object.entries(COSTS).map(([id, { title }]) => ({ id, title: title() }))}
           onChange={(id) => setCost(id as Cost)}
         />
       }
     >
       {points.length === 0 ? (
-        <p className="hint">None of these runs has a figure for it.</p>
+        <p className="hint">{say`None of these runs has a figure for it.`}</p>
       ) : (
         <>
           <Chart
             spec={spec}
             sources={NONE}
-            label={`Held-out ${of.metric} against ${COSTS[cost].title}, figures in the table above`}
+            label={say`Held-out ${metricText(of.metric)} against ${COSTS[cost].title()}, figures in the table above`}
             height={220}
             onPick={pick}
           />
           <p className="hint" data-testid="front">
-            {of.model} on {of.data}. Not beaten in both by any other:{' '}
-            {front
-              .map((i) => points[i]!)
-              .map(
-                ({ row, figures }) =>
-                  `${row.run.name} (${QUALITY.text(figures)}, ${COSTS[cost].of.text(figures)})`,
-              )
-              .join(', ')}
-            .
+            {say`${of.model} on ${of.data}. Not beaten in both by any other: ${frontText(
+              front.map((i) => points[i]!),
+              cost,
+            )}.`}
           </p>
         </>
       )}

@@ -3,7 +3,7 @@
  * and taken back, saved as a file and read from one.
  */
 import { createStore } from 'zustand/vanilla';
-import { fail } from '../../../common.ts';
+import { fail, say } from '../../../common.ts';
 import type { Stores } from '../../stores.ts';
 import { drawnRuns, ELSEWHERE, freeLook, type RunRecord } from '../training/runs.ts';
 import { createSeries } from '../training/series.ts';
@@ -31,7 +31,7 @@ interface Deleted {
   readonly curve: KeptCurve | null;
 }
 
-const howMany = (n: number): string => `${n} ${n === 1 ? 'run' : 'runs'}`;
+const howMany = (n: number): string => (n === 1 ? say`1 run` : say`${n} runs`);
 
 export class RunBook {
   readonly view = createStore<BookView>(() => ({
@@ -107,7 +107,7 @@ export class RunBook {
     );
     this.run.setState((s) => ({ runs: s.runs.filter(({ id }) => !gone.some((one) => one.id === id)) }));
     const what = gone.length === 1 ? gone[0]!.name : howMany(gone.length);
-    this.view.setState({ deleted, said: `Deleted ${what}.` });
+    this.view.setState({ deleted, said: say`Deleted ${what}.` });
     await this.storage.remove(gone.map(({ key }) => key));
   }
 
@@ -144,7 +144,7 @@ export class RunBook {
     if (fresh.length > 0 && room === 0)
       fail(
         'too-large',
-        `${name} holds ${howMany(fresh.length)} that are not here, and ${MOST_RUNS} are kept at most; delete some first.`,
+        say`${name} holds ${howMany(fresh.length)} that are not here, and ${MOST_RUNS} are kept at most; delete some first.`,
       );
     // The oldest first, as they were kept.
     const taken = fresh.slice(0, room).reverse();
@@ -157,10 +157,19 @@ export class RunBook {
     });
     this.add(added.map(({ record }) => record));
     const were = read.length - fresh.length;
-    const rest = were === 0 ? '' : `; ${were} of it ${were === 1 ? 'was' : 'were'} here already and stayed`;
     const over = fresh.length - room;
-    const left = over <= 0 ? '' : `; the oldest ${over} are left out, since ${MOST_RUNS} are kept at most`;
-    this.view.setState({ deleted: [], said: `Added ${howMany(taken.length)} from ${name}${rest}${left}.` });
+    const parts = [
+      say`Added ${howMany(taken.length)} from ${name}`,
+      ...(were === 0
+        ? []
+        : [
+            were === 1
+              ? say`1 of it was here already and stayed`
+              : say`${were} of it were here already and stayed`,
+          ]),
+      ...(over <= 0 ? [] : [say`the oldest ${over} are left out, since ${MOST_RUNS} are kept at most`]),
+    ];
+    this.view.setState({ deleted: [], said: say`${parts.join('; ')}.` });
     await Promise.all(added.map(({ record, curve }) => this.storage.keep(record, curve)));
   }
 

@@ -1,6 +1,7 @@
 /** What differs between the settings of two runs, in few words: "m 2 → 4, b 8 → 4". */
-import { type FieldMeta, fieldMeta, METHODS } from '../../../methods.ts';
-import { letterOf } from '../../format.ts';
+import { say } from '../../../common.ts';
+import { type FieldMeta, fieldMeta } from '../../../methods.ts';
+import { letterOf, methodTitle } from '../../format.ts';
 import {
   baseOf,
   configShape,
@@ -31,8 +32,9 @@ function label(meta: FieldMeta | undefined, key: string): string {
 }
 
 function brief(value: unknown): string {
-  if (Array.isArray(value)) return value.length > 2 ? `${value.length} names` : value.join(', ') || 'none';
-  if (value === null || value === undefined) return 'none';
+  if (Array.isArray(value))
+    return value.length > 2 ? say`${value.length} names` : value.join(', ') || say`none`;
+  if (value === null || value === undefined) return say`none`;
   const text = typeof value === 'object' ? JSON.stringify(value) : String(value);
   return text.length > MOST_LETTERS ? `${text.slice(0, MOST_LETTERS)} …` : text;
 }
@@ -40,7 +42,7 @@ function brief(value: unknown): string {
 /** "b 8 → 4"; where both sides read the same in brief, only that it differs. */
 function change(name: string, a: unknown, b: unknown): string {
   const [from, to] = [brief(a), brief(b)];
-  return from === to ? `other ${name}` : `${name} ${from} → ${to}`;
+  return from === to ? say`other ${name}` : `${name} ${from} → ${to}`;
 }
 
 type Fields = Readonly<Record<string, unknown>>;
@@ -71,7 +73,7 @@ export function describeRun({ settings, figures }: Told): string {
   const base = baseOf(settings);
   const trained = trainingOf({ settings, figures });
   return inBrief([
-    METHODS[settings.method].title,
+    methodTitle(settings.method),
     figures?.data ?? settings.data,
     ...configChanges(base, settings),
     // A rate that is nobody's choice is no difference.
@@ -96,20 +98,20 @@ export function describeChange(before: Told | null, now: Told): string {
   const parts: string[] = [];
   for (const what of ['model', 'data'] as const)
     if (named(before, what) !== named(now, what))
-      parts.push(change(what, named(before, what), named(now, what)));
+      parts.push(change(what === 'model' ? say`model` : say`data`, named(before, what), named(now, what)));
   const isOther = a.method !== b.method;
-  if (isOther) parts.push(`${METHODS[a.method].title} → ${METHODS[b.method].title}`);
+  if (isOther) parts.push(`${methodTitle(a.method)} → ${methodTitle(b.method)}`);
   parts.push(
     ...configChanges(isOther ? asBefore(a, b) : a, b),
     ...trainingChanges(trainingOf(before), trainingOf(now)),
   );
   const [engine, other] = [before.figures?.engine, now.figures?.engine];
   if (engine !== undefined && other !== undefined && engine !== other)
-    parts.push(change('engine', engine, other));
-  return parts.length === 0 ? 'the same settings' : inBrief(parts);
+    parts.push(change(say`engine`, engine, other));
+  return parts.length === 0 ? say`the same settings` : inBrief(parts);
 }
 
 function inBrief(parts: readonly string[]): string {
   const more = parts.length - MOST_PARTS;
-  return [...parts.slice(0, MOST_PARTS), ...(more > 0 ? [`${more} more`] : [])].join(', ');
+  return [...parts.slice(0, MOST_PARTS), ...(more > 0 ? [say`${more} more`] : [])].join(', ');
 }

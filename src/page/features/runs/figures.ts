@@ -1,4 +1,5 @@
 /** A run in figures, as they are kept, sorted, compared and drawn: each was measured or counted in the run itself. */
+import { say } from '../../../common.ts';
 import { type EngineName, type EvalMetric, isMoreBetter, type OpenReport } from '../../../protocol.ts';
 import { type Series, secondsPerStep } from '../training/series.ts';
 
@@ -47,7 +48,7 @@ export interface RunOutcome {
 
 /** What the browser calls the device; Firefox keeps it to itself. */
 export const deviceName = ({ description, vendor, architecture }: OpenReport['device']): string =>
-  description || [vendor, architecture].filter(Boolean).join(' ') || 'unnamed adapter';
+  description || [vendor, architecture].filter(Boolean).join(' ') || say`unnamed adapter`;
 
 const scoreOf = (metric: EvalMetric | undefined): Score | null =>
   metric === undefined ? null : { step: metric.step, value: metric.value };

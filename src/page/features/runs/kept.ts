@@ -1,5 +1,6 @@
 /** A run as it is kept, in the browser or in a file: what it was set to and came to, and its curve in a bounded number of points. */
 import { z } from 'zod';
+import { say } from '../../../common.ts';
 import { ENGINES, type EvalMetric, METRICS, type StepMetric } from '../../../protocol.ts';
 import { decodeHash } from '../setup/link.ts';
 import { newRun, type RunRecord } from '../training/runs.ts';
@@ -81,10 +82,10 @@ export const keptCurveSchema = z
       .max(MOST_POINTS),
   })
   .refine(({ columns }) => new Set(Object.values(columns).map(({ length }) => length)).size === 1, {
-    message: 'has columns of different lengths',
+    error: () => say`has columns of different lengths`,
   })
   .refine(({ columns: { step } }) => step.every((x, i) => x !== null && (i === 0 || x > step[i - 1]!)), {
-    message: 'has steps out of order',
+    error: () => say`has steps out of order`,
   });
 
 export type KeptRun = z.infer<typeof keptRunSchema>;

@@ -1,4 +1,5 @@
 /** How long runs will take: by the pace that was measured in one like them, or by the forecast. */
+import { say } from '../../../common.ts';
 import type { EngineName, ForecastReport } from '../../../protocol.ts';
 import { brief, duration, whole } from '../../format.ts';
 import type { PageSettings } from '../setup/settings.ts';
@@ -11,7 +12,7 @@ export interface Duration {
   readonly by: string;
 }
 
-const perStep = (seconds: number): string => `${brief(seconds)} a step`;
+const perStep = (seconds: number): string => say`${brief(seconds)} a step`;
 
 /** What is chosen beside the settings, by its own names; null while it is not known. */
 export interface Here {
@@ -58,10 +59,10 @@ export function durationOf(
     const measured = like?.figures?.secondsPerStep ?? null;
     if (like !== undefined && measured !== null) {
       seconds += steps * measured * (batchSize / like.run.settings.training.batchSize);
-      by.add(`the pace of ${like.run.name}, ${perStep(measured)}`);
+      by.add(say`the pace of ${like.run.name}, ${perStep(measured)}`);
     } else if (forecast?.secondsPerStep != null) {
       seconds += steps * forecast.secondsPerStep;
-      by.add(`the forecast, ${perStep(forecast.secondsPerStep)}`);
+      by.add(say`the forecast, ${perStep(forecast.secondsPerStep)}`);
     } else return null;
   }
   return runs.length === 0 ? null : { seconds, by: [...by].join('; ') };
@@ -74,12 +75,12 @@ export function costText(
   here: Here,
   forecast: Parameters<typeof durationOf>[3],
 ): string {
-  if (runs.length === 0) return 'No combination can be trained.';
+  if (runs.length === 0) return say`No combination can be trained.`;
   if (runs.some(({ training }) => training.epochs > 0))
-    return 'How long is not known: passes over the data decide how many steps there are.';
+    return say`How long is not known: passes over the data decide how many steps there are.`;
   const steps = runs.reduce((sum, { training }) => sum + training.steps, 0);
   const cost = durationOf(runs, rows, here, forecast);
   if (cost === null)
-    return `${whole(steps)} steps in all. How long is not known: nothing like it was timed. A first run or a forecast tells.`;
-  return `${whole(steps)} steps in all, about ${duration(cost.seconds)} by ${cost.by}; opening and scoring come on top.`;
+    return say`${whole(steps)} steps in all. How long is not known: nothing like it was timed. A first run or a forecast tells.`;
+  return say`${whole(steps)} steps in all, about ${duration(cost.seconds)} by ${cost.by}; opening and scoring come on top.`;
 }

@@ -1,4 +1,5 @@
 /** The table of runs as values: what each column shows of a run, how rows are sorted, and how one differs from a baseline. */
+import { say } from '../../../common.ts';
 import { isMoreBetter } from '../../../protocol.ts';
 import { brief, bytes, count, duration, percent, real, scoreText } from '../../format.ts';
 import type { RunRecord } from '../training/runs.ts';
@@ -12,7 +13,8 @@ export interface RunRow {
 }
 
 export interface NumberColumn {
-  readonly title: string;
+  /** In the language spoken. */
+  title(): string;
   /** What it is sorted and compared by; null where it was not measured. */
   value(figures: RunFigures): number | null;
   text(figures: RunFigures): string;
@@ -26,19 +28,19 @@ const signed = (x: number, text: string): string => `${x < 0 ? '−' : '+'}${tex
 function relative(value: number | null, from: number | null): string {
   if (value === null || from === null || from === 0) return '';
   const share = value / from - 1;
-  return Math.abs(share) < 5e-4 ? 'the same' : signed(share, percent(Math.abs(share)));
+  return Math.abs(share) < 5e-4 ? say`the same` : signed(share, percent(Math.abs(share)));
 }
 
 function ofScores(figures: RunFigures, from: RunFigures): string {
   const [a, b] = [figures, from].map(({ last }) => last?.value ?? Number.NaN) as [number, number];
   if (!Number.isFinite(a) || !Number.isFinite(b) || figures.metric !== from.metric) return '';
-  if (a === b) return 'the same';
+  if (a === b) return say`the same`;
   const by = Math.abs(a - b);
-  return signed(a - b, figures.metric === 'accuracy' ? `${(by * 100).toFixed(1)} points` : real(by));
+  return signed(a - b, figures.metric === 'accuracy' ? say`${(by * 100).toFixed(1)} points` : real(by));
 }
 
 const column = (
-  title: string,
+  title: () => string,
   value: (figures: RunFigures) => number | null,
   text: (value: number, figures: RunFigures) => string,
 ): NumberColumn => ({
@@ -53,33 +55,49 @@ const column = (
 
 export const QUALITY: NumberColumn = {
   ...column(
-    'Held out',
+    () => say`Held out`,
     ({ last }) => last?.value ?? null,
     (value, { metric }) => scoreText({ metric: metric!, value }),
   ),
   difference: ofScores,
 };
-const PARAMETERS = column('Parameters', ({ free }) => free, count);
-const TIME = column('Time', ({ seconds }) => seconds, duration);
-const STEP = column('A step', ({ secondsPerStep }) => secondsPerStep, brief);
-const MEMORY = column('Memory', ({ peakBytes }) => peakBytes, bytes);
+const PARAMETERS = column(
+  () => say`Parameters`,
+  ({ free }) => free,
+  count,
+);
+const TIME = column(
+  () => say`Time`,
+  ({ seconds }) => seconds,
+  duration,
+);
+const STEP = column(
+  () => say`A step`,
+  ({ secondsPerStep }) => secondsPerStep,
+  brief,
+);
+const MEMORY = column(
+  () => say`Memory`,
+  ({ peakBytes }) => peakBytes,
+  bytes,
+);
 
 export const NUMBER_COLUMNS: readonly NumberColumn[] = [QUALITY, PARAMETERS, TIME, STEP, MEMORY];
 
 /** What quality is set against. */
 export const COSTS = {
-  parameters: { title: 'free parameters', of: PARAMETERS },
-  time: { title: 'seconds of training', of: TIME },
-  memory: { title: 'bytes of GPU memory', of: MEMORY },
+  parameters: { title: () => say`free parameters`, of: PARAMETERS },
+  time: { title: () => say`seconds of training`, of: TIME },
+  memory: { title: () => say`bytes of GPU memory`, of: MEMORY },
 } as const;
 
 /** Of names and what changed; sorted by when a run began. */
-export const RUN_COLUMN = 'Run, and what changed';
+export const RUN_COLUMN = (): string => say`Run, and what changed`;
 
 /** Rows by a column, runs by when they began; what was not measured comes last either way. */
 export function sorted(rows: readonly RunRow[], by: string, isDown: boolean): RunRow[] {
   const sign = isDown ? -1 : 1;
-  const found = NUMBER_COLUMNS.find(({ title }) => title === by);
+  const found = NUMBER_COLUMNS.find(({ title }) => title() === by);
   if (found === undefined) return [...rows].sort((a, b) => sign * (a.run.startedAt - b.run.startedAt));
   const figureOf = ({ figures }: RunRow): number | null => {
     const value = figures && found.value(figures);
@@ -101,5 +119,5 @@ export function bestText({ metric, best, last }: RunFigures): string | null {
   if (metric === null || best === null || last === null) return null;
   const sign = isMoreBetter(metric) ? 1 : -1;
   if (!(sign * best.value > sign * last.value)) return null;
-  return `best ${scoreText({ metric, value: best.value })}, step ${best.step}`;
+  return say`best ${scoreText({ metric, value: best.value })}, step ${best.step}`;
 }

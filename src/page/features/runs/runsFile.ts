@@ -1,6 +1,6 @@
 /** All kept runs as one file, and read again: JSON with a version, held against a schema before anything of it is taken. */
 import { z } from 'zod';
-import { fail, jsonOf, within } from '../../../common.ts';
+import { fail, jsonOf, say, within } from '../../../common.ts';
 import { type KeptCurve, type KeptRun, keptCurveSchema, keptRunSchema } from './kept.ts';
 
 /** A kept run with its curve; without one where it was lost. */
@@ -31,18 +31,21 @@ export function readRunsFile(bytes: Uint8Array, name: string): WholeRun[] {
   const said = valueIn(bytes, name);
   const { data: begins } = head.safeParse(said);
   if (begins === undefined)
-    return fail('malformed-file', `${name} is no file of runs; choose one that “Save all runs” has written.`);
+    return fail(
+      'malformed-file',
+      say`${name} is no file of runs; choose one that “Save all runs” has written.`,
+    );
   if (begins.version !== VERSION)
     return fail(
       'malformed-file',
-      `${name} is of version ${begins.version}, and this page reads version ${VERSION}; open it in the page that wrote it.`,
+      say`${name} is of version ${begins.version}, and this page reads version ${VERSION}; open it in the page that wrote it.`,
     );
   const { data, error } = whole.safeParse(said);
   if (error !== undefined) {
     const { path, message } = error.issues[0]!;
     return fail(
       'malformed-file',
-      `${name} is damaged at ${path.join('.') || 'its beginning'}: ${message}; take another copy of it.`,
+      say`${name} is damaged at ${path.join('.') || say`its beginning`}: ${message}; take another copy of it.`,
     );
   }
   return data.runs;
@@ -54,6 +57,6 @@ function valueIn(bytes: Uint8Array, name: string): unknown {
     return jsonOf(text, name);
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw error;
-    return fail('malformed-file', `${name} is no JSON; choose a file that “Save all runs” has written.`);
+    return fail('malformed-file', say`${name} is no JSON; choose a file that “Save all runs” has written.`);
   }
 }

@@ -1,6 +1,6 @@
 /** What of the runs the browser holds: written one after the other, thinned as they grow old, and never silently lost. */
 import type { StoreApi } from 'zustand/vanilla';
-import { asPapilioError } from '../../../common.ts';
+import { asPapilioError, say } from '../../../common.ts';
 import type { Stores } from '../../stores.ts';
 import { ELSEWHERE, type RunRecord } from '../training/runs.ts';
 import type { RunDatabase } from './database.ts';
@@ -19,8 +19,10 @@ export interface StorageView {
   readonly baseline: string | null;
 }
 
-const plain = (n: number): readonly [is: string, it: string, them: string] =>
-  n === 1 ? ['is', 'it is', 'it'] : ['are', 'they are', 'them'];
+const unreadText = (n: number): string =>
+  n === 1
+    ? say`1 kept run cannot be read and is left as it is: another version of this page wrote it.`
+    : say`${n} kept runs cannot be read and are left as they are: another version of this page wrote them.`;
 
 export class RunStorage {
   /** Points of each curve as it is kept. */
@@ -42,17 +44,13 @@ export class RunStorage {
     try {
       const { runs, unread } = await this.database.runs();
       for (const { key, points } of runs) this.points.set(key, points);
-      const [is, itIs, them] = plain(unread);
-      const problem =
-        unread === 0
-          ? null
-          : `${unread} kept ${unread === 1 ? 'run' : 'runs'} cannot be read and ${is} left as ${itIs}: another version of this page wrote ${them}.`;
+      const problem = unread === 0 ? null : unreadText(unread);
       this.view.setState({ problem });
       await this.measure();
       return runs;
     } catch (error) {
       this.view.setState({
-        problem: `This browser keeps no runs here (${asPapilioError(error).message}): save them as a file before you close the page.`,
+        problem: say`This browser keeps no runs here (${asPapilioError(error).message}): save them as a file before you close the page.`,
       });
       return [];
     }
@@ -73,7 +71,7 @@ export class RunStorage {
       .catch((error: unknown) => {
         if (key !== undefined) this.unsaved.add(key);
         this.view.setState({
-          problem: `The browser could not keep the runs (${asPapilioError(error).message}). They are still here: save them as a file, or delete some.`,
+          problem: say`The browser could not keep the runs (${asPapilioError(error).message}). They are still here: save them as a file, or delete some.`,
         });
       });
     return this.writing;

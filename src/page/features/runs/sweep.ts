@@ -3,7 +3,7 @@
  * only; `sweeper.ts` trains them.
  */
 import { z } from 'zod';
-import { rng } from '../../../common.ts';
+import { rng, say } from '../../../common.ts';
 import { fieldMeta, METHODS, type MethodId } from '../../../methods.ts';
 import type { ModelReport } from '../../../protocol.ts';
 import { letterOf } from '../../format.ts';
@@ -55,11 +55,11 @@ export function axisChoices(settings: PageSettings, report: ModelReport | null):
   });
   const { learningRate, batchSize, seed } = runTraining(settings, report);
   return [
-    { field: 'training.learningRate', title: 'Learning rate', example: around(learningRate, 3) },
+    { field: 'training.learningRate', title: say`Learning rate`, example: around(learningRate, 3) },
     ...sizes,
-    { field: 'method', title: 'Method', example: 'oft, boft, lora' },
-    { field: 'training.seed', title: 'Seed', example: [seed, seed + 1, seed + 2].join(', ') },
-    { field: 'training.batchSize', title: 'Batch size', example: around(batchSize, 2) },
+    { field: 'method', title: say`Method`, example: 'oft, boft, lora' },
+    { field: 'training.seed', title: say`Seed`, example: [seed, seed + 1, seed + 2].join(', ') },
+    { field: 'training.batchSize', title: say`Batch size`, example: around(batchSize, 2) },
   ];
 }
 
@@ -92,7 +92,7 @@ function byMethod(settings: PageSettings, method: MethodId): PageSettings {
 /** The settings with one field set, or why that cannot be. A field that the method has not is left out. */
 function withValue(settings: PageSettings, field: string, value: string | number): PageSettings | string {
   if (field === 'method') {
-    if (!Object.hasOwn(METHODS, value)) return `there is no method “${value}”`;
+    if (!Object.hasOwn(METHODS, value)) return say`there is no method “${value}”`;
     return byMethod(settings, value as MethodId);
   }
   const [part, key] = [field.slice(0, field.indexOf('.')), field.slice(field.indexOf('.') + 1)];

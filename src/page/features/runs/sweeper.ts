@@ -1,5 +1,6 @@
 /** Trains the runs of a sweep one after the other, as a person would: chosen, begun, waited for. The queue is kept, so that a reload loses none of it. */
 import { createStore } from 'zustand/vanilla';
+import { say } from '../../../common.ts';
 import type { Stores } from '../../stores.ts';
 import { takeLink } from '../setup/link.ts';
 import type { PageSettings } from '../setup/settings.ts';
@@ -108,12 +109,12 @@ export class Sweeper {
     if (end.is !== 'failed') {
       if (end.is === 'done') return done(sweep, at);
       if (end.is === 'stopped') return sweep;
-      return stopped(left(sweep, at), 'its run was reset or another begun');
+      return stopped(left(sweep, at), say`its run was reset or another begun`);
     }
     const now = failed(sweep, at, end.reason);
     return failures < MOST_FAILURES || isOver(now)
       ? now
-      : stopped(now, `${MOST_FAILURES} runs in a row failed`);
+      : stopped(now, say`${MOST_FAILURES} runs in a row failed`);
   }
 
   private choose(link: string): void {
@@ -152,7 +153,7 @@ export class Sweeper {
     this.choose(link);
     const { model, data } = this.page.choice.getState();
     if (model === null || data === null) {
-      this.show(stopped(this.sweep, 'its model and data have to be opened again'));
+      this.show(stopped(this.sweep, say`its model and data have to be opened again`));
       return { is: 'stopped' };
     }
     const { run, ui, controller } = this.page;
@@ -189,7 +190,7 @@ export class Sweeper {
     // That a checkpoint could not be kept ends no run.
     const isBroken = error !== null && error.report.kind !== 'quota' && state === 'paused';
     if (state === 'failed' || isBroken)
-      return { is: 'failed', reason: error?.report.message ?? 'the run ended' };
+      return { is: 'failed', reason: error?.report.message ?? say`the run ended` };
     return this.sweep.isStopped && state === 'paused' ? { is: 'stopped' } : null;
   }
 }

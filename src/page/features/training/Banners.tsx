@@ -1,8 +1,9 @@
 /** What comes before training: another tab's run, a session to resume. */
-
 import { useStore } from 'zustand';
+import { say } from '../../../common.ts';
 import { ago } from '../../format.ts';
 import { Action } from '../../parts/Action.tsx';
+import { rich } from '../../parts/rich.tsx';
 import { usePage, useRun, useUi } from '../../usePage.ts';
 
 /** Another tab's run is the one that is kept: this one looks on, takes it over, or trains without being kept. */
@@ -15,21 +16,16 @@ export function TabBanner() {
   const gpu = useUi((s) => s.gpu);
   if (owner === 'other')
     return (
-      <section className="notice-card row resume" aria-label="Another tab">
+      <section className="notice-card row resume" aria-label={say`Another tab`}>
         <p>
-          Another tab holds{' '}
-          {news === null ? (
-            'a run'
-          ) : (
-            <>
-              the run <b>{news.name}</b>, step {news.step} of {news.totalSteps}
-            </>
-          )}
-          ; this one looks on. {isIdle ? 'A run begun here is not kept.' : 'The run here is not kept.'}
+          {news === null
+            ? say`Another tab holds a run; this one looks on.`
+            : rich`Another tab holds the run ${<b>{news.name}</b>}, step ${news.step} of ${news.totalSteps}; this one looks on.`}{' '}
+          {isIdle ? say`A run begun here is not kept.` : say`The run here is not kept.`}
         </p>
         {isIdle ? (
           <Action
-            text="Take it over"
+            text={say`Take it over`}
             isDisabled={gpu === null}
             onPress={() => void page.controller.takeOver()}
           />
@@ -38,9 +34,9 @@ export function TabBanner() {
     );
   if (owner !== 'nobody' || isKept || !hasRun) return null;
   return (
-    <section className="notice-card row resume" aria-label="Another tab">
-      <p>The other tab is closed. What it kept can be resumed after a Reset; the run here is not kept.</p>
-      <Action text="Keep this run instead" onPress={() => void page.controller.keepInstead()} />
+    <section className="notice-card row resume" aria-label={say`Another tab`}>
+      <p>{say`The other tab is closed. What it kept can be resumed after a Reset; the run here is not kept.`}</p>
+      <Action text={say`Keep this run instead`} onPress={() => void page.controller.keepInstead()} />
     </section>
   );
 }
@@ -55,25 +51,25 @@ export function ResumeBanner() {
   if (!isIdle || isElsewhere) return null;
   if (problem !== null)
     return (
-      <section className="notice-card row resume" aria-label="A run that cannot be resumed">
+      <section className="notice-card row resume" aria-label={say`A run that cannot be resumed`}>
         <p>{problem}</p>
-        <Action kind="link" text="forget it" onPress={() => void page.controller.forgetSaved()} />
+        <Action kind="link" text={say`forget it`} onPress={() => void page.controller.forgetSaved()} />
       </section>
     );
   if (saved === null) return null;
   return (
-    <section className="notice-card row resume" aria-label="A run to resume">
+    <section className="notice-card row resume" aria-label={say`A run to resume`}>
       <p>
-        Resume <b>{saved.name}</b>, step {saved.step} of {saved.totalSteps}{' '}
+        {rich`Resume ${<b>{saved.name}</b>}, step ${saved.step} of ${saved.totalSteps}`}{' '}
         <span className="hint">({ago(Date.now() - saved.savedAt)})</span>
       </p>
       <Action
         kind="strong"
-        text="Resume"
+        text={say`Resume`}
         isDisabled={gpu === null}
         onPress={() => void page.controller.resumeSaved()}
       />
-      <Action kind="link" text="forget it" onPress={() => void page.controller.forgetSaved()} />
+      <Action kind="link" text={say`forget it`} onPress={() => void page.controller.forgetSaved()} />
     </section>
   );
 }

@@ -1,7 +1,8 @@
 /** The run as curves: loss with what the chart can be told, held-out score, learning rate and gradient norm; and the loss as a table. */
 import { useMemo } from 'react';
+import { say } from '../../../common.ts';
 import { learningRateAt, type TrainingSettings } from '../../../protocol.ts';
-import { real, scoreText, whole } from '../../format.ts';
+import { metricText, real, scoreText, whole } from '../../format.ts';
 import { Chart, type ChartLine, type ChartSpec } from '../../parts/Chart.tsx';
 import { Fold, Toggle } from '../../parts/Controls.tsx';
 import { Block, Table } from '../../parts/Facts.tsx';
@@ -14,7 +15,11 @@ import { runTraining } from '../setup/settings.ts';
 import { drawnRuns, lineOf, type RunRecord } from './runs.ts';
 import { smooth, smoothFormula, thin } from './series.ts';
 
-const X_TITLES: Readonly<Record<XAxis, string>> = { step: 'step', examples: 'examples', seconds: 'seconds' };
+const X_TITLES = (): Readonly<Record<XAxis, string>> => ({
+  step: say`step`,
+  examples: say`examples`,
+  seconds: say`seconds`,
+});
 
 function pick(values: Float64Array, places: readonly number[]): Float64Array {
   return Float64Array.from(places, (i) => values[i]!);
@@ -45,7 +50,7 @@ function linesOf(run: RunRecord, isCurrent: boolean, beta: number, axis: XAxis):
     ...(isCurrent && beta > 0
       ? [
           {
-            name: `${name} raw`,
+            name: say`${name} raw`,
             x: pick(x, rawPlaces),
             y: pick(loss, rawPlaces),
             color,
@@ -73,7 +78,7 @@ function linesOf(run: RunRecord, isCurrent: boolean, beta: number, axis: XAxis):
     ...(evals.length > 0
       ? [
           {
-            name: `${name} held out`,
+            name: say`${name} held out`,
             x: evals.map((e) => evalX(run, e.step, axis)),
             y: evals.map((e) => e.loss),
             color,
@@ -108,36 +113,33 @@ function LossChart() {
   const spec = useMemo(
     () => (): ChartSpec => ({
       lines: shown.flatMap((run) => linesOf(run, run.id === currentId, smoothing, xAxis)),
-      xTitle: X_TITLES[xAxis],
+      xTitle: X_TITLES()[xAxis],
       yTitle: '',
-      names: { x: X_TITLES[xAxis], y: 'loss' },
+      names: { x: X_TITLES()[xAxis], y: 'loss' },
       isLog: isLogY,
     }),
     [shown, currentId, smoothing, xAxis, isLogY],
   );
   return (
     <Block
-      title="Loss"
+      title={say`Loss`}
       beside={
         <span className="row legend small">
-          <i /> each step
-          <i className="legend-smooth" /> smoothed
-          <i className="legend-dots" /> held out
+          <i /> {say`each step`}
+          <i className="legend-smooth" /> {say`smoothed`}
+          <i className="legend-dots" /> {say`held out`}
         </span>
       }
     >
       {shown.length === 0 ? (
         <div className="chart chart-empty" style={{ height: 260 }}>
-          <p>
-            The loss is drawn here from the first step on: faint as measured, bold as smoothed, dots on
-            examples the model never learns from.
-          </p>
+          <p>{say`The loss is drawn here from the first step on: faint as measured, bold as smoothed, dots on examples the model never learns from.`}</p>
         </div>
       ) : (
         <Chart
           spec={spec}
           sources={sources}
-          label="Loss by step, see the table below for figures"
+          label={say`Loss by step, see the table below for figures`}
           height={260}
         />
       )}
@@ -156,30 +158,27 @@ function LossControls() {
   return (
     <div className="row chart-controls">
       <Range
-        label="Smoothing"
+        label={say`Smoothing`}
         value={smoothing}
         min={0}
         max={0.99}
         step={0.01}
         format={(value) => value.toFixed(2)}
         tip={
-          <Tip about="smoothing">
-            De-biased exponential moving average: sₜ = β sₜ₋₁ + (1−β) xₜ, drawn as sₜ / (1−βᵗ). It depends on
-            the values before a point only, never on the length of the run.
-          </Tip>
+          <Tip
+            about={say`smoothing`}
+          >{say`De-biased exponential moving average: sₜ = β sₜ₋₁ + (1−β) xₜ, drawn as sₜ / (1−βᵗ). It depends on the values before a point only, never on the length of the run.`}</Tip>
         }
         onChange={(value) => page.ui.setState({ smoothing: value })}
       />
       <Picker
-        label="Horizontal axis"
+        label={say`Horizontal axis`}
         isLabelHidden
         value={xAxis}
-        items={Object.entries(X_TITLES).map(([id, title]) => ({ id, title: `by ${title}` }))}
+        items={Object.entries(X_TITLES()).map(([id, title]) => ({ id, title: say`by ${title}` }))}
         onChange={(id) => page.ui.setState({ xAxis: id as XAxis })}
       />
-      <Toggle isOn={isLogY} onChange={(isOn) => page.ui.setState({ isLogY: isOn })}>
-        log scale
-      </Toggle>
+      <Toggle isOn={isLogY} onChange={(isOn) => page.ui.setState({ isLogY: isOn })}>{say`log scale`}</Toggle>
     </div>
   );
 }
@@ -196,15 +195,15 @@ function CurveTable() {
   const norms = current.series.column('gradNorm');
   const text = (value: number | undefined) => (value === undefined ? '–' : real(value));
   return (
-    <Fold summary="The curves as a table">
+    <Fold summary={say`The curves as a table`}>
       <Table
-        words={['Step']}
+        words={[say`Step`]}
         numbers={[
-          'Loss of the step',
-          'Held-out loss',
-          `Held-out ${evals[0]!.metric}`,
-          'Learning rate',
-          'Gradient norm',
+          say`Loss of the step`,
+          say`Held-out loss`,
+          say`Held-out ${metricText(evals[0]!.metric)}`,
+          say`Learning rate`,
+          say`Gradient norm`,
         ]}
       >
         {evals.map((one) => {
@@ -228,7 +227,7 @@ function CurveTable() {
 const SIDE_HEIGHT = 128;
 
 /** Where the figures of a chart are. */
-const IN_TABLE = ', figures in the table of the curves';
+const inTable = (what: string): string => say`${what}, figures in the table of the curves`;
 
 function SideCharts() {
   return (
@@ -272,13 +271,13 @@ function ScoreChart() {
     },
     [shown, current],
   );
-  const title = metric === undefined ? 'Held-out score' : `Held-out ${metric}`;
+  const title = metric === undefined ? say`Held-out score` : say`Held-out ${metricText(metric)}`;
   return (
     <Block title={title}>
       {runs.length === 0 ? (
-        <Empty text="measured before, during and after" />
+        <Empty text={say`measured before, during and after`} />
       ) : (
-        <Chart spec={spec} sources={sources} label={`${title}${IN_TABLE}`} height={SIDE_HEIGHT} />
+        <Chart spec={spec} sources={sources} label={inTable(title)} height={SIDE_HEIGHT} />
       )}
     </Block>
   );
@@ -318,17 +317,17 @@ function RateChart() {
           { name: 'planned', ...planned, color: '--ink-3', width: 1.2, dash: 'dot' },
           { name: 'used', ...used, color: lineOf(current?.look ?? 0).color, width: 2 },
         ],
-        ...byStep('learning rate'),
+        ...byStep(say`learning rate`),
       };
     },
     [training, current, total],
   );
   return (
-    <Block title="Learning rate">
+    <Block title={say`Learning rate`}>
       <Chart
         spec={spec}
         sources={useSources(current)}
-        label={`Learning rate by step${IN_TABLE}`}
+        label={inTable(say`Learning rate by step`)}
         height={SIDE_HEIGHT}
       />
     </Block>
@@ -343,7 +342,7 @@ function normLines({ series, look, settings }: RunRecord): ChartLine[] {
   const clip = settings.training.maxGradNorm;
   const x = places.map((i) => steps[i]!);
   const norm: ChartLine = {
-    name: 'before clipping',
+    name: say`before clipping`,
     x,
     y: places.map((i) => values[i]!),
     color: lineOf(look).color,
@@ -360,20 +359,20 @@ function NormChart() {
   const spec = useMemo(
     () => (): ChartSpec => ({
       lines: current === null ? [] : normLines(current),
-      ...byStep('gradient norm'),
+      ...byStep(say`gradient norm`),
     }),
     [current],
   );
   const sources = useSources(current);
   return (
-    <Block title="Gradient norm">
+    <Block title={say`Gradient norm`}>
       {current === null ? (
-        <Empty text="before clipping, step by step" />
+        <Empty text={say`before clipping, step by step`} />
       ) : (
         <Chart
           spec={spec}
           sources={sources}
-          label={`Gradient norm by step${IN_TABLE}`}
+          label={inTable(say`Gradient norm by step`)}
           height={SIDE_HEIGHT}
         />
       )}

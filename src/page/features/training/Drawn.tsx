@@ -1,6 +1,7 @@
 /** The runs that the charts draw: their lines, what differs from the run before, and how they stand. */
 import { use } from 'react';
 import { useStore } from 'zustand';
+import { say } from '../../../common.ts';
 import { duration, real, scoreText, whole } from '../../format.ts';
 import { Action } from '../../parts/Action.tsx';
 import { Block, Table } from '../../parts/Facts.tsx';
@@ -17,16 +18,19 @@ export function Drawn() {
   if (runs.length === 0) return null;
   return (
     <Block
-      title="Runs"
+      title={say`Runs`}
       beside={
         <Action
           kind="link"
-          text={`all ${whole(runs.length)}, to compare and keep`}
+          text={say`all ${whole(runs.length)}, to compare and keep`}
           onPress={() => page.ui.setState({ panel: 'see', seeTab: 'runs' })}
         />
       }
     >
-      <Table words={['Run', 'What changed']} numbers={['Steps', 'Loss', 'Held out', 'Time']}>
+      <Table
+        words={[say`Run`, say`What changed`]}
+        numbers={[say`Steps`, say`Loss`, say`Held out`, say`Time`]}
+      >
         {drawnRuns(runs, currentId)
           .reverse()
           .map((run) => (
@@ -46,10 +50,12 @@ function SweepLine() {
   if (sweep === null || isOver(sweep)) return null;
   return (
     <p className="row small">
-      {`Sweep of ${sweep.name}: ${countOf(sweep, 'done')} of ${sweep.items.length} done${sweep.isStopped ? ', stopped' : ''}.`}
+      {sweep.isStopped
+        ? say`Sweep of ${sweep.name}: ${countOf(sweep, 'done')} of ${sweep.items.length} done, stopped.`
+        : say`Sweep of ${sweep.name}: ${countOf(sweep, 'done')} of ${sweep.items.length} done.`}
       <Action
         kind="link"
-        text={sweep.isStopped ? 'continue or leave it' : 'see or stop it'}
+        text={sweep.isStopped ? say`continue or leave it` : say`see or stop it`}
         onPress={() => page.ui.setState({ panel: 'see', seeTab: 'runs' })}
       />
     </p>

@@ -1,7 +1,8 @@
 /** The run in figures: loss, held-out score before and now, pace, time left, and what it takes of the GPU. */
 import { useShallow } from 'zustand/react/shallow';
+import { say } from '../../../common.ts';
 import { ENGINE_TITLES, type OpenReport } from '../../../protocol.ts';
-import { bytes, duration, rate, real, scoredOn, scoreText, whole } from '../../format.ts';
+import { bytes, duration, metricText, rate, real, scoredOn, scoreText, whole } from '../../format.ts';
 import { Figure, Warnings } from '../../parts/Facts.tsx';
 import { Measured } from '../../parts/Measured.tsx';
 import { useChoice, useRun, useSeries, useUi } from '../../usePage.ts';
@@ -17,9 +18,16 @@ function Remarks() {
 
 /** The engine, by name. */
 const engineTag = ({ engine, isSoftware }: OpenReport['device']): string =>
-  `${ENGINE_TITLES[engine]}${engine === 'webgpu' && isSoftware ? ', software adapter' : ''}`;
+  engine === 'webgpu' && isSoftware ? say`${ENGINE_TITLES[engine]}, software adapter` : ENGINE_TITLES[engine];
 
 /** What it runs on, and what a step takes of it. */
+function perStepText(dispatches: number, submits: number | null): string {
+  if (submits === null) return say`${whole(dispatches)} dispatches a step`;
+  return submits === 1
+    ? say`${whole(dispatches)} dispatches, 1 submit a step`
+    : say`${whole(dispatches)} dispatches, ${whole(submits)} submits a step`;
+}
+
 function Machine({ open: { device, counts } }: { readonly open: OpenReport }) {
   const submits = useRun((s) => s.submits);
   return (
@@ -28,12 +36,9 @@ function Machine({ open: { device, counts } }: { readonly open: OpenReport }) {
       <span className="tag">{engineTag(device)}</span>
       {counts.gpu && (
         <>
-          <span>{bytes(counts.gpu.bytes)} on the GPU</span>
-          <span>
-            {whole(counts.gpu.dispatchesPerStep)} dispatches
-            {submits === null ? '' : `, ${whole(submits)} ${submits === 1 ? 'submit' : 'submits'}`} a step
-          </span>
-          <Measured of="machine" about="memory, dispatches, submits" />
+          <span>{say`${bytes(counts.gpu.bytes)} on the GPU`}</span>
+          <span>{perStepText(counts.gpu.dispatchesPerStep, submits)}</span>
+          <Measured of="machine" about={say`memory, dispatches, submits`} />
         </>
       )}
     </p>
@@ -64,18 +69,20 @@ export function Figures() {
     <>
       <dl className="figures" data-testid="figures">
         <Figure
-          name="Loss"
+          name={say`Loss`}
           how="loss"
           value={smoothed === null ? '–' : real(smoothed)}
-          note={smoothed === null ? '' : 'smoothed'}
+          note={smoothed === null ? '' : say`smoothed`}
         />
         <Figure
-          name={`Held-out ${now?.metric ?? wanted}`}
+          name={say`Held-out ${now === undefined ? wanted : metricText(now.metric)}`}
           how="held-out"
           value={now === undefined ? '–' : scoreText(now)}
           note={
             first !== undefined && now !== undefined && now !== first
-              ? `was ${scoreText(first)}${now.step === step ? '' : `; at step ${now.step}`}; ${scoredOn(now)}`
+              ? now.step === step
+                ? say`was ${scoreText(first)}; ${scoredOn(now)}`
+                : say`was ${scoreText(first)}; at step ${now.step}; ${scoredOn(now)}`
               : now
                 ? scoredOn(now)
                 : ''
@@ -83,15 +90,19 @@ export function Figures() {
           isStrong
         />
         <Figure
-          name="Pace"
+          name={say`Pace`}
           how="pace"
           value={
-            pace === null ? '–' : pace < 1 ? `${(1 / pace).toFixed(1)} steps/s` : `${pace.toFixed(1)} s/step`
+            pace === null
+              ? '–'
+              : pace < 1
+                ? say`${(1 / pace).toFixed(1)} steps/s`
+                : say`${pace.toFixed(1)} s/step`
           }
           note={
             pace === null
               ? state === 'running'
-                ? 'after 10 steps'
+                ? say`after 10 steps`
                 : ''
               : perStep > 0
                 ? `${rate(perStep / pace)} ${unit}/s`
@@ -99,10 +110,10 @@ export function Figures() {
           }
         />
         <Figure
-          name="Time left"
+          name={say`Time left`}
           how="time-left"
           value={left === null ? '–' : duration(left)}
-          note={total === null ? '' : `step ${whole(step)} of ${whole(total)}`}
+          note={total === null ? '' : say`step ${whole(step)} of ${whole(total)}`}
         />
       </dl>
       <Remarks />

@@ -1,6 +1,7 @@
 /** What the run will take, before it begins: bytes by kind against what the device allows, seconds a step, and ways to make it fit. */
 import { useState } from 'react';
 import { useStore } from 'zustand';
+import { say } from '../../../common.ts';
 import type { ForecastReport } from '../../../protocol.ts';
 import { brief, bytes, whole } from '../../format.ts';
 import { Action } from '../../parts/Action.tsx';
@@ -12,13 +13,14 @@ import { Waiting } from '../../parts/Waiting.tsx';
 import { isUnderWay } from '../../stores.ts';
 import { useChoice, usePage, useRun, useUi } from '../../usePage.ts';
 
-const PARTS = [
-  ['weights', 'Weights'],
-  ['activations', 'Activations'],
-  ['adapter', 'Adapter'],
-  ['optimiser', 'Optimiser'],
-  ['other', 'Other'],
-] as const;
+const PARTS = () =>
+  [
+    ['weights', say`Weights`],
+    ['activations', say`Activations`],
+    ['adapter', say`Adapter`],
+    ['optimiser', say`Optimiser`],
+    ['other', say`Other`],
+  ] as const;
 
 export function Forecast() {
   const page = usePage();
@@ -31,23 +33,25 @@ export function Forecast() {
   const isOver = useRun((s) => s.open !== null);
   if (isOver && (report === null || !isStale)) return null;
   return (
-    <section className="stack forecast" aria-label="Forecast" aria-busy={isBusy}>
+    <section className="stack forecast" aria-label={say`Forecast`} aria-busy={isBusy}>
       <p className="row forecast-head">
         <Action
           text={
             isBusy ? (
-              <Waiting what="Planning" />
+              <Waiting what={say`Planning`} />
             ) : report === null ? (
-              'Forecast memory and time'
+              say`Forecast memory and time`
             ) : (
-              'Forecast again'
+              say`Forecast again`
             )
           }
           isDisabled={!isKnown || !hasModel || isBusy || isTraining}
           onPress={() => void page.forecast.ask()}
         />
-        {isBusy ? <Action kind="link" text="stop" onPress={() => page.forecast.stop()} /> : null}
-        {isStale && report !== null ? <span className="hint">The settings have changed since.</span> : null}
+        {isBusy ? <Action kind="link" text={say`stop`} onPress={() => page.forecast.stop()} /> : null}
+        {isStale && report !== null ? (
+          <span className="hint">{say`The settings have changed since.`}</span>
+        ) : null}
       </p>
       {error === null ? null : <ErrorText report={error} />}
       {report === null ? null : <Report report={report} />}
@@ -65,12 +69,12 @@ function Report({ report }: { readonly report: ForecastReport }) {
       {isPlanned ? (
         <>
           <div className="forecast-bar" aria-hidden="true">
-            {PARTS.map(([key], i) => (
+            {PARTS().map(([key], i) => (
               <span key={key} style={{ flex: `${parts[key]} 0 0`, background: `var(--line-${i})` }} />
             ))}
           </div>
           <dl className="row forecast-parts">
-            {PARTS.map(([key, title], i) => (
+            {PARTS().map(([key, title], i) => (
               <div key={key}>
                 <dt>
                   <i className="swatch" style={{ background: `var(--line-${i})` }} />
@@ -80,19 +84,23 @@ function Report({ report }: { readonly report: ForecastReport }) {
               </div>
             ))}
             <div>
-              <dt>Peak</dt>
+              <dt>{say`Peak`}</dt>
               <dd style={{ fontWeight: 650 }}>{bytes(parts.peak)}</dd>
             </div>
           </dl>
           <p className="hint">
             {secondsPerStep === null
               ? ''
-              : `About ${brief(secondsPerStep)} a step, from parts of it timed on this device${dispatchesPerStep === null ? '' : ` and ${whole(dispatchesPerStep)} dispatches`}. `}
+              : `${
+                  dispatchesPerStep === null
+                    ? say`About ${brief(secondsPerStep)} a step, from parts of it timed on this device.`
+                    : say`About ${brief(secondsPerStep)} a step, from parts of it timed on this device and ${whole(dispatchesPerStep)} dispatches.`
+                } `}
             {isOnGpu
-              ? `Largest buffer ${bytes(largest.bytes)}; this device allows ${bytes(report.bufferLimitBytes)}.`
-              : 'onnxruntime computes, in memory of its own.'}
-            <Measured of="forecast-bytes" about="forecast of memory" />
-            {secondsPerStep === null ? null : <Measured of="forecast-time" about="forecast of time" />}
+              ? say`Largest buffer ${bytes(largest.bytes)}; this device allows ${bytes(report.bufferLimitBytes)}.`
+              : say`onnxruntime computes, in memory of its own.`}
+            <Measured of="forecast-bytes" about={say`forecast of memory`} />
+            {secondsPerStep === null ? null : <Measured of="forecast-time" about={say`forecast of time`} />}
           </p>
         </>
       ) : null}
@@ -106,8 +114,8 @@ function Report({ report }: { readonly report: ForecastReport }) {
         <p className="verdict is-good">
           <Icon name="check" />
           {report.limitBytes === null
-            ? 'It fits what the device says of itself. How much memory it has, WebGPU does not tell.'
-            : `It fits into ${bytes(report.limitBytes)}.`}
+            ? say`It fits what the device says of itself. How much memory it has, WebGPU does not tell.`
+            : say`It fits into ${bytes(report.limitBytes)}.`}
         </p>
       ) : (
         <div className="verdict is-bad">
@@ -115,12 +123,12 @@ function Report({ report }: { readonly report: ForecastReport }) {
           <div>
             <p>{refusal}</p>
             {report.ways.length === 0 ? (
-              <p>No smaller batch, shorter text or lower precision makes it fit: choose a smaller model.</p>
+              <p>{say`No smaller batch, shorter text or lower precision makes it fit: choose a smaller model.`}</p>
             ) : (
               <ul className="stack ways">
                 {report.ways.map((way) => (
                   <li key={way.what} className="row">
-                    <Action text={`Use ${way.what}`} onPress={() => page.forecast.apply(way)} />
+                    <Action text={say`Use ${way.what}`} onPress={() => page.forecast.apply(way)} />
                     <span className="hint">{bytes(way.peakBytes)}</span>
                   </li>
                 ))}
@@ -139,8 +147,8 @@ function Recompute() {
   if (!isOn) return null;
   return (
     <p className="hint">
-      Activations are computed again in the backward pass, in less memory and more time.{' '}
-      <Action kind="link" text="keep them" onPress={() => page.choice.setState({ recompute: false })} />
+      {say`Activations are computed again in the backward pass, in less memory and more time.`}{' '}
+      <Action kind="link" text={say`keep them`} onPress={() => page.choice.setState({ recompute: false })} />
     </p>
   );
 }
@@ -156,11 +164,11 @@ function Budget() {
   };
   return (
     <label className="row forecast-budget">
-      GPU memory it may take
+      {say`GPU memory it may take`}
       <input
         className="box box-number"
         inputMode="numeric"
-        placeholder="any"
+        placeholder={say`any`}
         value={text}
         onChange={(event) => setText(event.target.value)}
         onBlur={commit}
@@ -184,18 +192,18 @@ export function ForecastBeside({ pace }: { readonly pace: number | null }) {
   return (
     <div className="row">
       <Lines
-        label="Forecast and measurement"
-        head={['', 'forecast', 'measured']}
+        label={say`Forecast and measurement`}
+        head={['', say`forecast`, say`measured`]}
         rows={[
-          ['GPU memory, peak', bytes(parts.peak), bytes(peak)],
+          [say`GPU memory, peak`, bytes(parts.peak), bytes(peak)],
           [
-            'A step',
+            say`A step`,
             secondsPerStep === null ? '–' : brief(secondsPerStep),
-            pace === null ? 'after 10 steps' : brief(pace),
+            pace === null ? say`after 10 steps` : brief(pace),
           ],
         ]}
       />
-      <Measured of="forecast-beside" about="forecast and measurement" />
+      <Measured of="forecast-beside" about={say`forecast and measurement`} />
     </div>
   );
 }

@@ -1,5 +1,6 @@
 /** The benchmark on the visitor's machine: the chosen method's step beside LoRA's, and its kernels one by one. */
 import { useStore } from 'zustand';
+import { say } from '../../../common.ts';
 import type { SpeedReport } from '../../../protocol.ts';
 import { brief, bytes, percent, rate, whole } from '../../format.ts';
 import { Action } from '../../parts/Action.tsx';
@@ -18,15 +19,15 @@ export function Speed() {
   const isTraining = useRun((s) => isUnderWay(s.state));
   const isChosen = useChoice((s) => s.report !== null && s.data !== null);
   return (
-    <section className="stack forecast" aria-label="Speed of this machine" aria-busy={busy !== null}>
+    <section className="stack forecast" aria-label={say`Speed of this machine`} aria-busy={busy !== null}>
       <p className="row forecast-head">
         <Action
           kind="link"
-          text={busy === null ? 'Measure the speed of this machine' : <Waiting what="Measuring" />}
+          text={busy === null ? say`Measure the speed of this machine` : <Waiting what={say`Measuring`} />}
           isDisabled={!isKnown || !isChosen || isTraining || busy !== null}
           onPress={() => void page.speed.ask()}
         />
-        {busy === null ? null : <Action kind="link" text="stop" onPress={page.speed.leave} />}
+        {busy === null ? null : <Action kind="link" text={say`stop`} onPress={page.speed.leave} />}
       </p>
       {error === null ? null : <ErrorText report={error} />}
       {report === null ? null : <Found report={report} />}
@@ -45,24 +46,24 @@ function Found({ report }: { readonly report: SpeedReport }) {
   return (
     <>
       <p className="hint">
-        Measured on {device}, methods in turns.{' '}
+        {say`Measured on ${device}, methods in turns.`}{' '}
         {peaks === null
           ? ''
-          : `The roofline is the best that it did here: ${rate(peaks.workPerSecond / 1e9)} G multiply-adds a second in a product, ${rate(peaks.bytesPerSecond / 1e9)} GB a second in a long sum.`}
-        <Measured of="speed" about="speed of a step" />
+          : say`The roofline is the best that it did here: ${rate(peaks.workPerSecond / 1e9)} G multiply-adds a second in a product, ${rate(peaks.bytesPerSecond / 1e9)} GB a second in a long sum.`}
+        <Measured of="speed" about={say`speed of a step`} />
       </p>
       <div className="table-scroll is-unbroken">
         <Lines
-          label="Speed of a step"
+          label={say`Speed of a step`}
           head={[
             '',
-            'a step',
-            `${unit} a second`,
-            'numbers',
-            'dispatches',
-            'submits',
-            'memory',
-            'of roofline',
+            say`a step`,
+            say`${unit} a second`,
+            say`numbers`,
+            say`dispatches`,
+            say`submits`,
+            say`memory`,
+            say`of roofline`,
           ]}
           rows={steps.map((step) => [
             step.method,
@@ -78,13 +79,13 @@ function Found({ report }: { readonly report: SpeedReport }) {
       </div>
       {kernels === null ? null : (
         <p className="hint">
-          The dearest kernels <Measured of="kernels" about="time of a kernel" />
+          {say`The dearest kernels`} <Measured of="kernels" about={say`time of a kernel`} />
         </p>
       )}
       {kernels === null ? null : (
         <Lines
-          label="Kernels of the step"
-          head={['kernel', 'times', 'each', 'of the step', 'of roofline']}
+          label={say`Kernels of the step`}
+          head={[say`kernel`, say`times`, say`each`, say`of the step`, say`of roofline`]}
           rows={kernels
             .slice(0, DEAREST)
             .map((k) => [
@@ -113,9 +114,8 @@ function StepInKernels(props: {
   return (
     <p className="hint" data-testid="no-timeline">
       {step.dispatches === null
-        ? 'onnxruntime computes the step as one graph and tells no time of a part of it'
-        : 'The device gives no timestamps (WebGPU’s timestamp-query), so that kernels cannot be timed one by one'}
-      : the step took {brief(step.secondsPerStep)} in all.
+        ? say`onnxruntime computes the step as one graph and tells no time of a part of it: the step took ${brief(step.secondsPerStep)} in all.`
+        : say`The device gives no timestamps (WebGPU’s timestamp-query), so that kernels cannot be timed one by one: the step took ${brief(step.secondsPerStep)} in all.`}
     </p>
   );
 }

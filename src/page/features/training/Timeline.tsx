@@ -1,5 +1,6 @@
 /** One step as a line of bars, a kernel each, in the order in which they run; pointed at or walked over by arrow keys, each says what it is. */
 import { type KeyboardEvent, type PointerEvent, useMemo, useRef, useState } from 'react';
+import { say } from '../../../common.ts';
 import { brief, percent, whole } from '../../format.ts';
 import { Fold, Segments } from '../../parts/Controls.tsx';
 import { Block, Lines } from '../../parts/Facts.tsx';
@@ -17,7 +18,7 @@ import {
   totalsOf,
 } from './timeline.ts';
 
-const NAME = 'Kernels of one step';
+const NAME = () => say`Kernels of one step`;
 /** Groups with a colour of their own; the rest are grey. */
 const COLORED = 6;
 /** Rows on screen; the file has all. */
@@ -35,13 +36,16 @@ export function Timeline(props: {
   const all = lengthOf(bars);
   const totals = useMemo(() => totalsOf(bars, by), [bars, by]);
   return (
-    <Block title={NAME} beside={<SaveMenu of={NAME} items={[tableItem(NAME, () => timelineTable(bars))]} />}>
+    <Block
+      title={NAME()}
+      beside={<SaveMenu of={NAME()} items={[tableItem(NAME(), () => timelineTable(bars))]} />}
+    >
       <Segments
-        label="Grouped by"
+        label={say`Grouped by`}
         value={by}
         items={[
-          { id: 'op', title: 'by op' },
-          { id: 'layer', title: 'by layer' },
+          { id: 'op', title: say`by op` },
+          { id: 'layer', title: say`by layer` },
         ]}
         onChange={setBy}
       />
@@ -55,18 +59,19 @@ export function Timeline(props: {
         ))}
         {totals.length > COLORED ? (
           <li>
-            <i className="swatch" style={{ background: 'var(--ink-3)' }} /> {totals.length - COLORED} more
+            <i className="swatch" style={{ background: 'var(--ink-3)' }} />{' '}
+            {say`${totals.length - COLORED} more`}
           </li>
         ) : null}
       </ul>
       <p className="hint">
-        {whole(bars.length)} kernels, {seconds(all)} in all; the step itself took {brief(secondsPerStep)}.
-        <Measured of="timeline" about={NAME} />
+        {say`${whole(bars.length)} kernels, ${seconds(all)} in all; the step itself took ${brief(secondsPerStep)}.`}
+        <Measured of="timeline" about={NAME()} />
       </p>
-      <Fold summary={`The sums ${by === 'op' ? 'by op' : 'by layer'} as a table`}>
+      <Fold summary={by === 'op' ? say`The sums by op as a table` : say`The sums by layer as a table`}>
         <Lines
-          label={by === 'op' ? 'Time by op' : 'Time by layer'}
-          head={[by, 'kernels', 'time', 'of the kernels']}
+          label={by === 'op' ? say`Time by op` : say`Time by layer`}
+          head={[by === 'op' ? say`op` : say`layer`, say`kernels`, say`time`, say`of the kernels`]}
           rows={totals.map(({ name, count, microseconds }) => [
             name,
             whole(count),
@@ -75,16 +80,14 @@ export function Timeline(props: {
           ])}
         />
       </Fold>
-      <Fold summary="Every kernel as a table">
+      <Fold summary={say`Every kernel as a table`}>
         {bars.length > MOST_ROWS ? (
-          <p className="hint">
-            The first {MOST_ROWS} of {whole(bars.length)}; the CSV has them all.
-          </p>
+          <p className="hint">{say`The first ${MOST_ROWS} of ${whole(bars.length)}; the CSV has them all.`}</p>
         ) : null}
         <div className="table-scroll">
           <Lines
-            label="Every kernel of the step"
-            head={['place', 'op', 'module', 'kernel', 'time']}
+            label={say`Every kernel of the step`}
+            head={[say`place`, say`op`, say`module`, say`kernel`, say`time`]}
             rows={bars
               .slice(0, MOST_ROWS)
               .map(({ op, module, kernel, microseconds }, i) => [
@@ -149,13 +152,13 @@ function Strip({ bars, by, names }: Drawn) {
   const [at, setAt] = useState<number | null>(null);
   const last = useRef(0);
   const all = lengthOf(bars);
-  const say = (index: number | null) => {
+  const tell = (index: number | null) => {
     if (index !== null) last.current = index;
     setAt(index);
   };
   const point = (event: PointerEvent) => {
     const box = event.currentTarget.getBoundingClientRect();
-    say(barAt(bars, ((event.clientX - box.left) / box.width) * all));
+    tell(barAt(bars, ((event.clientX - box.left) / box.width) * all));
   };
   const move = (event: KeyboardEvent) => {
     const step = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -10, ArrowDown: 10 }[event.key];
@@ -163,7 +166,7 @@ function Strip({ bars, by, names }: Drawn) {
     if (step === undefined && end === undefined) return;
     event.preventDefault();
     const next = end ?? (at === null ? last.current : last.current + step!);
-    say(Math.min(bars.length - 1, Math.max(0, next)));
+    tell(Math.min(bars.length - 1, Math.max(0, next)));
   };
   const chosen = at === null ? null : bars[at]!;
   return (
@@ -173,12 +176,12 @@ function Strip({ bars, by, names }: Drawn) {
         role="application"
         // biome-ignore lint/a11y/noNoninteractiveTabindex: it answers to keys.
         tabIndex={0}
-        aria-label={`${NAME}: ${bars.length} bars in their order; arrow keys move over them`}
+        aria-label={say`${NAME()}: ${bars.length} bars in their order; arrow keys move over them`}
         data-testid="timeline"
         onPointerMove={point}
-        onPointerLeave={() => say(null)}
+        onPointerLeave={() => tell(null)}
         onKeyDown={move}
-        onBlur={() => say(null)}
+        onBlur={() => tell(null)}
       >
         <Bars bars={bars} by={by} names={names} />
         {chosen === null ? null : (
@@ -190,8 +193,8 @@ function Strip({ bars, by, names }: Drawn) {
       </div>
       <figcaption className="tabular" aria-live="polite" data-testid="timeline-said">
         {chosen === null
-          ? 'Above, layers in two tones; below, every kernel. Point at one, or walk over them with the arrow keys.'
-          : `${at! + 1} of ${bars.length}: ${chosen.op}${chosen.module === null ? '' : ` in ${chosen.module}`}, kernel ${chosen.kernel}, ${seconds(chosen.microseconds)}, ${percent(chosen.microseconds / all)} of all; from ${seconds(chosen.from)}`}
+          ? say`Above, layers in two tones; below, every kernel. Point at one, or walk over them with the arrow keys.`
+          : say`${at! + 1} of ${bars.length}: ${chosen.module === null ? chosen.op : say`${chosen.op} in ${chosen.module}`}, kernel ${chosen.kernel}, ${seconds(chosen.microseconds)}, ${percent(chosen.microseconds / all)} of all; from ${seconds(chosen.from)}`}
       </figcaption>
     </figure>
   );

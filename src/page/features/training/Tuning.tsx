@@ -1,4 +1,5 @@
 /** The kernels of this device: whether the fastest are looked for before a run, and which were found for the open one. */
+import { say } from '../../../common.ts';
 import type { TuningReport } from '../../../protocol.ts';
 import { brief, percent } from '../../format.ts';
 import { Fold, Toggle } from '../../parts/Controls.tsx';
@@ -16,15 +17,17 @@ export function Tuning() {
   const report = useRun((s) => s.open?.tuning ?? null);
   if (!isOnGpu && report === null) return null;
   return (
-    <Fold summary="Kernels on this device">
-      <section className="stack forecast" aria-label="Kernels on this device">
-        <Toggle isOn={tune ?? isHardware} onChange={(isOn) => chooseTuning(page, isOn)}>
-          Find the fastest before a run
-        </Toggle>
+    <Fold summary={say`Kernels on this device`}>
+      <section className="stack forecast" aria-label={say`Kernels on this device`}>
+        <Toggle
+          isOn={tune ?? isHardware}
+          onChange={(isOn) => chooseTuning(page, isOn)}
+        >{say`Find the fastest before a run`}</Toggle>
         <p className="hint">
-          Half a second of measuring, beside compiling what is measured; what is found is kept for the next
-          runs. No number of a run changes. The switch counts from the next run that is opened
-          {tune === null ? '; unless it is set, it is on for a GPU alone' : ''}.
+          {say`Half a second of measuring, beside compiling what is measured; what is found is kept for the next runs. No number of a run changes.`}{' '}
+          {tune === null
+            ? say`The switch counts from the next run that is opened; unless it is set, it is on for a GPU alone.`
+            : say`The switch counts from the next run that is opened.`}
         </p>
         {report === null ? null : <Found report={report} />}
       </section>
@@ -34,10 +37,10 @@ export function Tuning() {
 
 type Row = TuningReport['rows'][number];
 
-const HOW = { timestamps: 'timestamps', lengths: 'rows of two lengths' } as const;
+const HOW = () => ({ timestamps: say`timestamps`, lengths: say`rows of two lengths` }) as const;
 
 const howText = ({ how, isKept }: Row): string =>
-  how === null ? 'not measured' : isKept ? `${HOW[how]}, in an earlier run` : HOW[how];
+  how === null ? say`not measured` : isKept ? say`${HOW()[how]}, in an earlier run` : HOW()[how];
 
 function Found({ report: { rows, milliseconds } }: { readonly report: TuningReport }) {
   const notes = rows.flatMap(({ product, notes: own }) => own.map((note) => `${product}: ${note}`));
@@ -45,23 +48,23 @@ function Found({ report: { rows, milliseconds } }: { readonly report: TuningRepo
     <>
       <div className="table-scroll">
         <Lines
-          label="Fastest kernels"
-          head={['products', 'of the work', 'cut as', 'faster than usual', 'measured by']}
+          label={say`Fastest kernels`}
+          head={[say`products`, say`of the work`, say`cut as`, say`faster than usual`, say`measured by`]}
           rows={rows.map((row) => [
             row.product,
             percent(row.share),
-            row.chosen === row.usual ? `${row.chosen}, as usual` : `${row.chosen}, not ${row.usual}`,
+            row.chosen === row.usual ? say`${row.chosen}, as usual` : say`${row.chosen}, not ${row.usual}`,
             row.chosen === row.usual ? '–' : percent(row.faster - 1),
             howText(row),
           ])}
         />
       </div>
       <p className="hint">
-        Classes of matrix products of m × n numbers, each a sum of k; T marks an operand that is stored
-        transposed. It took {brief(milliseconds / 1000)}.
-        <Measured of="tuning" about="fastest kernels" />
-        {rows.some(({ how }) => how === null) &&
-          ' What was not measured runs as usual; the next run goes on with it.'}
+        {say`Classes of matrix products of m × n numbers, each a sum of k; T marks an operand that is stored transposed. It took ${brief(milliseconds / 1000)}.`}
+        <Measured of="tuning" about={say`fastest kernels`} />
+        {rows.some(({ how }) => how === null) ? (
+          <> {say`What was not measured runs as usual; the next run goes on with it.`}</>
+        ) : null}
       </p>
       {notes.map((note) => (
         <p key={note} className="hint">

@@ -2,7 +2,7 @@
  * What the page can do with a run: start, pause, step, reset and take it back, keep checkpoints, resume. One object over the stores and
  * a trainer, so that it is tested with a trainer made for the purpose.
  */
-import { isEnded, isFatal, PATIENCE_MS, PapilioError, settlesWithin } from '../../../common.ts';
+import { isEnded, isFatal, PATIENCE_MS, PapilioError, say, settlesWithin } from '../../../common.ts';
 import type { OpenReport, Progress, RunRequest, TrainerEvent } from '../../../protocol.ts';
 import { emptyRun, isOpening, type RunView, type Stores } from '../../stores.ts';
 import { reportOf } from '../../task.ts';
@@ -188,7 +188,7 @@ export class Controller {
       this.layDown(current, request, checkpoint, message);
       return;
     }
-    const kept = checkpoint === null ? '' : ` Step ${checkpoint.step} is kept.`;
+    const kept = checkpoint === null ? '' : ` ${say`Step ${checkpoint.step} is kept.`}`;
     this.fail({ kind: 'internal', message: `${message}${kept}`, details: { crashed: true } });
   }
 
@@ -417,8 +417,8 @@ export class Controller {
       request,
       saved,
       isSilent
-        ? `${current.name} did not answer and was ended; step ${saved?.step} of it is kept.`
-        : `${current.name} was reset at step ${saved?.step}.`,
+        ? say`${current.name} did not answer and was ended; step ${saved?.step ?? 0} of it is kept.`
+        : say`${current.name} was reset at step ${saved?.step ?? 0}.`,
     );
   }
 

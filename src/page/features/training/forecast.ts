@@ -4,6 +4,7 @@
  */
 import { shallow } from 'zustand/shallow';
 import { createStore, type StoreApi } from 'zustand/vanilla';
+import { say } from '../../../common.ts';
 import type { ForecastReport, WayToFit } from '../../../protocol.ts';
 import type { Stores } from '../../stores.ts';
 import { createTask, type TaskView } from '../../task.ts';
@@ -90,7 +91,7 @@ export function createForecast(stores: Stores, trainer: Pick<TrainerClient, 'for
     inputs = inputsOf(state);
     const { budgetBytes } = view.getState();
     const isShown = await task.run(
-      { busy: 'Planning the run', isStale: false },
+      { busy: say`Planning the run`, isStale: false },
       async (signal) => ({
         report: await trainer.forecast(runRequest(state), budgetBytes ?? undefined, signal),
       }),

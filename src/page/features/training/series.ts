@@ -2,6 +2,7 @@
  * A run's curve as append-only columns outside any UI state: raw values stay, smoothing is computed over all of them first and only
  * then thinned for drawing, so nothing already drawn changes when the run grows.
  */
+import { say } from '../../../common.ts';
 import type { EvalMetric, StepMetric } from '../../../protocol.ts';
 
 export const COLUMNS = ['step', 'loss', 'learningRate', 'gradNorm', 'examples', 'tokens', 'seconds'] as const;
@@ -93,7 +94,7 @@ export function smooth(values: Float64Array, beta: number): Float64Array {
 
 /** {@link smooth} in a line, for whoever reads its numbers elsewhere. */
 export const smoothFormula = (beta: number): string =>
-  `de-biased exponential moving average, s_t = β s_(t−1) + (1−β) x_t, given as s_t / (1−β^t), β = ${beta}`;
+  say`de-biased exponential moving average, s_t = β s_(t−1) + (1−β) x_t, given as s_t / (1−β^t), β = ${beta}`;
 
 /** Indices of at most `limit` points: the first, the last, and from every bucket between them its smallest and largest value. */
 export function thin(values: Float64Array, limit = 1500): number[] {

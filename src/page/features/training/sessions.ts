@@ -1,7 +1,7 @@
 /** The last session in IndexedDB, so that a reload or a crash loses at most the work since the last checkpoint. */
 import { type DBSchema, type IDBPDatabase, openDB } from 'idb';
 import { z } from 'zod';
-import { PapilioError } from '../../../common.ts';
+import { PapilioError, say } from '../../../common.ts';
 import { keptSource } from '../../../hub.ts';
 import { givenFields, METHODS, type MethodId } from '../../../methods.ts';
 import { type RunRequest, trainingSchema } from '../../../protocol.ts';
@@ -73,7 +73,7 @@ export function browserSessions(): Sessions {
         const reason = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
         throw new PapilioError(
           'quota',
-          `The checkpoint of step ${session.step} could not be kept in this browser (${reason}); download it instead.`,
+          say`The checkpoint of step ${session.step} could not be kept in this browser (${reason}); download it instead.`,
         );
       }
     },
@@ -142,12 +142,12 @@ const session = z
       config: givenFields,
       training: givenFields,
     }),
-    checkpoint: bytes.refine(({ length }) => length > 0, 'holds no bytes'),
+    checkpoint: bytes.refine(({ length }) => length > 0, { error: () => say`holds no bytes` }),
     request,
   })
   .refine(({ step, totalSteps }) => step <= totalSteps, {
     path: ['step'],
-    message: 'is beyond the last step',
+    error: () => say`is beyond the last step`,
   });
 
 /** @throws PapilioError 'checkpoint' that says what does not fit */
@@ -157,7 +157,7 @@ export function readSession(kept: unknown): SavedSession {
     const { path, message } = error.issues[0]!;
     throw new PapilioError(
       'checkpoint',
-      `What this browser keeps of a run cannot be gone on with: ${path.join('.') || 'it'}: ${message}. It may be another version's; forget it to make room.`,
+      say`What this browser keeps of a run cannot be gone on with: ${path.join('.') || 'it'}: ${message}. It may be another version's; forget it to make room.`,
     );
   }
   const { settings } = validateSettings(data.settings);

@@ -1,6 +1,7 @@
 /** How fast a step of the chosen task is on the visitor's machine: asked of the trainer when wanted, kept until something else is chosen. */
 import { shallow } from 'zustand/shallow';
 import { createStore } from 'zustand/vanilla';
+import { say } from '../../../common.ts';
 import type { SpeedReport } from '../../../protocol.ts';
 import type { Stores } from '../../stores.ts';
 import { createTask, type TaskView } from '../../task.ts';
@@ -40,7 +41,7 @@ export function createSpeed({ choice }: Stores, trainer: Pick<TrainerClient, 'sp
       const state = choice.getState();
       inputs = inputsOf(state);
       await task.run(
-        { busy: 'Measuring', report: null },
+        { busy: say`Measuring`, report: null },
         async (signal) => ({ report: await trainer.speed(runRequest(state), signal) }),
         { report: null },
       );

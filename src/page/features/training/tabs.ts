@@ -3,7 +3,7 @@
  * however it went; the others hear from its owner what is kept, and can have the place handed over. Where there are no locks, every tab owns it.
  */
 import { createStore } from 'zustand/vanilla';
-import { asPapilioError, PATIENCE_MS } from '../../../common.ts';
+import { asPapilioError, PATIENCE_MS, say } from '../../../common.ts';
 import type { EvalMetric, StepMetric } from '../../../protocol.ts';
 import type { Stores } from '../../stores.ts';
 import type { PageSettings } from '../setup/settings.ts';
@@ -169,7 +169,7 @@ export function followTabs(
     const old = runs.find(isThere);
     const others = runs.filter((one) => !isThere(one) && one.key !== news.key);
     const look = old?.look ?? freeLook(drawnRuns(others));
-    const record = newRun(ELSEWHERE, news.settings, look, `${news.name} (another tab)`, news.key);
+    const record = newRun(ELSEWHERE, news.settings, look, say`${news.name} (another tab)`, news.key);
     for (const metric of news.steps) record.series.add(metric);
     for (const metric of news.evals) record.series.addEval(metric);
     run.setState({ runs: [...others, { ...record, isShown: old?.isShown ?? null }] });

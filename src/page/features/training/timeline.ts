@@ -1,4 +1,5 @@
 /** One step's kernels in their order, put together by op and by layer. */
+import { say } from '../../../common.ts';
 import type { SpeedReport } from '../../../protocol.ts';
 import type { NumberTable } from '../../parts/chartNumbers.ts';
 
@@ -23,11 +24,11 @@ function namesIn(label: string): { readonly op: string; readonly module: string 
 }
 
 /** What is computed between the modules: adapters, sums, the loss, the update. */
-export const OUTSIDE = 'of no module';
+export const OUTSIDE = (): string => say`of no module`;
 
 /** A module's path down to its first number; all of it where there is none. */
 function layerOf(module: string | null): string {
-  if (module === null) return OUTSIDE;
+  if (module === null) return OUTSIDE();
   const [path = '', ...after] = module.split(', ');
   const names = path.split('.');
   const numbered = names.findIndex((name) => /^\d+$/.test(name));
@@ -95,7 +96,7 @@ export function totalsOf(bars: readonly Bar[], by: GroupBy): Total[] {
 
 /** Every kernel of the step, for a file. */
 export const timelineTable = (bars: readonly Bar[]): NumberTable => ({
-  head: ['place', 'op', 'module', 'kernel', 'workgroups', 'microseconds', 'from microseconds'],
+  head: ['place', 'op', 'module', 'kernel', 'workgroups', 'microseconds', say`from microseconds`],
   rows: bars.map(({ op, module, kernel, workgroups, microseconds, from }, i) => [
     ...[i + 1, op, module, kernel],
     ...[workgroups.join(' × '), microseconds, from],

@@ -1,6 +1,7 @@
 /** The merged file and the one before it in onnxruntime-web, here: they write on one prompt, or answer to one text or drawing. */
 import { type FormEvent, useState } from 'react';
 import { useStore } from 'zustand';
+import { say } from '../../../common.ts';
 import type { Side, Writing } from '../../../inference.ts';
 import { brief, rate, real } from '../../format.ts';
 import { Action } from '../../parts/Action.tsx';
@@ -9,6 +10,7 @@ import { ErrorText } from '../../parts/Errors.tsx';
 import { Block } from '../../parts/Facts.tsx';
 import { Measured } from '../../parts/Measured.tsx';
 import { DrawPad } from '../../parts/Pictures.tsx';
+import { rich } from '../../parts/rich.tsx';
 import { OfStep, Waiting } from '../../parts/Waiting.tsx';
 import { usePage, useRun } from '../../usePage.ts';
 import { BothBars } from './BeforeAfter.tsx';
@@ -28,20 +30,21 @@ export function RunIt() {
   const asks = asksFor(kind);
   const isBusy = busy !== null || isChecking;
   return (
-    <Block title="Run it" className="run-it">
+    <Block title={say`Run it`} className="run-it">
       <OfStep step={merged.step} />
       <p className="hint">
-        Both files in onnxruntime, in this tab: the merged one and the one before
-        {hasNewHead ? ', whose classifier was made anew for this data and never trained' : ''}.
-        {provider === null ? '' : ` Provider: ${provider}.`}
+        {hasNewHead
+          ? say`Both files in onnxruntime, in this tab: the merged one and the one before, whose classifier was made anew for this data and never trained.`
+          : say`Both files in onnxruntime, in this tab: the merged one and the one before.`}
+        {provider === null ? null : <> {say`Provider: ${provider}.`}</>}
       </p>
       {asks === 'writing' ? <WriteForm isBusy={isBusy} /> : null}
       {asks === 'text' ? <TextForm isBusy={isBusy} kind={kind} /> : null}
       {asks === 'picture' && picture !== null ? (
         <DrawPad
           size={Math.max(picture.width, picture.height)}
-          label="Draw something for both files to read"
-          action="Ask both files"
+          label={say`Draw something for both files to read`}
+          action={say`Ask both files`}
           keepsDrawing
           tones={picture.tones}
           isDisabled={isBusy}
@@ -52,7 +55,7 @@ export function RunIt() {
         {busy === null ? null : (
           <>
             <Waiting what={busy} news={writing ?? busy} />{' '}
-            <Action text="Stop" onPress={() => void page.try.stop()} />
+            <Action text={say`Stop`} onPress={() => void page.try.stop()} />
           </>
         )}
       </p>
@@ -119,16 +122,16 @@ function WriteForm({ isBusy }: { readonly isBusy: boolean }) {
   );
   return (
     <form className="row prompt" onSubmit={submit}>
-      <PromptBox label="Prompt" value={prompt} onText={setPrompt} />
-      {number('Tokens', tokens, setTokens)}
-      {number('Temperature', temperature, setTemperature)}
+      <PromptBox label={say`Prompt`} value={prompt} onText={setPrompt} />
+      {number(say`Tokens`, tokens, setTokens)}
+      {number(say`Temperature`, temperature, setTemperature)}
       {number('Top-p', topP, setTopP, isGreedy)}
-      {number('Seed', seed, setSeed, isGreedy)}
-      <Action text="Write with both files" type="submit" isDisabled={isBusy} />
+      {number(say`Seed`, seed, setSeed, isGreedy)}
+      <Action text={say`Write with both files`} type="submit" isDisabled={isBusy} />
       <p className="hint prompt-hint">
         {isGreedy
-          ? 'Greedy: temperature 0 always takes the likeliest token.'
-          : 'Both files draw with the same seed.'}
+          ? say`Greedy: temperature 0 always takes the likeliest token.`
+          : say`Both files draw with the same seed.`}
       </p>
     </form>
   );
@@ -148,12 +151,12 @@ function TextForm({ isBusy, kind }: { readonly isBusy: boolean; readonly kind: s
       }}
     >
       <PromptBox
-        label={kind === 'masked-text' ? 'Text with the mask token' : 'Text'}
+        label={kind === 'masked-text' ? say`Text with the mask token` : say`Text`}
         value={text}
         onText={setText}
       />
-      {hasPair ? <PromptBox label="Second text" value={pair} onText={setPair} /> : null}
-      <Action text="Ask both files" type="submit" isDisabled={isBusy || text.trim() === ''} />
+      {hasPair ? <PromptBox label={say`Second text`} value={pair} onText={setPair} /> : null}
+      <Action text={say`Ask both files`} type="submit" isDisabled={isBusy || text.trim() === ''} />
     </form>
   );
 }
@@ -168,10 +171,13 @@ function Written({ title, writing }: { readonly title: string; readonly writing:
         {isDone ? null : <span className="caret" aria-hidden="true" />}
       </p>
       <p className="hint">
-        {promptSeconds === null ? '' : `${promptTokens} prompt tokens in ${brief(promptSeconds)}`}
-        {tokensPerSecond === null ? '' : `, then ${rate(tokensPerSecond)} tokens/s`}, {tokens} new,{' '}
-        {isCached ? 'with the file’s cache' : 'without a cache: the file has none'}
-        <Measured of="writing" about={`tokens a second, ${title}`} />
+        {[
+          ...(promptSeconds === null ? [] : [say`${promptTokens} prompt tokens in ${brief(promptSeconds)}`]),
+          ...(tokensPerSecond === null ? [] : [say`then ${rate(tokensPerSecond)} tokens/s`]),
+          say`${tokens} new`,
+          isCached ? say`with the file’s cache` : say`without a cache: the file has none`,
+        ].join(', ')}
+        <Measured of="writing" about={say`tokens a second, ${title}`} />
       </p>
     </div>
   );
@@ -179,18 +185,14 @@ function Written({ title, writing }: { readonly title: string; readonly writing:
 
 function Answered({ answer }: { readonly answer: NonNullable<TryView['answer']> }) {
   if (answer.kind === 'number')
-    return (
-      <p>
-        Before: <b>{real(answer.before)}</b>. Merged: <b>{real(answer.after)}</b>.
-      </p>
-    );
+    return <p>{rich`Before: ${<b>{real(answer.before)}</b>}. Merged: ${<b>{real(answer.after)}</b>}.`}</p>;
   return (
     <ul>
       {answer.rows.map((row, i) => (
         // biome-ignore lint/suspicious/noArrayIndexKey: a token's place is what it is.
         <li key={i} className="example example-text">
           {answer.rows.length > 1 ? <p className="example-text-body">{row.title}</p> : null}
-          <BothBars labels={row.labels} before={row.before} after={row.after} title="merged" />
+          <BothBars labels={row.labels} before={row.before} after={row.after} title={say`merged`} />
         </li>
       ))}
     </ul>

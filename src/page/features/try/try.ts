@@ -3,7 +3,7 @@
  * drawing. A worker of its own does it, reads the tokenizer and the chat template too, and is ended to stop it; the trainer only supplies the base file.
  */
 import { createStore } from 'zustand/vanilla';
-import { PATIENCE_MS, settlesWithin } from '../../../common.ts';
+import { PATIENCE_MS, say, settlesWithin } from '../../../common.ts';
 import type { Answer, BothWriting, Question, Side, WriteOptions } from '../../../inference.ts';
 import type { DataReport, OpenReport, TrainerApi } from '../../../protocol.ts';
 import { saveFile, zipOf } from '../../exports.ts';
@@ -89,13 +89,13 @@ export function createTry(
     if (merged === null || open === null || view.getState().busy !== null) return;
     stopping = new AbortController();
     const { signal } = stopping;
-    work = task.run({ busy: 'Opening both files in onnxruntime', error: null }, async (left) => {
+    work = task.run({ busy: say`Opening both files in onnxruntime`, error: null }, async (left) => {
       const show: Show = (change) => {
         if (!left.aborted) view.setState(change);
       };
       try {
         const { pair, hasNewHead } = await files.open(merged, open);
-        show({ busy: 'Running both files', hasNewHead, provider: pair.provider });
+        show({ busy: say`Running both files`, hasNewHead, provider: pair.provider });
         if (!signal.aborted) await ask(pair, show, signal);
       } catch (error) {
         // A worker that failed is not asked again.
