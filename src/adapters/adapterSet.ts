@@ -4,6 +4,7 @@
  * and no numbers.
  */
 import { fail } from '../lib/errors.ts';
+import { say } from '../lib/say.ts';
 import type { CommonConfig } from './fields.ts';
 import { savedEntries, savedTest } from './matching.ts';
 import type { AdapterMethod } from './types.ts';
@@ -48,7 +49,7 @@ function changed<A extends SetAdapter>(
 const refuse = (sentence: string): never => fail('illegal-config', sentence);
 
 function known<A extends SetAdapter>(set: AdapterSet<A>, name: string): A {
-  return set.adapters.get(name) ?? refuse(`Adapter ${name} not found in ${listed(set)}`);
+  return set.adapters.get(name) ?? refuse(say`Adapter ${name} not found in ${listed(set)}`);
 }
 
 const listed = (set: AdapterSet) => `[${[...set.adapters.keys()].map((name) => `'${name}'`).join(', ')}]`;
@@ -67,20 +68,20 @@ export function startSet<A extends SetAdapter>(name: string, adapter: A): Change
  */
 export function addAdapter<A extends SetAdapter>(set: AdapterSet<A>, name: string, adapter: A): Change<A> {
   const { method, config } = adapter;
-  if (name === '') refuse('An adapter needs a name.');
+  if (name === '') refuse(say`An adapter needs a name.`);
   if (set.adapters.has(name)) {
-    refuse(`Adapter with name '${name}' already exists. Please use a different name.`);
+    refuse(say`Adapter with name '${name}' already exists. Please use a different name.`);
   }
   const [first] = set.adapters.values();
   if (first && first.method.peftType !== method.peftType) {
     refuse(
-      `Cannot combine adapters with different peft types. Found ${first.method.peftType} and ${method.peftType}.`,
+      say`Cannot combine adapters with different peft types. Found ${first.method.peftType} and ${method.peftType}.`,
     );
   }
   const biased = (config: CommonConfig) => (config.bias ?? 'none') !== 'none';
   if (biased(config) && [...set.adapters.values()].some((other) => biased(other.config))) {
     refuse(
-      `${method.title} supports only 1 adapter with bias. When using multiple adapters, set bias to 'none' for all adapters.`,
+      say`${method.title} supports only 1 adapter with bias. When using multiple adapters, set bias to 'none' for all adapters.`,
     );
   }
   const prefix = prefixOf(method);
@@ -89,7 +90,7 @@ export function addAdapter<A extends SetAdapter>(set: AdapterSet<A>, name: strin
     [],
     prefix.includes(name)
       ? [
-          `Adapter name '${name}' should not be contained in the prefix '${prefix}'. This may lead to reinitialization of the adapter weights during loading.`,
+          say`Adapter name '${name}' should not be contained in the prefix '${prefix}'. This may lead to reinitialization of the adapter weights during loading.`,
         ]
       : [],
   );
@@ -115,13 +116,13 @@ export function activate<A extends SetAdapter>(set: AdapterSet<A>, names: readon
   const saving = active.filter((name) => savedEntries(known(set, name).config).length > 0);
   if (saving.length > 1) {
     refuse(
-      `Attempted to set multiple ([${saving.map((name) => `'${name}'`).join(', ')}]) adapters at once for modules_to_save.`,
+      say`Attempted to set multiple ([${saving.map((name) => `'${name}'`).join(', ')}]) adapters at once for modules_to_save.`,
     );
   }
   if (set.merged.length === 0) return changed({ ...set, active });
   const back = unmerge(set);
   return changed({ ...back.set, active }, back.steps, [
-    'Adapter cannot be set when the model is merged. Unmerging the model first.',
+    say`Adapter cannot be set when the model is merged. Unmerging the model first.`,
   ]);
 }
 
@@ -132,7 +133,7 @@ export function disable<A extends SetAdapter>(set: AdapterSet<A>): Change<A> {
     return bias === 'none'
       ? []
       : [
-          `Careful, disabling adapter layers with bias configured to be '${bias}' does not produce the same output as the base model would without adaption.`,
+          say`Careful, disabling adapter layers with bias configured to be '${bias}' does not produce the same output as the base model would without adaption.`,
         ];
   });
   const back = set.merged.length > 0 ? unmerge(set) : changed(set);
@@ -150,9 +151,9 @@ export function enable<A extends SetAdapter>(set: AdapterSet<A>): Change<A> {
  * @throws PapilioError 'illegal-config' for an unknown or merged adapter.
  */
 export function deleteAdapter<A extends SetAdapter>(set: AdapterSet<A>, name: string): Change<A> {
-  if (!set.adapters.has(name)) refuse(`Adapter ${name} does not exist`);
+  if (!set.adapters.has(name)) refuse(say`Adapter ${name} does not exist`);
   if (set.merged.includes(name)) {
-    refuse(`Adapter ${name} is merged into the weights; unmerge it before deleting it.`);
+    refuse(say`Adapter ${name} is merged into the weights; unmerge it before deleting it.`);
   }
   const adapters = new Map([...set.adapters].filter(([other]) => other !== name));
   const active = set.active.filter((other) => other !== name);
@@ -162,7 +163,7 @@ export function deleteAdapter<A extends SetAdapter>(set: AdapterSet<A>, name: st
   const next = [...adapters.keys()].sort()[0]!;
   const activated = activate({ ...set, adapters, active }, [next]);
   return changed(activated.set, activated.steps, [
-    `Adapter ${name} was active which is now deleted. Setting active adapter to ${next}.`,
+    say`Adapter ${name} was active which is now deleted. Setting active adapter to ${next}.`,
     ...activated.warnings,
   ]);
 }
@@ -178,7 +179,7 @@ export function merge<A extends SetAdapter>(
   { safe = false, names = set.active }: { readonly safe?: boolean; readonly names?: readonly string[] } = {},
 ): Change<A> {
   if (typeof names === 'string') {
-    refuse(`adapter_names should be a list of strings, got '${names}'.`);
+    refuse(say`adapter_names should be a list of strings, got '${names}'.`);
   }
   for (const name of names) known(set, name);
   const left = [...new Set(names)].filter((name) => !set.merged.includes(name));
@@ -187,9 +188,9 @@ export function merge<A extends SetAdapter>(
       ? []
       : left.length > 0
         ? [
-            `Already following adapters were merged ${set.merged.join(',')}. You are now additionally merging ${left.join(',')}.`,
+            say`Already following adapters were merged ${set.merged.join(',')}. You are now additionally merging ${left.join(',')}.`,
           ]
-        : ['All adapters are already merged, nothing to do.'];
+        : [say`All adapters are already merged, nothing to do.`];
   return changed(
     { ...set, merged: [...set.merged, ...left] },
     left.map((name) => ({ kind: 'merge', name, safe })),
@@ -199,12 +200,12 @@ export function merge<A extends SetAdapter>(
 
 /** Takes merged adapters out of the weights again, the last one first. */
 export function unmerge<A extends SetAdapter>(set: AdapterSet<A>): Change<A> {
-  if (set.merged.length === 0) return changed(set, [], ['Already unmerged. Nothing to do.']);
+  if (set.merged.length === 0) return changed(set, [], [say`Already unmerged. Nothing to do.`]);
   const inexact = set.merged.some((name) => known(set, name).method.peftType === 'IA3');
   return changed(
     { ...set, merged: [] },
     set.merged.toReversed().map((name) => ({ kind: 'unmerge', name })),
-    inexact ? ['Unmerge result can be inaccurate for (IA)^3.'] : [],
+    inexact ? [say`Unmerge result can be inaccurate for (IA)^3.`] : [],
   );
 }
 
@@ -213,7 +214,7 @@ export function unload<A extends SetAdapter>(set: AdapterSet<A>): Change<A> {
   return changed(
     { adapters: new Map(), active: [], enabled: true, merged: [] },
     [],
-    set.merged.length > 0 ? [`The adapters ${set.merged.join(',')} stay merged in the weights.`] : [],
+    set.merged.length > 0 ? [say`The adapters ${set.merged.join(',')} stay merged in the weights.`] : [],
   );
 }
 

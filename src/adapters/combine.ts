@@ -5,6 +5,7 @@
 import { fail } from '../lib/errors.ts';
 import { plainWords } from '../lib/json.ts';
 import { rng } from '../lib/rng.ts';
+import { say } from '../lib/say.ts';
 import { validateConfig } from './config.ts';
 import type { CommonConfig } from './fields.ts';
 import type { FourierftConfig } from './fourierft/config.ts';
@@ -41,20 +42,20 @@ const refuse = (sentence: string): never => fail('illegal-config', sentence);
  */
 export function combineAdapters(adapters: readonly Adapter[], options: CombineOptions): Combined {
   const [first] = adapters;
-  if (!first) return refuse('There is nothing to combine; give at least one adapter.');
+  if (!first) return refuse(say`There is nothing to combine; give at least one adapter.`);
   const { settings, warnings } = settle(adapters, options);
   const { method } = first;
   const other = adapters.find((adapter) => adapter.method !== method);
   if (other)
     refuse(
-      `Cannot combine adapters with different peft types. Found ${method.peftType} and ${other.method.peftType}.`,
+      say`Cannot combine adapters with different peft types. Found ${method.peftType} and ${other.method.peftType}.`,
     );
   refuseExtras(adapters);
   const target_modules = targetsOf(adapters);
   const rule = RULES[method.peftType];
   if (!rule) {
     return refuse(
-      `${method.title} adapters cannot be combined: ${WHY[method.peftType] ?? 'their numbers are no sum'}. Merge them one after the other instead.`,
+      say`${method.title} adapters cannot be combined: ${whyNot()[method.peftType] ?? say`their numbers are no sum`}. Merge them one after the other instead.`,
     );
   }
   const { tensors, config, warnings: more = [] } = rule(adapters, settings);
@@ -80,29 +81,29 @@ function settle(adapters: readonly Adapter[], options: CombineOptions) {
   const { weights, density, majoritySign = 'total', seed = 0 } = options;
   if (weights.length !== adapters.length || !weights.every(Number.isFinite)) {
     refuse(
-      `${adapters.length} adapters need ${adapters.length} weights, each a number, but ${weights.length} are given.`,
+      say`${adapters.length} adapters need ${adapters.length} weights, each a number, but ${weights.length} are given.`,
     );
   }
   if (!COMBINATIONS.includes(options.type)) {
-    refuse(`Invalid combination_type: ${options.type}; choose one of ${COMBINATIONS.join(', ')}.`);
+    refuse(say`Invalid combination_type: ${options.type}; choose one of ${COMBINATIONS.join(', ')}.`);
   }
   // PEFT takes the plain sum for a single adapter.
   const type = adapters.length === 1 ? 'linear' : options.type;
   const prunes = type !== 'linear' && type !== 'cat';
   if (prunes && density === undefined) {
-    refuse(`${type} needs a density, the share of the numbers it keeps, e.g. 0.5.`);
+    refuse(say`${type} needs a density, the share of the numbers it keeps, e.g. 0.5.`);
   }
   const kept = density ?? 1;
-  if (Number.isNaN(kept) || kept < 0) refuse(`Density should be >= 0, got ${kept}`);
+  if (Number.isNaN(kept) || kept < 0) refuse(say`Density should be >= 0, got ${kept}`);
   if (type.startsWith('dare') && kept === 0)
-    refuse(`${type} with density 0 keeps nothing and divides by zero; give a density above 0.`);
+    refuse(say`${type} with density 0 keeps nothing and divides by zero; give a density above 0.`);
   if (majoritySign !== 'total' && majoritySign !== 'frequency') {
-    refuse(`Unimplemented mask method "${majoritySign}"; choose total or frequency.`);
+    refuse(say`Unimplemented mask method "${majoritySign}"; choose total or frequency.`);
   }
   const settings: Settings = { weights, type, density: kept, majoritySign, seed };
   const warnings =
     prunes && kept >= 1
-      ? [`The density ${kept} is greater than or equal to 1, no pruning will be performed.`]
+      ? [say`The density ${kept} is greater than or equal to 1, no pruning will be performed.`]
       : [];
   return { settings, warnings };
 }
@@ -112,19 +113,19 @@ function refuseExtras(adapters: readonly Adapter[]): void {
   const biased = adapters.find(({ config }) => (config.bias ?? 'none') !== 'none');
   if (biased) {
     refuse(
-      `${biased.method.title} supports only 1 adapter with bias. When using multiple adapters, set bias to 'none' for all adapters.`,
+      say`${biased.method.title} supports only 1 adapter with bias. When using multiple adapters, set bias to 'none' for all adapters.`,
     );
   }
   const saving = adapters.filter(({ config }) => savedEntries(config).length > 0);
   if (saving.length > 1) {
     refuse(
-      `Cannot add weighted adapters if they target the same module with modules_to_save, but found ${saving.length} such instance(s).`,
+      say`Cannot add weighted adapters if they target the same module with modules_to_save, but found ${saving.length} such instance(s).`,
     );
   }
   const [first, ...others] = adapters.map(({ config }) => config);
   for (const key of ['layers_to_transform', 'layers_pattern', 'exclude_modules', 'task_type'] as const) {
     if (others.some((config) => JSON.stringify(config[key] ?? null) !== JSON.stringify(first![key] ?? null)))
-      refuse(`The adapters differ in ${key}, so no one configuration fits the combined one.`);
+      refuse(say`The adapters differ in ${key}, so no one configuration fits the combined one.`);
   }
 }
 
@@ -138,7 +139,7 @@ function targetsOf(adapters: readonly Adapter[]): string[] | string {
   if (given.every((targets): targets is string[] => Array.isArray(targets)))
     return [...new Set(given.flat())];
   return refuse(
-    'all adapter configs should follow the same target modules type. Combining adapters with `target_modules` type being a mix of list/set and string is not supported.',
+    say`all adapter configs should follow the same target modules type. Combining adapters with \`target_modules\` type being a mix of list/set and string is not supported.`,
   );
 }
 
@@ -159,7 +160,7 @@ function byModule(
 ): Map<string, ModuleTensors> {
   const { type } = settings;
   if (type === 'cat')
-    return refuse('cat puts the ranks of LoRA adapters side by side; choose linear or ties here.');
+    return refuse(say`cat puts the ranks of LoRA adapters side by side; choose linear or ties here.`);
   const modules = [...new Set(adapters.flatMap(({ tensors }) => [...tensors.keys()]))];
   return new Map(
     modules.map((module, index) => {
@@ -171,7 +172,7 @@ function byModule(
       const odd = having.find(({ tensor }) => tensor.shape.join() !== shape.join());
       if (odd) {
         refuse(
-          `${module}.${param} has shape [${shape.join(', ')}] in one adapter and [${odd.tensor.shape.join(', ')}] in another; only equal shapes can be combined.`,
+          say`${module}.${param} has shape [${shape.join(', ')}] in one adapter and [${odd.tensor.shape.join(', ')}] in another; only equal shapes can be combined.`,
         );
       }
       const data = combineTensors(
@@ -193,7 +194,7 @@ const fourierft: Rule = (adapters, settings) => {
   for (const key of ['random_loc_seed', 'n_frequency', 'n_frequency_pattern'] as const) {
     if (configs.some((config) => JSON.stringify(config[key]) !== JSON.stringify(first![key]))) {
       refuse(
-        `The FourierFT adapters differ in ${key}, so their coefficients belong to different frequencies and cannot be added.`,
+        say`The FourierFT adapters differ in ${key}, so their coefficients belong to different frequencies and cannot be added.`,
       );
     }
   }
@@ -205,7 +206,7 @@ const fourierft: Rule = (adapters, settings) => {
 const ia3: Rule = (adapters, settings) => {
   if (settings.type !== 'linear') {
     refuse(
-      `IA3 adapters can only be combined with linear, as in PEFT: their factors multiply the layer, so a pruned one would silence it.`,
+      say`IA3 adapters can only be combined with linear, as in PEFT: their factors multiply the layer, so a pruned one would silence it.`,
     );
   }
   const lists = adapters.map(
@@ -213,7 +214,7 @@ const ia3: Rule = (adapters, settings) => {
   );
   if (lists.some((list) => typeof list === 'string') && new Set(lists.map(plainWords)).size > 1) {
     refuse(
-      'all adapter configs should follow the same feedforward modules type. Combining adapters with `feedforward_modules` type being a mix of list/set and string is not supported.',
+      say`all adapter configs should follow the same feedforward modules type. Combining adapters with \`feedforward_modules\` type being a mix of list/set and string is not supported.`,
     );
   }
   const [first] = lists;
@@ -230,14 +231,14 @@ const RULES: Readonly<Record<string, Rule>> = {
 };
 
 /** Why a method has no combination. */
-const WHY: Readonly<Record<string, string>> = {
-  OFT: 'a weighted sum of rotations is no rotation',
-  BOFT: 'a weighted sum of rotations is no rotation',
-  LOHA: 'an update is a product of products, and the sum of two has a higher rank than either',
-  LOKR: 'an update is a Kronecker product, and the sum of two is none',
-  ADALORA: 'PEFT does not support it, and each has its own masks',
-  VERA: 'its two vectors multiply each other, so their sums are not the sum of the updates',
-};
+const whyNot = (): Readonly<Record<string, string>> => ({
+  OFT: say`a weighted sum of rotations is no rotation`,
+  BOFT: say`a weighted sum of rotations is no rotation`,
+  LOHA: say`an update is a product of products, and the sum of two has a higher rank than either`,
+  LOKR: say`an update is a Kronecker product, and the sum of two is none`,
+  ADALORA: say`PEFT does not support it, and each has its own masks`,
+  VERA: say`its two vectors multiply each other, so their sums are not the sum of the updates`,
+});
 
 // LoRA adapters combined on their factors: each of A and B is weighted by the root of weight · scaling, so that their product carries the whole; or
 // their ranks side by side ("cat"), which adds the updates exactly.
@@ -259,15 +260,15 @@ function combineLora(adapters: readonly Adapter[], settings: Settings) {
   const configs = adapters.map(({ config }) => config as LoraConfig);
   if (configs.some((config) => config.use_dora)) {
     refuse(
-      'DoRA adapters cannot be combined: a learned row length belongs to its own update. Merge them one after the other instead.',
+      say`DoRA adapters cannot be combined: a learned row length belongs to its own update. Merge them one after the other instead.`,
     );
   }
   if (configs.some((config) => config.lora_bias)) {
-    refuse('LoRA adapters with lora_bias cannot be combined; merge them one after the other instead.');
+    refuse(say`LoRA adapters with lora_bias cannot be combined; merge them one after the other instead.`);
   }
   if (settings.type !== 'cat' && new Set(configs.map(({ r }) => r)).size > 1) {
     refuse(
-      'All adapters must have the same r value when using combination_type linear, ties, dare_ties or dare_linear.',
+      say`All adapters must have the same r value when using combination_type linear, ties, dare_ties or dare_linear.`,
     );
   }
   const r = settings.type === 'cat' ? configs.reduce((sum, config) => sum + config.r, 0) : configs[0]!.r;
@@ -296,7 +297,7 @@ function combineLora(adapters: readonly Adapter[], settings: Settings) {
     config: { r, lora_alpha: r, use_rslora: false, rank_pattern: ranks, alpha_pattern: ranks },
     warnings: configs.some((config) => config.use_rslora)
       ? [
-          'use_rslora is off in the combined adapter: its scaling is in the weights already, and PEFT would apply it once more.',
+          say`use_rslora is off in the combined adapter: its scaling is in the weights already, and PEFT would apply it once more.`,
         ]
       : [],
   };
@@ -319,7 +320,7 @@ function checkSize(module: string, what: string, factors: readonly (readonly num
   const odd = factors.find((shape) => shape.join() !== first!.join());
   if (odd) {
     refuse(
-      `${module} has ${what} [${first!.join(', ')}] in one adapter and [${odd.join(', ')}] in another; only adapters of one model, with equal ranks, can be combined so.`,
+      say`${module} has ${what} [${first!.join(', ')}] in one adapter and [${odd.join(', ')}] in another; only adapters of one model, with equal ranks, can be combined so.`,
     );
   }
 }

@@ -3,6 +3,7 @@
  * fits is refused, where PEFT loads nothing and goes on.
  */
 import { fail } from '../lib/errors.ts';
+import { say } from '../lib/say.ts';
 import type { CommonConfig } from './fields.ts';
 import type { LoadedAdapter } from './peft.ts';
 import { PREFIX } from './peft.ts';
@@ -56,7 +57,7 @@ export function fitAdapter(
     if (absent !== undefined) {
       fail(
         'malformed-adapter',
-        `modules_to_save covers ${name}, but the file has no ${absent}; PEFT refuses such an adapter too. Save it again with that module, or remove it from modules_to_save.`,
+        say`modules_to_save covers ${name}, but the file has no ${absent}; PEFT refuses such an adapter too. Save it again with that module, or remove it from modules_to_save.`,
         { name },
       );
     }
@@ -79,17 +80,17 @@ export function fitAdapter(
       ...selection.warnings,
       ...(unused.length > 0
         ? [
-            `Only part of the adapter fits: ${used} of the ${used + unused.length} tensors in its file are used; ignored, as no target or saved module of this model has them: ${some(unused)}.`,
+            say`Only part of the adapter fits: ${used} of the ${used + unused.length} tensors in its file are used; ignored, as no target or saved module of this model has them: ${some(unused)}.`,
           ]
         : []),
       ...(missing.length > 0
         ? [
-            `Missing adapter tensors stay at their start, ${missing.length} of ${missing.length + used}: ${some(missing)}.`,
+            say`Missing adapter tensors stay at their start, ${missing.length} of ${missing.length + used}: ${some(missing)}.`,
           ]
         : []),
       ...(brought.length > 0
         ? [
-            `The adapter's file brings weights of the base model, which take the place of its own: ${some(brought)}.`,
+            say`The adapter's file brings weights of the base model, which take the place of its own: ${some(brought)}.`,
           ]
         : []),
     ],
@@ -103,18 +104,21 @@ const tensorNames = ({ tensors }: LoadedAdapter): [module: string, name: string]
   );
 
 /** What comes between PEFT's names and those of a file, and what to do about it. */
-const MARKS: readonly (readonly [mark: RegExp, says: string])[] = [
+const MARKS: readonly (readonly [mark: RegExp, says: () => string])[] = [
   [
     /\b_orig_mod\./g,
-    'the names hold _orig_mod, as those of a model under torch.compile do, and PEFT loads none of them; save the adapter from the model as it was before compiling (model._orig_mod.save_pretrained), or take "_orig_mod." out of the names',
+    () =>
+      say`the names hold _orig_mod, as those of a model under torch.compile do, and PEFT loads none of them; save the adapter from the model as it was before compiling (model._orig_mod.save_pretrained), or take "_orig_mod." out of the names`,
   ],
   [
     /(?<=\.)module\.|^module\./g,
-    'the names hold "module.", as those of a model under DistributedDataParallel do, and PEFT loads none of them; save the adapter with model.module.save_pretrained, or take "module." out of the names',
+    () =>
+      say`the names hold "module.", as those of a model under DistributedDataParallel do, and PEFT loads none of them; save the adapter with model.module.save_pretrained, or take "module." out of the names`,
   ],
   [
     /\.[^.]+(?=\.(weight|bias)$)|\.default$/g,
-    "the names hold the adapter's own name (such as .default.), as state_dict() has them, and PEFT's loading finds none of them; save the adapter with model.save_pretrained, or take that part out of the names",
+    () =>
+      say`the names hold the adapter's own name (such as .default.), as state_dict() has them, and PEFT's loading finds none of them; save the adapter with model.save_pretrained, or take that part out of the names`,
   ],
 ];
 
@@ -123,11 +127,11 @@ function nothingFits(unused: readonly string[], missing: readonly string[]): str
   const wanted = new Set(missing);
   const known = MARKS.find(([mark]) => unused.some((name) => wanted.has(bare(name.replace(mark, '')))));
   const why =
-    known?.[1] ??
-    'it was made for a model with other modules; open the model it belongs to, or save it again with model.save_pretrained';
-  const expected =
-    missing.length > 0 ? `, and this model expects ${some(missing.map((n) => PREFIX + n))}` : '';
-  return `No tensor of the adapter fits, so nothing would change: its file has ${some(unused)}${expected}. Reason: ${why}.`;
+    known?.[1]() ??
+    say`it was made for a model with other modules; open the model it belongs to, or save it again with model.save_pretrained`;
+  return missing.length === 0
+    ? say`No tensor of the adapter fits, so nothing would change: its file has ${some(unused)}. Reason: ${why}.`
+    : say`No tensor of the adapter fits, so nothing would change: its file has ${some(unused)}, and this model expects ${some(missing.map((n) => PREFIX + n))}. Reason: ${why}.`;
 }
 
 const moduleOf = (parameter: string): string => parameter.slice(0, parameter.lastIndexOf('.'));
@@ -162,7 +166,7 @@ function checkShape(name: string, given: readonly number[], expected: readonly n
   if (given.join() !== expected.join()) {
     fail(
       'malformed-adapter',
-      `Size mismatch: the adapter's ${name} has shape [${given.join(', ')}], but this model needs [${expected.join(', ')}]; the adapter was made for another model, another vocabulary or another configuration.`,
+      say`Size mismatch: the adapter's ${name} has shape [${given.join(', ')}], but this model needs [${expected.join(', ')}]; the adapter was made for another model, another vocabulary or another configuration.`,
       { name, given, expected },
     );
   }

@@ -4,6 +4,7 @@
  */
 import { type Zippable, zipSync } from 'fflate';
 import { fail, PapilioError } from '../lib/errors.ts';
+import { say } from '../lib/say.ts';
 import { readZip } from '../lib/zip.ts';
 import {
   type Adapter,
@@ -37,7 +38,7 @@ export function isAdapterFile(path: string): boolean {
 export const filesFromZip = (zip: Uint8Array): Map<string, Uint8Array> =>
   readZip(
     zip,
-    'The zip',
+    say`The zip`,
     'malformed-adapter',
     (name) => !name.startsWith('__MACOSX/') && isAdapterFile(name),
   );
@@ -71,7 +72,7 @@ function requireName(name: string, kind: 'bad-argument' | 'malformed-adapter'): 
   const words = JSON.stringify(name.length > 80 ? `${name.slice(0, 80)}…` : name);
   fail(
     kind,
-    `${words} cannot be the name of an adapter, as it is no folder's name on every machine; rename it.`,
+    say`${words} cannot be the name of an adapter, as it is no folder's name on every machine; rename it.`,
   );
 }
 
@@ -126,7 +127,7 @@ function readOne(files: Files, folder: string): LoadedAdapter {
   if (other !== undefined) refuseForeignBytes(files.get(other)!);
   return fail(
     'not-found',
-    `Beside ${folder}${CONFIG_FILE} there is no ${TENSOR_FILE}; an adapter is both files, as PeftModel.save_pretrained writes them.`,
+    say`Beside ${folder}${CONFIG_FILE} there is no ${TENSOR_FILE}; an adapter is both files, as PeftModel.save_pretrained writes them.`,
   );
 }
 
@@ -139,7 +140,7 @@ function refuseWithout(files: Files): never {
   }
   return fail(
     'not-found',
-    `There is no ${CONFIG_FILE}, so this is no PEFT adapter; an adapter is ${CONFIG_FILE} and ${TENSOR_FILE}, as PeftModel.save_pretrained writes them.`,
+    say`There is no ${CONFIG_FILE}, so this is no PEFT adapter; an adapter is ${CONFIG_FILE} and ${TENSOR_FILE}, as PeftModel.save_pretrained writes them.`,
   );
 }
 
@@ -154,7 +155,7 @@ export function folderOf(adapters: ReadonlyMap<string, Adapter>): Map<string, Ui
     if (other !== undefined)
       fail(
         'bad-argument',
-        `The adapters ${other} and ${name} would share a folder on some machines; rename one.`,
+        say`The adapters ${other} and ${name} would share a folder on some machines; rename one.`,
       );
     const folder = name === DEFAULT_NAME ? '' : `${name}/`;
     const written = writeAdapter(adapter);

@@ -7,6 +7,7 @@ import { rewrite } from '../graph/rewrite.ts';
 import { sizeOf } from '../graph/shape.ts';
 import type { Graph, Node, TensorType, Value } from '../graph/types.ts';
 import { fail } from '../lib/errors.ts';
+import { say } from '../lib/say.ts';
 import { type AttentionAttrs, attention } from '../ops/attention.ts';
 import { storedParameter } from '../ops/fuse/stored.ts';
 import { linear } from '../ops/linear.ts';
@@ -243,7 +244,7 @@ export function adaptGraph(
       if (!bias) {
         fail(
           'unsupported-adapter',
-          `The adapter adds a bias to ${module}, whose layer has none to merge it into; export the adapter instead.`,
+          say`The adapter adds a bias to ${module}, whose layer has none to merge it into; export the adapter instead.`,
         );
       }
       outputs[`${module}.bias`] = adapted.bias;

@@ -76,7 +76,7 @@ export function lycorisScale(
 }
 
 const refusedClass = (name: string): string =>
-  `Target module of type <class '${name}'> not supported, currently only adapters for Conv2d, Conv1d, Linear are supported`;
+  say`Target module of type <class '${name}'> not supported, currently only adapters for Conv2d, Conv1d, Linear are supported`;
 
 /** What PEFT says of a layer that it does not adapt though it is a matrix like any other. */
 export const peftRefusesLycoris = (layer: Layer): string | null =>
@@ -86,9 +86,9 @@ export const peftRefusesLycoris = (layer: Layer): string | null =>
 export function refuseLycoris(layer: Layer, config: Ranks): string | null {
   if (layer.kind === 'embedding') return refusedClass('torch.nn.modules.sparse.Embedding');
   if (config.use_effective_conv2d && patchOf(layer).area > 1)
-    return `use_effective_conv2d on ${describeModule(layer)} splits the kernel's axes off, which Papilio does not do; set it to false.`;
+    return say`use_effective_conv2d on ${describeModule(layer)} splits the kernel's axes off, which Papilio does not do; set it to false.`;
   const { rank } = lycorisScale(layer, config);
-  return rank <= 0 ? `\`r\` should be a positive integer value but the value passed is ${rank}` : null;
+  return rank <= 0 ? say`\`r\` should be a positive integer value but the value passed is ${rank}` : null;
 }
 
 /** torch's kaiming_uniform_(a = √5) of a matrix with so many columns. */

@@ -6,6 +6,7 @@ import { BOUNDS } from '../lib/budget.ts';
 import { fail } from '../lib/errors.ts';
 import { compile, type Found, matchStart, type Program, TooManySteps } from '../lib/regex/program.ts';
 import { readPython, splitFlags } from '../lib/regex/python.ts';
+import { say } from '../lib/say.ts';
 import type { CommonConfig } from './fields.ts';
 
 export type Match = 'target' | 'excluded' | 'other';
@@ -186,12 +187,12 @@ function counted(
   const tooMany = (names: string): never =>
     fail(
       'too-large',
-      `${where}: ${quoted(pattern)} takes more than ${most.toLocaleString('en-GB')} steps to match ${names}; ${BOUNDS.matchingSteps.advice}.`,
+      say`${where}: ${quoted(pattern)} takes more than ${most.toLocaleString('en-GB')} steps to match ${names}; ${BOUNDS.matchingSteps.advice()}.`,
       { pattern, bound: 'matchingSteps' },
     );
   const { found, steps } = answered(known, text, whole);
-  if (steps > most) return tooMany(`the name ${quoted(text)}`);
-  return allowance.add(steps) ? found : tooMany('the names of this model');
+  if (steps > most) return tooMany(say`the name ${quoted(text)}`);
+  return allowance.add(steps) ? found : tooMany(say`the names of this model`);
 }
 
 /** What an expression says of a text, from what is kept where it was asked before: a page asks again with every change of a form. */
@@ -254,7 +255,7 @@ function compiledNew(pattern: string, where: string, before: string, after: stri
     if (!(error instanceof SyntaxError)) throw error;
     return fail(
       'illegal-config',
-      `${where}: ${quoted(pattern)} is not a regular expression that can be used here: ${error.message}.`,
+      say`${where}: ${quoted(pattern)} is not a regular expression that can be used here: ${error.message}.`,
       { pattern },
     );
   }
@@ -273,7 +274,7 @@ const lookups = { rank: new WeakMap<Patterns, Lookup>(), frequency: new WeakMap<
 
 /** First key in order whose expression matches a whole dotted suffix of the name, or the name itself; else `initial`. */
 export function lookupPattern(patterns: Patterns, name: string, initial: number): number {
-  const where = 'rank_pattern and alpha_pattern';
+  const where = say`rank_pattern and alpha_pattern`;
   return (
     keptLookup('rank', patterns, (key, allowance) =>
       isPlain(key)

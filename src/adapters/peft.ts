@@ -5,6 +5,7 @@
 import { within } from '../lib/budget.ts';
 import { fail, passOn } from '../lib/errors.ts';
 import { jsonOf } from '../lib/json.ts';
+import { say } from '../lib/say.ts';
 import { validateConfig } from './config.ts';
 import type { CommonConfig } from './fields.ts';
 import { savedEntries } from './matching.ts';
@@ -60,7 +61,7 @@ export function readAdapter(configJson: string, safetensors: Uint8Array): Loaded
     if (!Object.hasOwn(json, key)) {
       fail(
         'malformed-adapter',
-        `adapter_config.json has no ${key}: this ${method.title} adapter was saved by a PEFT before 0.14, whose tensors mean something else; train it anew.`,
+        say`adapter_config.json has no ${key}: this ${method.title} adapter was saved by a PEFT before 0.14, whose tensors mean something else; train it anew.`,
       );
     }
   }
@@ -94,10 +95,10 @@ function parseConfig(text: string): Record<string, unknown> {
     json = jsonOf(text, 'adapter_config.json');
   } catch (cause) {
     passOn(cause);
-    fail('malformed-adapter', 'adapter_config.json is not JSON.');
+    fail('malformed-adapter', say`adapter_config.json is not JSON.`);
   }
   if (typeof json !== 'object' || json === null || Array.isArray(json)) {
-    fail('malformed-adapter', 'adapter_config.json is not a JSON object.');
+    fail('malformed-adapter', say`adapter_config.json is not a JSON object.`);
   }
   return json as Record<string, unknown>;
 }
@@ -107,7 +108,7 @@ function methodOf(json: Readonly<Record<string, unknown>>): AdapterMethod {
   if (typeof type !== 'string') {
     fail(
       'malformed-adapter',
-      'adapter_config.json has no peft_type, so it is no PEFT adapter; it would be for example "BOFT" or "LORA".',
+      say`adapter_config.json has no peft_type, so it is no PEFT adapter; it would be for example "BOFT" or "LORA".`,
     );
   }
   const known = Object.values(METHODS).map((method) => method.peftType);
@@ -115,7 +116,7 @@ function methodOf(json: Readonly<Record<string, unknown>>): AdapterMethod {
     methodByPeftType(type) ??
     fail(
       'unsupported-adapter',
-      `The adapter's peft_type is ${JSON.stringify(type)}; Papilio reads ${known.join(', ')}.`,
+      say`The adapter's peft_type is ${JSON.stringify(type)}; Papilio reads ${known.join(', ')}.`,
       { type },
     )
   );
@@ -171,11 +172,11 @@ function sortTensors(method: AdapterMethod, file: Uint8Array): Sorted {
   }
   if (foreign.length > 0) {
     sorted.warnings.push(
-      `${list(foreign)} ignored: PEFT reads only names that begin with ${PREFIX.slice(0, -1)}.`,
+      ignored(foreign, say`PEFT reads only names that begin with ${PREFIX.slice(0, -1)}.`),
     );
   }
   if (extra.length > 0)
-    sorted.warnings.push(`${list(extra)} ignored: no tensor of ${method.title} or of a saved module.`);
+    sorted.warnings.push(ignored(extra, say`no tensor of ${method.title} or of a saved module.`));
   return { ...sorted, ignored: [...foreign, ...extra] };
 }
 
@@ -208,13 +209,10 @@ const isAdapterName = (path: string): boolean =>
     ({ fileNames }) => fileNames !== 'any' && fileNames.some((name) => path.endsWith(`.${name}`)),
   );
 
-function list(names: readonly string[]): string {
+function ignored(names: readonly string[], why: string): string {
   const shown = names.slice(0, 3).join(', ');
-  return names.length > 3
-    ? `${shown} and ${names.length - 3} more tensors are`
-    : names.length === 1
-      ? `${shown} is`
-      : `${shown} are`;
+  if (names.length > 3) return say`${shown} and ${names.length - 3} more tensors are ignored: ${why}`;
+  return names.length === 1 ? say`${shown} is ignored: ${why}` : say`${shown} are ignored: ${why}`;
 }
 
 /**
@@ -266,43 +264,48 @@ export function writeAdapter(
 /** What the names in PEFT's files begin with. */
 export const PREFIX = 'base_model.model.';
 
-const RIGHT =
-  'give the folder that PeftModel.save_pretrained writes (adapter_config.json and adapter_model.safetensors)';
+const right = (): string =>
+  say`give the folder that PeftModel.save_pretrained writes (adapter_config.json and adapter_model.safetensors)`;
 
 const ascii = (text: string) => [...text].map((char) => char.charCodeAt(0));
 
 /** First bytes and what they mean. */
 const SIGNATURES: readonly {
   readonly bytes: readonly number[];
-  readonly is: string;
-  readonly instead: string;
+  is(): string;
+  instead(): string;
 }[] = [
   {
     bytes: ascii('PK\x03\x04'),
-    is: 'a zip archive, as torch.save (.pt, .bin, .ckpt) writes',
-    instead: `in Python load it and save it with safe_serialization=True, or ${RIGHT}`,
+    is: () => say`a zip archive, as torch.save (.pt, .bin, .ckpt) writes`,
+    instead: () => say`in Python load it and save it with safe_serialization=True, or ${right()}`,
   },
   {
     bytes: ascii('GGUF'),
-    is: 'a GGUF file, as llama.cpp uses',
-    instead: `convert the adapter from its original folder: ${RIGHT}`,
+    is: () => say`a GGUF file, as llama.cpp uses`,
+    instead: () => say`convert the adapter from its original folder: ${right()}`,
   },
-  { bytes: [0x1f, 0x8b], is: 'compressed with gzip', instead: 'unpack it first' },
+  { bytes: [0x1f, 0x8b], is: () => say`compressed with gzip`, instead: () => say`unpack it first` },
   {
     bytes: ascii('\x89HDF'),
-    is: 'an HDF5 file, as Keras writes',
-    instead: `Papilio reads PEFT adapters: ${RIGHT}`,
+    is: () => say`an HDF5 file, as Keras writes`,
+    instead: () => say`Papilio reads PEFT adapters: ${right()}`,
   },
   {
     bytes: ascii('version https://git-lfs'),
-    is: 'a Git LFS pointer, not the file itself',
-    instead: 'download it with git lfs pull or from the model page',
+    is: () => say`a Git LFS pointer, not the file itself`,
+    instead: () => say`download it with git lfs pull or from the model page`,
   },
-  { bytes: ascii('<!'), is: 'a web page', instead: 'download the file itself, not the page about it' },
+  {
+    bytes: ascii('<!'),
+    is: () => say`a web page`,
+    instead: () => say`download the file itself, not the page about it`,
+  },
   {
     bytes: ascii('{'),
-    is: 'text that begins with {',
-    instead: 'the configuration belongs in adapter_config.json and the tensors in adapter_model.safetensors',
+    is: () => say`text that begins with {`,
+    instead: () =>
+      say`the configuration belongs in adapter_config.json and the tensors in adapter_model.safetensors`,
   },
 ];
 
@@ -315,49 +318,51 @@ export function refuseForeignBytes(file: Uint8Array): void {
   const isSafetensors = file[8] === 0x7b;
   if (isSafetensors) return;
   const known = SIGNATURES.find(({ bytes }) => bytes.every((byte, i) => file[i] === byte));
-  if (known) fail('malformed-adapter', `The adapter's tensors are ${known.is}; ${known.instead}.`);
+  if (known) fail('malformed-adapter', say`The adapter's tensors are ${known.is()}; ${known.instead()}.`);
   // Protocol 2 to 5 of Python's pickle.
   if (file[0] === 0x80 && file[1]! >= 2 && file[1]! <= 5) {
     fail(
       'malformed-adapter',
-      `The adapter's tensors are a Python pickle, which can run code when opened and is not read; in Python load it and save it with safe_serialization=True.`,
+      say`The adapter's tensors are a Python pickle, which can run code when opened and is not read; in Python load it and save it with safe_serialization=True.`,
     );
   }
 }
 
-const OURS = `Papilio reads PEFT's names (${PREFIX}<module>.<parameter>)`;
+const ours = (): string => say`Papilio reads PEFT's names (${PREFIX}<module>.<parameter>)`;
 
 /** Tensor names of other formats, the most telling first. */
-const FORMATS: readonly { readonly name: RegExp; readonly is: string; readonly instead: string }[] = [
+const FORMATS: readonly { readonly name: RegExp; is(): string; readonly instead: () => string }[] = [
   {
     name: /\.oft_[rs](\.|$)/,
-    is: 'belongs to OFT as PEFT stored it before 0.16, which cannot be converted',
-    instead: 'train the adapter anew',
+    is: () => say`belongs to OFT as PEFT stored it before 0.16, which cannot be converted`,
+    instead: () => say`train the adapter anew`,
   },
   {
     name: /\.oft_(blocks|diag)$/,
-    is: "is OFT as kohya's sd-scripts and LyCORIS have it, which turns the outputs and is another method than PEFT's",
-    instead: `train the adapter anew; ${OURS}`,
+    is: () =>
+      say`is OFT as kohya's sd-scripts and LyCORIS have it, which turns the outputs and is another method than PEFT's`,
+    instead: () => say`train the adapter anew; ${ours()}`,
   },
   {
     name: /^lycoris_|^(lora_(unet|te\d?|transformer)_.*\.)(hada_|lokr_|glora_|dora_scale)/,
-    is: 'is named as LyCORIS names it',
-    instead: `${OURS}; convert it with PEFT's scripts/convert_lycoris or train LoHa or LoKr in PEFT`,
+    is: () => say`is named as LyCORIS names it`,
+    instead: () =>
+      say`${ours()}; convert it with PEFT's scripts/convert_lycoris or train LoHa or LoKr in PEFT`,
   },
   {
     name: /^lora_(unet|te\d?|transformer)_|\.lora_(down|up)\.weight$/,
-    is: "is named as kohya's sd-scripts or ComfyUI name it",
-    instead: `${OURS}; diffusers can load it, and save_pretrained then writes PEFT's names`,
+    is: () => say`is named as kohya's sd-scripts or ComfyUI name it`,
+    instead: () => say`${ours()}; diffusers can load it, and save_pretrained then writes PEFT's names`,
   },
   {
     name: /^(diffusion_model|model\.diffusion_model)\./,
-    is: 'is named as ComfyUI names it',
-    instead: `${OURS}; diffusers can load it, and save_pretrained then writes PEFT's names`,
+    is: () => say`is named as ComfyUI names it`,
+    instead: () => say`${ours()}; diffusers can load it, and save_pretrained then writes PEFT's names`,
   },
   {
     name: /^(unet|text_encoder(_2)?|transformer)\.|\.processor\.to_[qkvo](_out)?_lora\.|\.lora\.(down|up)\.weight$|_lora\.(down|up)\.weight$/,
-    is: 'is named as diffusers names it',
-    instead: `${OURS}; save the pipeline's component with save_pretrained of PEFT`,
+    is: () => say`is named as diffusers names it`,
+    instead: () => say`${ours()}; save the pipeline's component with save_pretrained of PEFT`,
   },
 ];
 
@@ -370,12 +375,13 @@ const FORMATS: readonly { readonly name: RegExp; readonly is: string; readonly i
 export function refuseForeignNames(title: string, names: readonly string[]): void {
   for (const { name: pattern, is, instead } of FORMATS) {
     const found = names.find((name) => pattern.test(name));
-    if (found !== undefined) fail('malformed-adapter', `The tensor ${shortened(found)} ${is}; ${instead}.`);
+    if (found !== undefined)
+      fail('malformed-adapter', say`The tensor ${shortened(found)} ${is()}; ${instead()}.`);
   }
   if (names.length > 0 && !names.some((name) => name.startsWith('base_model.'))) {
     fail(
       'malformed-adapter',
-      `None of the ${names.length} tensor names begins with ${PREFIX} (the first is ${shortened(names[0]!)}), so PEFT would load nothing from this ${title} adapter; save it with PeftModel.save_pretrained.`,
+      say`None of the ${names.length} tensor names begins with ${PREFIX} (the first is ${shortened(names[0]!)}), so PEFT would load nothing from this ${title} adapter; save it with PeftModel.save_pretrained.`,
     );
   }
 }

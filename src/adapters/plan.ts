@@ -7,6 +7,7 @@ import type { Value } from '../graph/types.ts';
 import { fail } from '../lib/errors.ts';
 import { sizeOf } from '../lib/numbers.ts';
 import { rng, streamOf } from '../lib/rng.ts';
+import { say } from '../lib/say.ts';
 import type { CommonConfig } from './fields.ts';
 import type { Adapter } from './peft.ts';
 import { completeConfig, requireTargets, type TargetModel, trainableBiases } from './targets.ts';
@@ -122,7 +123,7 @@ export function planAdapter(
   if (offset === 0) {
     fail(
       'no-target',
-      `Nothing would be trained: ${method.title} has no parameter on the chosen modules. Choose other modules or sizes.`,
+      say`Nothing would be trained: ${method.title} has no parameter on the chosen modules. Choose other modules or sizes.`,
     );
   }
   return {
@@ -353,7 +354,7 @@ export function sharedTensors(
     if (own && own.shape.join() !== shape.join()) {
       fail(
         'malformed-adapter',
-        `The adapter's ${name} has shape [${own.shape.join(', ')}], but the layers it is for need [${shape.join(', ')}]; the adapter was made for another model or another configuration.`,
+        say`The adapter's ${name} has shape [${own.shape.join(', ')}], but the layers it is for need [${shape.join(', ')}]; the adapter was made for another model or another configuration.`,
         { name, given: own.shape, expected: shape },
       );
     }

@@ -1,5 +1,6 @@
 /** Every method, in the order in which lists show them: forms, addresses, tables, files and suites follow from this list. */
 import { fail } from '../lib/errors.ts';
+import { say } from '../lib/say.ts';
 import { adalora } from './adalora/index.ts';
 import { boft } from './boft/index.ts';
 import { fourierft } from './fourierft/index.ts';
@@ -25,7 +26,7 @@ export function methodById(id: string): AdapterMethod & { readonly id: MethodId 
   if (Object.hasOwn(METHODS, id)) return METHODS[id as MethodId] as AdapterMethod & { readonly id: MethodId };
   return fail(
     'bad-argument',
-    `There is no method "${id}"; choose one of ${Object.keys(METHODS).join(', ')}.`,
+    say`There is no method "${id}"; choose one of ${Object.keys(METHODS).join(', ')}.`,
     { id },
   );
 }

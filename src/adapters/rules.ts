@@ -1,4 +1,6 @@
 /** What several methods share: reasons in PEFT's words, convolutions as matrices, the pattern of blocks on a diagonal. */
+
+import { say } from '../lib/say.ts';
 import { type CommonConfig, TASK_TYPES } from './fields.ts';
 import type { Factor, Layer } from './types.ts';
 
@@ -18,7 +20,7 @@ export function describeModule(layer: Layer): string {
 
 /** PEFT's refusal of a layer. @param only what it takes instead: "the following modules are supported: …" */
 export const unsupported = (layer: Layer, only: string): string =>
-  `Target module ${describeModule(layer)} is not supported. Currently, only ${only}.`;
+  say`Target module ${describeModule(layer)} is not supported. Currently, only ${only}.`;
 
 /** A square factor of blocks on the diagonal. */
 export const diagonalBlocks = (label: string, size: number, block = 1, shared = false): Factor => ({
@@ -33,13 +35,13 @@ export const diagonalBlocks = (label: string, size: number, block = 1, shared = 
 /** The rules every PEFT config class applies. */
 export function refuseCommon(config: CommonConfig): string | null {
   if (config.task_type !== null && !TASK_TYPES.includes(config.task_type)) {
-    return `Invalid task type: '${config.task_type}'. Must be one of the following task types: ${TASK_TYPES.join(', ')}.`;
+    return say`Invalid task type: '${config.task_type}'. Must be one of the following task types: ${TASK_TYPES.join(', ')}.`;
   }
   if (truthy(config.layers_pattern) && (config.layers_to_transform ?? null) === null) {
-    return 'When `layers_pattern` is specified, `layers_to_transform` must also be specified. ';
+    return say`When \`layers_pattern\` is specified, \`layers_to_transform\` must also be specified. `;
   }
   if (config.bias !== undefined && !['none', 'all'].includes(config.bias) && !config.bias.endsWith('_only')) {
-    return `Requested bias: ${config.bias}, is not implemented.`;
+    return say`Requested bias: ${config.bias}, is not implemented.`;
   }
   return null;
 }
@@ -48,22 +50,23 @@ export function refuseCommon(config: CommonConfig): string | null {
 export function refuseLayersWithExpression(config: CommonConfig): string | null {
   if (typeof config.target_modules !== 'string') return null;
   if ((config.layers_to_transform ?? null) !== null)
-    return '`layers_to_transform` cannot be used when `target_modules` is a str.';
-  if (truthy(config.layers_pattern)) return '`layers_pattern` cannot be used when `target_modules` is a str.';
+    return say`\`layers_to_transform\` cannot be used when \`target_modules\` is a str.`;
+  if (truthy(config.layers_pattern))
+    return say`\`layers_pattern\` cannot be used when \`target_modules\` is a str.`;
   return null;
 }
 
 export function refuseInit(value: unknown, name = 'init_weights'): string | null {
-  return typeof value === 'boolean' ? null : `Unknown initialization ${name}='${value}'`;
+  return typeof value === 'boolean' ? null : say`Unknown initialization ${name}='${String(value)}'`;
 }
 
 /** PEFT's note when it corrects fan_in_fan_out for a layer. */
 export function noticeFanInFanOut(layer: Layer, value: boolean): string | null {
   if (layer.kind === 'linear' && value) {
-    return 'fan_in_fan_out is set to True but the target module is `torch.nn.Linear`. Setting fan_in_fan_out to False.';
+    return say`fan_in_fan_out is set to True but the target module is \`torch.nn.Linear\`. Setting fan_in_fan_out to False.`;
   }
   if (layer.kind === 'conv1d' && !value) {
-    return 'fan_in_fan_out is set to False but the target module is `Conv1D`. Setting fan_in_fan_out to True.';
+    return say`fan_in_fan_out is set to False but the target module is \`Conv1D\`. Setting fan_in_fan_out to True.`;
   }
   return null;
 }

@@ -9,6 +9,7 @@ import { plainBytes } from '../lib/bytes.ts';
 import { fail, passOn } from '../lib/errors.ts';
 import { bfloat16ToFloat32, float32ToBfloat16, float32ToHalf, halfToFloat32 } from '../lib/half.ts';
 import { jsonOf } from '../lib/json.ts';
+import { say } from '../lib/say.ts';
 import type { AdapterTensor } from './types.ts';
 
 const ELEMENT_BYTES = {
@@ -47,7 +48,7 @@ export interface SafetensorsFile {
 const MAX_HEADER_BYTES = 100_000_000;
 
 function malformed(what: string): never {
-  return fail('malformed-adapter', `This is not a valid safetensors file: ${what}.`);
+  return fail('malformed-adapter', say`This is not a valid safetensors file: ${what}.`);
 }
 
 /**
@@ -58,11 +59,11 @@ function malformed(what: string): never {
  */
 export function readSafetensors(given: Uint8Array): SafetensorsFile {
   const file = plainBytes(given);
-  if (file.length < 8) malformed(`it has ${file.length} bytes, fewer than the 8 of its header length`);
+  if (file.length < 8) malformed(say`it has ${file.length} bytes, fewer than the 8 of its header length`);
   const view = new DataView(file.buffer, file.byteOffset, file.byteLength);
   const headerBytes = view.getUint32(0, true) + view.getUint32(4, true) * 2 ** 32;
   if (headerBytes > MAX_HEADER_BYTES || headerBytes > file.length - 8) {
-    malformed(`its header is said to have ${headerBytes} bytes, but only ${file.length - 8} follow`);
+    malformed(say`its header is said to have ${headerBytes} bytes, but only ${file.length - 8} follow`);
   }
   const body = file.subarray(8 + headerBytes);
   const metadata = new Map<string, string>();
@@ -72,11 +73,11 @@ export function readSafetensors(given: Uint8Array): SafetensorsFile {
   // Not by pairs: of a damaged header's hundred thousand entries they would take as much again as the entries do.
   for (const name of Object.keys(header)) {
     const entry = header[name];
-    if (!isRecord(entry)) malformed(`the header entry ${JSON.stringify(name)} is not an object`);
+    if (!isRecord(entry)) malformed(say`the header entry ${JSON.stringify(name)} is not an object`);
     if (name === '__metadata__') {
       for (const [key, value] of Object.entries(entry)) {
         if (typeof value !== 'string')
-          malformed(`the metadata value of ${JSON.stringify(key)} is not a text`);
+          malformed(say`the metadata value of ${JSON.stringify(key)} is not a text`);
         metadata.set(key, value);
       }
       continue;
@@ -94,14 +95,14 @@ function parseHeader(bytes: Uint8Array): Record<string, unknown> {
   try {
     header = jsonOf(
       new TextDecoder('utf-8', { fatal: true }).decode(bytes),
-      'The header of a safetensors file',
+      say`The header of a safetensors file`,
       createBudget('settingsBytes', bytes.length),
     );
   } catch (cause) {
     passOn(cause);
-    malformed('its header is not JSON text');
+    malformed(say`its header is not JSON text`);
   }
-  if (!isRecord(header)) malformed('its header is not a JSON object');
+  if (!isRecord(header)) malformed(say`its header is not a JSON object`);
   return header;
 }
 
@@ -109,21 +110,21 @@ function readEntry(name: string, entry: Readonly<Record<string, unknown>>, avail
   const { dtype, shape, data_offsets: offsets } = entry;
   const quoted = JSON.stringify(name);
   if (typeof dtype !== 'string' || !Object.hasOwn(ELEMENT_BYTES, dtype)) {
-    malformed(`${quoted} has the unknown dtype ${JSON.stringify(dtype)}`);
+    malformed(say`${quoted} has the unknown dtype ${JSON.stringify(dtype)}`);
   }
   if (!Array.isArray(shape) || !shape.every(isSize))
-    malformed(`the shape of ${quoted} is not a list of sizes`);
+    malformed(say`the shape of ${quoted} is not a list of sizes`);
   if (!Array.isArray(offsets) || offsets.length !== 2 || !offsets.every(isSize)) {
-    malformed(`the data_offsets of ${quoted} are not two positions`);
+    malformed(say`the data_offsets of ${quoted} are not two positions`);
   }
   const [begin, end] = offsets as [number, number];
   if (begin > end || end > available) {
-    malformed(`${quoted} lies at bytes ${begin} to ${end} of a buffer of ${available}`);
+    malformed(say`${quoted} lies at bytes ${begin} to ${end} of a buffer of ${available}`);
   }
   const needed = ELEMENT_BYTES[dtype as SafetensorsDtype] * elementCount(shape);
   if (needed !== end - begin) {
     malformed(
-      `${quoted} is ${dtype} [${shape.slice(0, 8).join(', ')}], which needs ${needed} bytes, but has ${end - begin}`,
+      say`${quoted} is ${dtype} [${shape.slice(0, 8).join(', ')}], which needs ${needed} bytes, but has ${end - begin}`,
     );
   }
   return { dtype: dtype as SafetensorsDtype, shape: shape as number[], begin, end };
@@ -134,11 +135,11 @@ function checkSpans(spans: { name: string; begin: number; end: number }[], avail
   spans.sort((a, b) => a.begin - b.begin || a.end - b.end);
   let at = 0;
   for (const { name, begin, end } of spans) {
-    if (begin < at) malformed(`${JSON.stringify(name)} overlaps the tensor before it`);
-    if (begin > at) malformed(`there is a gap of ${begin - at} bytes before ${JSON.stringify(name)}`);
+    if (begin < at) malformed(say`${JSON.stringify(name)} overlaps the tensor before it`);
+    if (begin > at) malformed(say`there is a gap of ${begin - at} bytes before ${JSON.stringify(name)}`);
     at = end;
   }
-  if (at !== available) malformed(`${available - at} bytes after the last tensor belong to none`);
+  if (at !== available) malformed(say`${available - at} bytes after the last tensor belong to none`);
 }
 
 function isSize(value: unknown): value is number {
@@ -176,7 +177,7 @@ export function tensorFloats(name: string, tensor: StoredTensor): Float32Array {
     default:
       return fail(
         'malformed-adapter',
-        `The tensor ${name} is stored as ${dtype}; adapters hold F32, F16, BF16 or F64.`,
+        say`The tensor ${name} is stored as ${dtype}; adapters hold F32, F16, BF16 or F64.`,
         { name, dtype },
       );
   }
@@ -210,7 +211,7 @@ export function writeSafetensors(
     const tensor = tensors.get(name)!;
     const { shape, data, dtype = 'F32' } = tensor;
     if (elementCount(shape) !== data.length) {
-      fail('shape', `The tensor ${name} of shape [${shape.join(', ')}] has ${data.length} numbers.`, {
+      fail('shape', say`The tensor ${name} of shape [${shape.join(', ')}] has ${data.length} numbers.`, {
         name,
       });
     }

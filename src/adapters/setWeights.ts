@@ -5,6 +5,7 @@
 import { type Builder, createBuilder } from '../graph/builder.ts';
 import type { Graph, Value } from '../graph/types.ts';
 import { fail } from '../lib/errors.ts';
+import { say } from '../lib/say.ts';
 import { binary } from '../ops/elementwise.ts';
 import { linear } from '../ops/linear.ts';
 import type { WeightStep } from './adapterSet.ts';
@@ -70,7 +71,7 @@ async function mergeMember(
       if (safe && data.some((value) => !Number.isFinite(value))) {
         fail(
           'non-finite',
-          `NaNs detected in the merged weights. The adapter ${member.name} seems to be broken`,
+          say`NaNs detected in the merged weights. The adapter ${member.name} seems to be broken`,
           { name },
         );
       }
@@ -242,7 +243,7 @@ export function inverseOf(matrix: ArrayLike<number>, n: number): Float64Array {
     if (head === 0 || !Number.isFinite(head)) {
       fail(
         'non-finite',
-        'A rotation of the adapter has no inverse, so it cannot be unmerged; load the base model again.',
+        say`A rotation of the adapter has no inverse, so it cannot be unmerged; load the base model again.`,
       );
     }
     if (pivot !== column) {

@@ -1,4 +1,6 @@
 /** Solves a method's size setting for a number of parameters, so that methods can be compared at (nearly) equal ones. Integers only. */
+
+import { say } from '../lib/say.ts';
 import { defaultConfig, validateForRun } from './config.ts';
 import type { CommonConfig } from './fields.ts';
 import { type Selection, selectTargets, type TargetModel, trainableBiases } from './targets.ts';
@@ -171,7 +173,7 @@ export function sizeFor(
   };
   for (const candidate of candidates(begin, {}, sizes))
     if (candidate !== null && (best === null || distance(candidate) < distance(best))) best = candidate;
-  return best ?? { reason: reason ?? `${method.title} has no size that fits.` };
+  return best ?? { reason: reason ?? say`${method.title} has no size that fits.` };
 }
 
 // The live counters: how many parameters a configuration trains on a model, and how many of them are free. Integers only.

@@ -11,6 +11,7 @@
  * other widths than 64 `startRate` takes them times √(64 / d).
  */
 import { plainWords } from '../lib/json.ts';
+import { say } from '../lib/say.ts';
 import { requireSmall } from './config.ts';
 import type { CommonConfig } from './fields.ts';
 import { savedEntries, savedTest } from './matching.ts';
@@ -119,7 +120,9 @@ function withTaskHead(
       method.targets === 'none'
         ? []
         : [
-            `The head ${head} trains whole beside the adapter and is saved with it${peft !== null && covered ? `, as PEFT does for ${peft}` : ''}; "modules_to_save": [] leaves it as it is.`,
+            peft !== null && covered
+              ? say`The head ${head} trains whole beside the adapter and is saved with it, as PEFT does for ${peft}; "modules_to_save": [] leaves it as it is.`
+              : say`The head ${head} trains whole beside the adapter and is saved with it; "modules_to_save": [] leaves it as it is.`,
           ],
   };
 }
@@ -133,7 +136,7 @@ function withTargets(method: AdapterMethod, given: Given, model: StartModel): St
     return {
       config: { ...given, target_modules: table },
       notes: [
-        `Target modules: ${typeof table === 'string' ? table : table.join(', ')}, PEFT's for model type ${JSON.stringify(family)}.`,
+        say`Target modules: ${typeof table === 'string' ? table : table.join(', ')}, PEFT's for model type ${JSON.stringify(family)}.`,
       ],
     };
   const { head } = model;
@@ -142,7 +145,9 @@ function withTargets(method: AdapterMethod, given: Given, model: StartModel): St
   return {
     config: { ...given, target_modules: 'all-linear', ...exclude },
     notes: [
-      `Target modules: all linear layers${head === null ? '' : ' but the head'}; PEFT has no default for model type ${JSON.stringify(family ?? 'unknown')}.`,
+      head === null
+        ? say`Target modules: all linear layers; PEFT has no default for model type ${JSON.stringify(family ?? 'unknown')}.`
+        : say`Target modules: all linear layers but the head; PEFT has no default for model type ${JSON.stringify(family ?? 'unknown')}.`,
     ],
   };
 }

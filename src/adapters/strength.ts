@@ -5,6 +5,7 @@
  */
 import { fail } from '../lib/errors.ts';
 import { sizeOf } from '../lib/numbers.ts';
+import { say } from '../lib/say.ts';
 import type { AdapterGroup, AdapterPlan, BaseParameter, GroupTensor } from './plan.ts';
 
 /** How many strengths an adapter has: one for each butterfly factor, where it has several, else one. */
@@ -38,9 +39,12 @@ export function atStrengths(
   fresh: readonly string[] = [],
 ): Float32Array {
   if (strengths.length !== strengthCount(plan))
-    return fail('bad-argument', `The adapter has ${strengthCount(plan)} strengths, not ${strengths.length}.`);
+    return fail(
+      'bad-argument',
+      say`The adapter has ${strengthCount(plan)} strengths, not ${strengths.length}.`,
+    );
   if (!strengths.every((t) => t >= 0 && t <= 1))
-    return fail('bad-argument', 'A strength is a number from 0 to 1.');
+    return fail('bad-argument', say`A strength is a number from 0 to 1.`);
   const out = packed.slice();
   const mean = strengths.reduce((sum, t) => sum + t, 0) / strengths.length;
   const load = (name: string): Float32Array =>

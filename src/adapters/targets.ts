@@ -4,6 +4,7 @@
  */
 import { fail } from '../lib/errors.ts';
 import { closest } from '../lib/names.ts';
+import { say } from '../lib/say.ts';
 import type { CommonConfig } from './fields.ts';
 import { countByEntry, moduleMatcher, savedEntries, savedTest } from './matching.ts';
 import type { AdapterMethod, Layer } from './types.ts';
@@ -41,8 +42,8 @@ export interface Selection {
 }
 
 /** What PEFT says of a module that its method does not wrap. */
-const NORM_REFUSED =
-  'Target module LayerNorm() is not supported. Currently, only layers with a weight matrix are supported.';
+const normRefused = (): string =>
+  say`Target module LayerNorm() is not supported. Currently, only layers with a weight matrix are supported.`;
 
 /** The configuration with what PEFT fills in from the model's type. */
 export function completeConfig(
@@ -114,7 +115,7 @@ export function selectTargets(method: AdapterMethod, given: CommonConfig, model:
   });
   const norms =
     method.fileNames === 'any' ? [] : others.filter(({ name, isNorm }) => isNorm && isTarget(name));
-  illegal.push(...norms.map(({ name }) => ({ name, reason: NORM_REFUSED })));
+  illegal.push(...norms.map(({ name }) => ({ name, reason: normRefused() })));
   const excluded = names.filter((name) => match(name) === 'excluded');
   return {
     targets,
@@ -136,7 +137,7 @@ export function requireTargets(method: AdapterMethod, config: CommonConfig, mode
   const selection = selectTargets(method, config, model);
   const bad = selection.illegal[0];
   if (bad)
-    fail('illegal-config', `${method.title} cannot adapt ${bad.name}: ${bad.reason}`, {
+    fail('illegal-config', say`${method.title} cannot adapt ${bad.name}: ${bad.reason}`, {
       illegal: selection.illegal,
     });
   const trained = method.targets === 'none' ? selection.saved : selection.targets;
@@ -181,20 +182,20 @@ function unmatchedWarnings(
     targets.length === 0
       ? []
       : unmatched.map(
-          (entry) => `target_modules: ${quote(entry)} matches no module.${didYouMean(entry, names)}`,
+          (entry) => `${say`target_modules: ${quote(entry)} matches no module.`}${didYouMean(entry, names)}`,
         );
   // What the task adds is PEFT's list for all models; each has some of it.
   const ofTask = savedEntries({ modules_to_save: null, task_type: config.task_type });
   for (const entry of config.modules_to_save ?? []) {
     if (!ofTask.includes(entry) && !names.some(savedTest([entry])))
       warnings.push(
-        `modules_to_save: no module's name ends with ${quote(entry)}.${didYouMean(entry, names)}`,
+        `${say`modules_to_save: no module's name ends with ${quote(entry)}.`}${didYouMean(entry, names)}`,
       );
   }
   const exclude = config.exclude_modules ?? [];
   const byExclude = moduleMatcher({ ...config, target_modules: [], modules_to_save: null, task_type: null });
   if (exclude.length > 0 && !names.some((name) => byExclude(name) === 'excluded')) {
-    warnings.push('exclude_modules is given, but it excludes nothing.');
+    warnings.push(say`exclude_modules is given, but it excludes nothing.`);
   }
   return warnings;
 }
@@ -206,7 +207,7 @@ function notices(method: AdapterMethod, config: CommonConfig, adapted: readonly 
     if (method.check(layer, config) !== null) continue;
     const beyond = method.peftRefuses?.(layer, config) ?? null;
     const unloadable =
-      beyond && `PEFT cannot load this adapter (the merged model is not affected): ${beyond}`;
+      beyond && say`PEFT cannot load this adapter (the merged model is not affected): ${beyond}`;
     for (const notice of [unloadable, method.notice(layer, config)])
       if (notice !== null) modules.set(notice, [...(modules.get(notice) ?? []), layer.name]);
   }
@@ -223,42 +224,50 @@ function noTargetSentence(
 ): string {
   const names = model.layers.map(({ name }) => name);
   if (names.length === 0)
-    return 'The model has no module with a weight matrix, so there is nothing to adapt.';
+    return say`The model has no module with a weight matrix, so there is nothing to adapt.`;
   if (method.targets === 'none') {
     const entries = config.modules_to_save ?? [];
-    return `No module's name ends with an entry of modules_to_save (${entries.map(quote).join(', ')}).${suggestions(entries, names)}`;
+    return `${say`No module's name ends with an entry of modules_to_save (${entries.map(quote).join(', ')}).`}${suggestions(entries, names)}`;
   }
   if (selection.excluded.length === names.length) {
-    return 'All modules were excluded. This is likely unintended. Check your `target_modules`, `exclude_modules` and `modules_to_save` configuration.';
+    return say`All modules were excluded. This is likely unintended. Check your \`target_modules\`, \`exclude_modules\` and \`modules_to_save\` configuration.`;
   }
   const given = config.target_modules ?? null;
   if (given === null) {
-    return `target_modules is not given and there is no default for model type ${quote(model.modelType ?? 'unknown')}; name the modules to adapt.${suggestions([], names)}`;
+    return `${say`target_modules is not given and there is no default for model type ${quote(model.modelType ?? 'unknown')}; name the modules to adapt.`}${suggestions([], names)}`;
   }
   if (given.length === 0)
-    return `target_modules is empty; name the modules to adapt.${suggestions([], names)}`;
-  const filtered =
-    (config.layers_to_transform ?? null) !== null ? ' in the layers of layers_to_transform' : '';
+    return `${say`target_modules is empty; name the modules to adapt.`}${suggestions([], names)}`;
+  const isFiltered = (config.layers_to_transform ?? null) !== null;
   if (typeof given === 'string') {
     const plain = /^[\w.]+$/.test(given);
+    const missing = isFiltered
+      ? say`Target modules ${quote(given)} not found in the base model in the layers of layers_to_transform.`
+      : say`Target modules ${quote(given)} not found in the base model.`;
     const hint = plain
-      ? ` A text is an expression for the whole module name; write [${quote(given)}] as a list to match name endings.`
-      : ' The expression must match the whole module name.';
-    return `Target modules ${quote(given)} not found in the base model${filtered}.${hint}${suggestions(plain ? [given] : [], names)}`;
+      ? say`A text is an expression for the whole module name; write [${quote(given)}] as a list to match name endings.`
+      : say`The expression must match the whole module name.`;
+    return `${missing} ${hint}${suggestions(plain ? [given] : [], names)}`;
   }
-  return `Target modules ${pythonSet(given)} not found in the base model${filtered}: a module matches if its name is an entry or ends with "." and an entry.${suggestions(given, names)}`;
+  const missing = isFiltered
+    ? say`Target modules ${pythonSet(given)} not found in the base model in the layers of layers_to_transform: a module matches if its name is an entry or ends with "." and an entry.`
+    : say`Target modules ${pythonSet(given)} not found in the base model: a module matches if its name is an entry or ends with "." and an entry.`;
+  return `${missing}${suggestions(given, names)}`;
 }
 
 function suggestions(entries: readonly string[], names: readonly string[]): string {
   const near = entries.map((entry) => didYouMean(entry, names)).find((text) => text !== '');
   if (near !== undefined) return near;
   const endings = [...new Set(names.map((name) => name.slice(name.lastIndexOf('.') + 1)))];
-  return ` Modules of this model end in ${endings.slice(0, 8).map(quote).join(', ')}${endings.length > 8 ? ' and others' : ''}.`;
+  const shown = endings.slice(0, 8).map(quote).join(', ');
+  return endings.length > 8
+    ? ` ${say`Modules of this model end in ${shown} and others.`}`
+    : ` ${say`Modules of this model end in ${shown}.`}`;
 }
 
 function didYouMean(entry: string, names: readonly string[]): string {
   const near = closest(entry, /\.\d+\./.test(entry) ? names : names.flatMap(endings));
-  return near.length === 0 ? '' : ` Did you mean ${near.map(quote).join(' or ')}?`;
+  return near.length === 0 ? '' : ` ${say`Did you mean ${near.map(quote).join(say` or `)}?`}`;
 }
 
 /** Dotted endings of a name up to its last number: `layer.0.output.dense` gives `dense` and `output.dense`. */

@@ -275,6 +275,10 @@ export const defineMethod = <C extends CommonConfig>(
   onRead: (config) => ({ config, warnings: [] }),
   onWrite: () => [],
   ...method,
+  // It may be said in the language of the moment.
+  get title() {
+    return method.title;
+  },
   start: { config: () => ({}), ...method.start },
 });
 

@@ -1,4 +1,6 @@
 /** AdaLoRA as PEFT has it: LoRA with a diagonal, whose ranks are shared out between the layers while training. */
+
+import { say } from '../../lib/say.ts';
 import { lora } from '../lora/index.ts';
 import { noticeFanInFanOut, refuseLayersWithExpression, unsupported } from '../rules.ts';
 import { ADALORA_TARGETS } from '../targets.ts';
@@ -21,22 +23,22 @@ export const adalora = defineMethod<AdaloraConfig>({
     const { total_step, tinit, tfinal, beta1, beta2, orth_reg_weight } = config;
     const filtered = refuseLayersWithExpression(config);
     if (filtered !== null) return filtered;
-    if (config.use_dora) return 'PeftType.ADALORA does not support DoRA.';
+    if (config.use_dora) return say`PeftType.ADALORA does not support DoRA.`;
     if (total_step === null || total_step <= 0)
-      return 'AdaLoRA does not work when `total_step` is None, supply a value > 0.';
+      return say`AdaLoRA does not work when \`total_step\` is None, supply a value > 0.`;
     if (tinit >= total_step - tfinal)
-      return "The supplied schedule values don't allow for a budgeting phase. Decrease `tfinal`/`tinit` or increase `total_step`.";
+      return say`The supplied schedule values don't allow for a budgeting phase. Decrease \`tfinal\`/\`tinit\` or increase \`total_step\`.`;
     if (orth_reg_weight < 0)
-      return `\`orth_reg_weight\` should be greater than or equal to 0, but the value passed is ${orth_reg_weight}`;
+      return say`\`orth_reg_weight\` should be greater than or equal to 0, but the value passed is ${orth_reg_weight}`;
     if ([beta1, beta2].some((beta) => beta <= 0 || beta >= 1))
-      return `beta1 and beta2 must lie between 0 and 1, not at or beyond them; they are ${beta1} and ${beta2}.`;
+      return say`beta1 and beta2 must lie between 0 and 1, not at or beyond them; they are ${beta1} and ${beta2}.`;
     return null;
   },
   check(layer, config) {
     if (layer.kind !== 'linear' && layer.kind !== 'conv1d')
-      return unsupported(layer, '`torch.nn.Linear` and `Conv1D` are supported');
+      return unsupported(layer, say`\`torch.nn.Linear\` and \`Conv1D\` are supported`);
     return config.init_r < 0
-      ? `\`r\` should be a positive integer or 0, but the value passed is ${config.init_r}`
+      ? say`\`r\` should be a positive integer or 0, but the value passed is ${config.init_r}`
       : null;
   },
   notice(layer, config) {

@@ -1,5 +1,6 @@
 /** BOFT as PEFT has it: the rotation of the inputs is a product of sparse butterfly factors, followed by a scale per output. */
 import { butterflyPermutation } from '../../lib/butterfly.ts';
+import { say } from '../../lib/say.ts';
 import { triangleSize } from '../oft/config.ts';
 import { describeModule, noticeFanInFanOut, patchOf, refuseInit } from '../rules.ts';
 import { defineMethod, type TensorInit } from '../types.ts';
@@ -33,10 +34,10 @@ export const boft = defineMethod<BoftConfig>({
   refuse(config) {
     const { boft_block_size: size, boft_block_num: number } = config;
     if (size === 0 && number === 0) {
-      return `Either \`boft_block_size\` or \`boft_block_num\` must be non-zero. Currently, boft_block_size = ${size} and boft_block_num = ${number}.`;
+      return say`Either \`boft_block_size\` or \`boft_block_num\` must be non-zero. Currently, boft_block_size = ${size} and boft_block_num = ${number}.`;
     }
     if (size !== 0 && number !== 0) {
-      return `You can only specify either boft_block_size (${size}) or boft_block_num (${number}), but not both simultaneously, because boft_block_size x boft_block_num == in_features.`;
+      return say`You can only specify either boft_block_size (${size}) or boft_block_num (${number}), but not both simultaneously, because boft_block_size x boft_block_num == in_features.`;
     }
     return refuseInit(config.init_weights);
   },
@@ -48,12 +49,12 @@ export const boft = defineMethod<BoftConfig>({
     if (layer.kind !== 'conv2d') return refuseBlocks(layer.in, config);
     const { kernel } = patchOf(layer);
     if (kernel[0] !== kernel[1])
-      return `PEFT's BOFT takes the kernel of a convolution to be square, and that of ${describeModule(layer)} is not; choose other layers.`;
-    return refuseBlocks(layer.in, config, 'convolutional kernel dimension');
+      return say`PEFT's BOFT takes the kernel of a convolution to be square, and that of ${describeModule(layer)} is not; choose other layers.`;
+    return refuseBlocks(layer.in, config, say`convolutional kernel dimension`);
   },
   notice: (layer, config) =>
     layer.kind === 'conv2d'
-      ? "PEFT's BOFT takes the weight of a convolution for one of [in, out] without transposing it, so it turns a mixture of inputs and outputs; Papilio does the same."
+      ? say`PEFT's BOFT takes the weight of a convolution for one of [in, out] without transposing it, so it turns a mixture of inputs and outputs; Papilio does the same.`
       : noticeFanInFanOut(layer, config.fan_in_fan_out),
   count(layer, config) {
     const { block, number, factors } = boftBlocks(layer.in, config);
@@ -101,14 +102,14 @@ export const boft = defineMethod<BoftConfig>({
     return {
       config: { ...config, boft_n_butterfly_factor: factors },
       warnings: [
-        `The configuration asks for ${config.boft_n_butterfly_factor} butterfly factors but the tensors hold ${factors}; the tensors count.`,
+        say`The configuration asks for ${config.boft_n_butterfly_factor} butterfly factors but the tensors hold ${factors}; the tensors count.`,
       ],
     };
   },
   onWrite: (config) =>
     config.boft_n_butterfly_factor > 1
       ? [
-          `This adapter has ${config.boft_n_butterfly_factor} butterfly factors, which most PEFT installations cannot load yet: without a working CUDA extension PEFT builds one factor only and stops with a size mismatch. The merged model is not affected; train with boft_n_butterfly_factor 1 for a file that loads everywhere.`,
+          say`This adapter has ${config.boft_n_butterfly_factor} butterfly factors, which most PEFT installations cannot load yet: without a working CUDA extension PEFT builds one factor only and stops with a size mismatch. The merged model is not affected; train with boft_n_butterfly_factor 1 for a file that loads everywhere.`,
         ]
       : [],
   graph: () => import('./graph.ts'),

@@ -1,4 +1,6 @@
 /** FourierFT as PEFT has it: the weight update is the inverse Fourier transform of a few learned real coefficients. */
+
+import { say } from '../../lib/say.ts';
 import { noticeFanInFanOut, refuseLayersWithExpression, unsupported } from '../rules.ts';
 import { FOURIERFT_TARGETS } from '../targets.ts';
 import { defineMethod } from '../types.ts';
@@ -16,18 +18,18 @@ export const fourierft = defineMethod<FourierftConfig>({
   defaultTargets: FOURIERFT_TARGETS,
   fileNames: ['fourierft_spectrum'],
   refuse(config) {
-    if (config.random_loc_seed === null) return 'manual_seed expected a long, but got NoneType';
+    if (config.random_loc_seed === null) return say`manual_seed expected a long, but got NoneType`;
     return refuseLayersWithExpression(config);
   },
   check(layer, config) {
     if (layer.kind === 'embedding' || layer.kind === 'conv2d') {
-      return unsupported(layer, 'the following modules are supported: `torch.nn.Linear`');
+      return unsupported(layer, say`the following modules are supported: \`torch.nn.Linear\``);
     }
     const n = frequencyCount(layer, config);
-    if (n <= 0) return `\`n_frequency\` should be a positive integer value but the value passed is ${n}`;
+    if (n <= 0) return say`\`n_frequency\` should be a positive integer value but the value passed is ${n}`;
     const entries = layer.in * layer.out;
     if (n > entries) {
-      return `\`n_frequency\` should be less than or equal to the product of the input and output dimensions but the value passed is ${n} and the product is ${entries}`;
+      return say`\`n_frequency\` should be less than or equal to the product of the input and output dimensions but the value passed is ${n} and the product is ${entries}`;
     }
     return null;
   },

@@ -3,6 +3,7 @@
  * tables) as well. This is how the embedded models are pretrained.
  */
 import { z } from 'zod';
+import { say } from '../../lib/say.ts';
 import { fileFields, targetFields } from '../fields.ts';
 import { defineMethod, type Layer } from '../types.ts';
 
@@ -17,7 +18,9 @@ function weightShape(layer: Layer): number[] {
 export const full = defineMethod<FullConfig>({
   id: 'full',
   peftType: 'PAPILIO_FULL',
-  title: 'Full fine-tuning',
+  get title() {
+    return say`Full fine-tuning`;
+  },
   family: 'baseline',
   start: { learningRate: 5e-4 },
   schema,
@@ -36,6 +39,6 @@ export const full = defineMethod<FullConfig>({
     ...(layer.hasBias ? [{ name: 'bias', shape: [layer.out], init: { kind: 'base' } as const }] : []),
   ],
   onWrite: () => [
-    'This is no PEFT adapter but a set of whole weights, and PEFT cannot load it. Papilio can, and the merged model runs anywhere.',
+    say`This is no PEFT adapter but a set of whole weights, and PEFT cannot load it. Papilio can, and the merged model runs anywhere.`,
   ],
 });

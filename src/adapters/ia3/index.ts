@@ -1,4 +1,6 @@
 /** IA3 as PEFT has it: learned factors that damp or amplify a layer's outputs, or the inputs of a feed-forward layer. */
+
+import { say } from '../../lib/say.ts';
 import { diagonalBlocks, noticeFanInFanOut, unsupported } from '../rules.ts';
 import { defineMethod } from '../types.ts';
 import { IA3_DEFAULTS, type Ia3Config, isFeedForward, schema, size } from './config.ts';
@@ -30,13 +32,14 @@ export const ia3 = defineMethod<Ia3Config>({
   },
   refuse({ feedforward_modules: inner, target_modules: all }) {
     return Array.isArray(inner) && Array.isArray(all) && inner.some((entry) => !all.includes(entry))
-      ? '`feedforward_modules` should be a subset of `target_modules`'
+      ? say`\`feedforward_modules\` should be a subset of \`target_modules\``
       : null;
   },
   check(layer, config) {
-    if (config.feedforward_modules === null) return 'Please specify `feedforward_modules` in `peft_config`';
+    if (config.feedforward_modules === null)
+      return say`Please specify \`feedforward_modules\` in \`peft_config\``;
     if (layer.kind === 'embedding')
-      return unsupported(layer, '`torch.nn.Linear`, `torch.nn.Conv2d`, and `Conv1D` are supported');
+      return unsupported(layer, say`\`torch.nn.Linear\`, \`torch.nn.Conv2d\`, and \`Conv1D\` are supported`);
     return null;
   },
   notice: (layer, config) => noticeFanInFanOut(layer, config.fan_in_fan_out),

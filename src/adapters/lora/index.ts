@@ -1,5 +1,6 @@
 /** LoRA as PEFT has it, with rsLoRA, DoRA, lora_bias and pattern dictionaries: the yardstick beside the orthogonal methods. */
 import { sizeOf } from '../../lib/numbers.ts';
+import { say } from '../../lib/say.ts';
 import { noticeFanInFanOut, refuseLayersWithExpression } from '../rules.ts';
 import { defineMethod } from '../types.ts';
 import {
@@ -51,26 +52,26 @@ export const lora = defineMethod<LoraConfig>({
     const filtered = refuseLayersWithExpression(config);
     if (filtered !== null) return filtered;
     if (config.lora_bias && typeof init !== 'boolean') {
-      return `The argument lora_bias=True is only supported with init_lora_weights=True or False, got init_lora_weights=${init} instead.`;
+      return say`The argument lora_bias=True is only supported with init_lora_weights=True or False, got init_lora_weights=${init} instead.`;
     }
     if (config.lora_bias && config.use_dora) {
-      return 'The argument lora_bias=True is not supported for DoRA, please pass use_dora=False';
+      return say`The argument lora_bias=True is not supported for DoRA, please pass use_dora=False`;
     }
     if (init === 'loftq' && Object.keys(config.loftq_config).length === 0)
-      return "`loftq_config` must be specified when `init_lora_weights` is 'loftq'.";
+      return say`\`loftq_config\` must be specified when \`init_lora_weights\` is 'loftq'.`;
     return typeof init === 'string' ? refuseInitialisation(init) : null;
   },
   refuseStart: ({ init_lora_weights: init }) =>
     typeof init === 'string' && init !== 'gaussian' && (PLAIN_INIT.test(init) || CHANGES_BASE.test(init))
-      ? `a new adapter cannot begin with init_lora_weights='${init}' here; begin with true, false or 'gaussian' (an adapter that PEFT began so and saved can be gone on with).`
+      ? say`a new adapter cannot begin with init_lora_weights='${init}' here; begin with true, false or 'gaussian' (an adapter that PEFT began so and saved can be gone on with).`
       : null,
   check(layer, config) {
     if (layer.kind === 'embedding' && config.lora_bias)
-      return 'lora_bias=True is not supported for Embedding.';
+      return say`lora_bias=True is not supported for Embedding.`;
     if (layer.kind === 'embedding' && config.use_dora)
-      return 'DoRA on embeddings is not available in Papilio; set use_dora to false or leave the embedding out.';
+      return say`DoRA on embeddings is not available in Papilio; set use_dora to false or leave the embedding out.`;
     const { rank } = loraScale(layer, config);
-    return rank <= 0 ? `\`r\` should be a positive integer value but the value passed is ${rank}` : null;
+    return rank <= 0 ? say`\`r\` should be a positive integer value but the value passed is ${rank}` : null;
   },
   notice: (layer, config) => noticeFanInFanOut(layer, config.fan_in_fan_out),
   count(layer, config) {

@@ -1,4 +1,6 @@
 /** OFT as PEFT has it: the inputs of a layer are turned, block by block, by learned rotations. */
+
+import { say } from '../../lib/say.ts';
 import { diagonalBlocks, noticeFanInFanOut, patchOf, refuseInit, unsupported } from '../rules.ts';
 import { defineMethod } from '../types.ts';
 import {
@@ -28,22 +30,22 @@ export const oft = defineMethod<OftConfig>({
   fileNames: ['oft_R.weight', 'oft_embedding_R.weight'],
   refuse(config) {
     if (config.r === 0 && config.oft_block_size === 0) {
-      return 'Either `r` or `oft_block_size` must be non-zero. Currently, r = 0 and oft_block_size = 0.';
+      return say`Either \`r\` or \`oft_block_size\` must be non-zero. Currently, r = 0 and oft_block_size = 0.`;
     }
     if (config.r !== 0 && config.oft_block_size !== 0) {
-      return `You can only specify either r (${config.r}) or oft_block_size (${config.oft_block_size}), but not both simultaneously, because r x oft_block_size == in_features.`;
+      return say`You can only specify either r (${config.r}) or oft_block_size (${config.oft_block_size}), but not both simultaneously, because r x oft_block_size == in_features.`;
     }
     return refuseInit(config.init_weights);
   },
   check(layer) {
     if (layer.kind === 'conv2d' && patchOf(layer).area > 1) {
-      return 'OFT turns every patch of a convolution with stride 1 and sums them where they overlap, without normalising, so it is neither the identity at the start nor equal to its own merge; choose linear layers or convolutions with a kernel of 1.';
+      return say`OFT turns every patch of a convolution with stride 1 and sums them where they overlap, without normalising, so it is neither the identity at the start nor equal to its own merge; choose linear layers or convolutions with a kernel of 1.`;
     }
     return null;
   },
   peftRefuses: (layer) =>
     layer.kind === 'conv1d'
-      ? unsupported(layer, 'the following modules are supported: `torch.nn.Linear`, `torch.nn.Conv2d`')
+      ? unsupported(layer, say`the following modules are supported: \`torch.nn.Linear\`, \`torch.nn.Conv2d\``)
       : null,
   notice(layer, config) {
     const dimension = rotated(layer);
@@ -53,7 +55,7 @@ export const oft = defineMethod<OftConfig>({
         : (['r', config.r] as const);
     const adjusted = adjustToDivisor(dimension, requested);
     const { block } = oftBlocks(dimension, config);
-    const nothing = block === 1 ? 'A block of 1 is the identity: no numbers train there.' : null;
+    const nothing = block === 1 ? say`A block of 1 is the identity: no numbers train there.` : null;
     if (adjusted !== requested) {
       const said = `Invalid \`${name}\` (${requested})! Adjusted \`${name}\` to (${adjusted}).`;
       return nothing === null ? said : `${said} ${nothing}`;
@@ -86,7 +88,7 @@ export const oft = defineMethod<OftConfig>({
     return {
       config,
       warnings: [
-        "This adapter was saved by a PEFT before 0.18, which summed the Cayley-Neumann series a little differently; like today's PEFT, Papilio reads it with the new series, so its outputs differ slightly.",
+        say`This adapter was saved by a PEFT before 0.18, which summed the Cayley-Neumann series a little differently; like today's PEFT, Papilio reads it with the new series, so its outputs differ slightly.`,
       ],
     };
   },

@@ -1,5 +1,6 @@
 /** VeRA as PEFT has it: one pair of frozen random matrices for the whole model, and two learned vectors per layer that scale them. */
 import { fail } from '../../lib/errors.ts';
+import { say } from '../../lib/say.ts';
 import { diagonalBlocks, noticeFanInFanOut, unsupported } from '../rules.ts';
 import { VERA_TARGETS } from '../targets.ts';
 import { defineMethod } from '../types.ts';
@@ -18,10 +19,11 @@ export const vera = defineMethod<VeraConfig>({
   fileNames: ['vera_lambda_b', 'vera_lambda_d'],
   sharedNames: ['vera_A', 'vera_B'],
   refuse(config) {
-    if (config.r === 0) return '`r` must be positive; with 0 PEFT stops with "float division by zero".';
-    if (config.r < 0) return `\`r\` should be a positive integer value but the value passed is ${config.r}`;
+    if (config.r === 0) return say`\`r\` must be positive; with 0 PEFT stops with "float division by zero".`;
+    if (config.r < 0)
+      return say`\`r\` should be a positive integer value but the value passed is ${config.r}`;
     if (config.bias !== 'none' && config.bias !== 'all' && config.bias !== 'vera_only')
-      return `Requested bias: ${config.bias}, is not implemented.`;
+      return say`Requested bias: ${config.bias}, is not implemented.`;
     return null;
   },
   check(layer) {
@@ -29,7 +31,7 @@ export const vera = defineMethod<VeraConfig>({
       ? null
       : unsupported(
           layer,
-          'the following modules are supported: `torch.nn.Linear`, `transformers.pytorch_utils.Conv1D`',
+          say`the following modules are supported: \`torch.nn.Linear\`, \`transformers.pytorch_utils.Conv1D\``,
         );
   },
   notice(layer, config) {
@@ -68,7 +70,7 @@ export const vera = defineMethod<VeraConfig>({
     if (config.save_projection && !has) {
       fail(
         'malformed-adapter',
-        'Specified to load vera_A and vera_B from state dictionary however they were not present! Save the adapter again with both, or set save_projection to false if the seed alone decides them.',
+        say`Specified to load vera_A and vera_B from state dictionary however they were not present! Save the adapter again with both, or set save_projection to false if the seed alone decides them.`,
       );
     }
     if (config.save_projection) return { config, warnings: [] };
@@ -76,8 +78,8 @@ export const vera = defineMethod<VeraConfig>({
       config,
       warnings: [
         has
-          ? 'save_projection is false, but the file has vera_A and vera_B; they are used.'
-          : 'The file has no vera_A and vera_B (save_projection is false); they are drawn again from projection_prng_key.',
+          ? say`save_projection is false, but the file has vera_A and vera_B; they are used.`
+          : say`The file has no vera_A and vera_B (save_projection is false); they are drawn again from projection_prng_key.`,
       ],
     };
   },
