@@ -44,7 +44,17 @@ export const embeddedDatasets: readonly EmbeddedEntry[] = [
       return say`Letters`;
     },
     get about() {
-      return say`Capital letters A to Z drawn with care in chalk on a grey pavement.`;
+      return say`Capital letters A to Z, small and drawn with care in chalk on a grey pavement.`;
+    },
+  },
+  {
+    name: 'letters-validation',
+    kind: 'image',
+    get title() {
+      return say`Letters to choose by`;
+    },
+    get about() {
+      return say`The letters to train on, with others kept aside: settings chosen by these are measured on those of Letters, which nothing was chosen by.`;
     },
   },
   {

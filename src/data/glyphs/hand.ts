@@ -69,7 +69,7 @@ function blur(pixels: Float32Array, size: number, amount: number): void {
   }
 }
 
-// `board` is the hand of pretraining, chalk on a blackboard; `pavement` is chalk on a grey pavement, by a hand that takes its time; `wild` keeps
+// `board` is the hand of pretraining, chalk on a blackboard; `pavement` is small chalk on a grey pavement, by a hand that takes its time; `wild` keeps
 // the shapes and changes everything else: hollow, doubled, dotted or broad-nibbed strokes, turned further, dark on light or light on dark, on
 // stripes, checks, slopes and clouds.
 
@@ -78,6 +78,8 @@ export type Hand = 'board' | 'pavement' | 'wild';
 interface Ways {
   /** Half a stroke's width in pixels, from … to. */
   readonly half: readonly [number, number];
+  /** How high its box is, in sides of the picture, from … to. */
+  readonly height: readonly [number, number];
   /** The most that a glyph is turned either way, in radians, and slanted to the right. */
   readonly turn: number;
   readonly slant: number;
@@ -88,9 +90,9 @@ interface Ways {
 }
 
 const WAYS: Readonly<Record<Hand, Ways>> = {
-  board: { half: [0.55, 1.9], turn: 0.18, slant: 0.32, jitter: 0.022, ground: 0 },
-  pavement: { half: [0.75, 1.9], turn: 0.14, slant: 0.32, jitter: 0.016, ground: 0.56 },
-  wild: { half: [0.7, 1.5], turn: 0.55, slant: 0.3, jitter: 0.03, ground: 0 },
+  board: { half: [0.55, 1.9], height: [0.6, 0.84], turn: 0.18, slant: 0.32, jitter: 0.022, ground: 0 },
+  pavement: { half: [0.75, 1.9], height: [0.48, 0.63], turn: 0.06, slant: 0.1, jitter: 0.008, ground: 0.5 },
+  wild: { half: [0.7, 1.5], height: [0.6, 0.84], turn: 0.55, slant: 0.3, jitter: 0.03, ground: 0 },
 };
 
 type Nib = 'solid' | 'hollow' | 'dotted' | 'broad' | 'shadow' | 'beads';
@@ -129,7 +131,7 @@ export function drawGlyph(out: Float32Array, size: number, skeleton: Skeleton, h
 
 /** The strokes as polylines in pixels: jittered, bent, slanted, turned, scaled and moved. */
 function place(skeleton: Skeleton, size: number, r: Rng, ways: Ways): number[][] {
-  const height = size * r.between(0.6, 0.84);
+  const height = size * r.between(...ways.height);
   const width = height * r.between(0.62, 0.98);
   const turn = r.between(-ways.turn, ways.turn);
   const slant = r.between(-0.12, ways.slant);

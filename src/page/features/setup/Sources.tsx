@@ -124,7 +124,7 @@ function PrecisionOfWeights() {
 const DATA = (): Readonly<Record<string, { readonly title: string; readonly detail: string }>> => ({
   letters: {
     title: 'letters',
-    detail: say`Capital letters in chalk on a grey pavement; the digits were on a blackboard`,
+    detail: say`Small capital letters in chalk on a grey pavement; the digits were large, on a blackboard`,
   },
   'wild-digits': { title: 'wild-digits', detail: say`Digits in a style the model never saw` },
   recipes: { title: 'recipes', detail: say`Short recipes: words of the tales in sentences of their own` },
