@@ -3,6 +3,7 @@ import { createContext, useContext, useEffect, useMemo, useState } from 'react';
 import { useStore } from 'zustand';
 import { createStore, type StoreApi } from 'zustand/vanilla';
 import type { ChoiceState } from './features/setup/choice.ts';
+import { classesIn, reportFor } from './features/setup/classes.ts';
 import { type Derived, derive } from './features/setup/derive.ts';
 import type { Series } from './features/training/series.ts';
 import type { Page } from './page.ts';
@@ -67,8 +68,11 @@ export const useIsRecorded = (): boolean => useContext(RunContext) !== null;
 export const useRun = <T>(select: (state: RunView) => T): T => useStore(useRunStore(), select);
 export const useUi = <T>(select: (state: UiState) => T): T => useStore(usePage().ui, select);
 
-/** What follows from the settings; renders again when they or the model change. */
-export const useDerived = (): Derived => useChoice((s) => derive(s.settings, s.report));
+/** What follows from the settings; renders again when they, the model or the classes of the data change. */
+export function useDerived(): Derived {
+  const found = useStore(usePage().data.view, ({ preview }) => preview?.report.labels.length ?? null);
+  return useChoice((s) => derive(s.settings, reportFor(s.report, classesIn(s.data, found))));
+}
 
 /** Renders again when the series has grown, at most every 250 ms. */
 export function useSeries(series: Series | null): void {

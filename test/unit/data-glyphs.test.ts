@@ -13,7 +13,7 @@ import {
 import type { Skeleton } from '../../src/data/glyphs/strokes.ts';
 import { type GlyphSet, glyphDataset } from '../../src/data/glyphs.ts';
 import { tonesOf } from '../../src/data/pictures.ts';
-import type { ImageDataset } from '../../src/data/types.ts';
+import type { ImageDataset, ImageSplit } from '../../src/data/types.ts';
 
 const names: readonly GlyphSet[] = ['digits', 'letters', 'wild-digits'];
 
@@ -131,6 +131,19 @@ describe('glyphs', { timeout: 60_000 }, () => {
     expect(pavement!.ground).toBeGreaterThan(0.4);
   });
 
+  it('to choose by and to report are apart, and to train on the same', () => {
+    const [reported, chosenBy] = (['letters', 'letters-validation'] as const).map((name) =>
+      glyphDataset(name),
+    );
+    const keyed = ({ count, pixels }: ImageSplit) =>
+      Array.from({ length: count / 10 }, (_, i) => pixels(i).join());
+    const [seen, unseen] = [keyed(chosenBy!.held), new Set(keyed(reported!.held))];
+    expect(unseen.size).toBe(200);
+    expect(seen.filter((picture) => unseen.has(picture))).toEqual([]);
+    expect(chosenBy!.train.pixels(7)).toEqual(reported!.train.pixels(7));
+    expect(chosenBy!.labels).toEqual(reported!.labels);
+  });
+
   it('know ten digits and 26 letters', () => {
     expect(glyphDataset('digits').labels.join('')).toBe('0123456789');
     expect(glyphDataset('letters').labels.join('')).toBe('ABCDEFGHIJKLMNOPQRSTUVWXYZ');
@@ -149,7 +162,7 @@ it('have figures in docs/ in which the preset learns them and the head alone les
   const figure = (name: string) => figures.find((one) => one.name === name && one.engine === 'onnxruntime')!;
   const [rotated, head] = [figure('letters-boft-seeds'), figure('letters-head-seeds')];
   expect(rotated.after).toBeGreaterThanOrEqual(0.95);
-  expect(rotated.after - head.after).toBeGreaterThanOrEqual(0.12);
-  for (const { steps, examples } of [rotated, head]) expect([steps, examples]).toEqual([300, 260]);
+  expect(rotated.after - head.after).toBeGreaterThanOrEqual(0.15);
+  for (const { steps, examples } of [rotated, head]) expect([steps, examples]).toEqual([300, 2000]);
   expect([rotated.runs?.length, head.runs?.length]).toEqual([3, 15]);
 });

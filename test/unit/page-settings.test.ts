@@ -4,6 +4,8 @@
  */
 import { describe, expect, test } from 'vitest';
 import { METHODS } from '../../src/adapters/registry.ts';
+import { glyphDataset } from '../../src/data/glyphs.ts';
+import { classesIn, reportFor } from '../../src/page/features/setup/classes.ts';
 import { controlOf, stopsOf } from '../../src/page/features/setup/controls.ts';
 import { derive } from '../../src/page/features/setup/derive.ts';
 import { decodeHash, encodeHash } from '../../src/page/features/setup/link.ts';
@@ -194,6 +196,31 @@ describe('counts', () => {
     const others = 256 * 10 + 10 + 2 * outs.reduce((sum, out) => sum + out, 0);
     expect(count?.stored).toBe(stored + others);
     expect(count?.free).toBe(free + others);
+  });
+
+  // Seen to fail with the model's own ten classes, and with a classifier without its biases.
+  test('a classifier that the data replaces counts with the classes of the data', () => {
+    const report = visionReport();
+    const counted = (classes: number | null) =>
+      derive(baseSettings('letters-boft'), reportFor(report, classes)).count!;
+    expect(counted(26).saved).toBe(256 * 26 + 26);
+    expect(counted(26).stored - counted(null).stored).toBe(257 * 16);
+    expect(reportFor(report, 10)).toBe(report);
+    expect(reportFor(report, 26)).toBe(reportFor(report, 26));
+    expect(reportFor(report, 26)!.parameters - report.parameters).toBe(257 * 16);
+    expect(reportFor({ ...report, trains: 'causal-lm' }, 26)!.modules).toBe(report.modules);
+  });
+
+  test('classes are those of the data: embedded, drawn, or as a preview found them', () => {
+    for (const name of ['letters', 'wild-digits'] as const)
+      expect(classesIn({ kind: 'embedded', name }, null)).toBe(glyphDataset(name).labels.length);
+    const classes = ['a', 'b', 'c'].map((label) => ({ label, images: [] }));
+    expect(classesIn({ kind: 'drawings', size: 32, classes }, null)).toBe(3);
+    expect([null, 0, 7].map((found) => classesIn({ kind: 'files', files: [] }, found))).toEqual([
+      null,
+      null,
+      7,
+    ]);
   });
 
   test.each(Object.keys(METHODS))('%s can start from a link that says no more', (method) => {
