@@ -18,10 +18,21 @@ import { type MatmulAttrs, matmulOp } from './matmul.ts';
 import { view } from './moves.ts';
 import type { NormGradAttrs } from './norms.ts';
 import { EXTRAS, type Extra, productOp } from './product.ts';
+import { spectralSourceOp } from './spectral.ts';
 import { type StackedMatmulAttrs, stackedMatmulOp } from './stackedMatmul.ts';
 
 export function fuse(graph: Graph): Graph {
-  return readStored(joinFactors(joinAssemblies(joinGains(joinSums(joinBackward(graph))))));
+  return readStored(joinFactors(joinAssemblies(joinGains(joinSums(joinBackward(withoutSources(graph)))))));
+}
+
+/** Without the nodes that only say where a gradient comes from, between a product and what joins it. */
+function withoutSources(graph: Graph): Graph {
+  if (!graph.nodes.some((node) => node.op === spectralSourceOp)) return graph;
+  const g = createBuilder();
+  const value = rewrite(graph, g, {
+    node: (node, copying) => (node.op === spectralSourceOp ? [copying.value(node.inputs[0]!)] : null),
+  });
+  return g.finish(Object.fromEntries(Object.entries(graph.outputs).map(([name, v]) => [name, value(v)])));
 }
 
 function joinSums(graph: Graph): Graph {

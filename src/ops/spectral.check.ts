@@ -2,7 +2,7 @@
 import { defineCheck } from '../graph/interpret.ts';
 import type { Tensor } from '../graph/types.ts';
 import { emptyTensor } from './reference.ts';
-import { spectralGradOp, spectralOp, spectralTables, turnTable } from './spectral.ts';
+import { spectralGradOp, spectralOp, spectralSourceOp, spectralTables, turnTable } from './spectral.ts';
 import type { SpectralAttrs } from './spectrum.ts';
 
 /** cos and sin sums of one row [size] at n frequencies. */
@@ -82,6 +82,18 @@ defineCheck(spectralGradOp, {
     gradCase('one row at a time', [5, 12], 1200, 80, true),
     gradCase('many rows', [1100, 10], 6, 12, true),
     gradCase('numbers behind', [7, 20], 12, 12, true, 5),
+  ],
+});
+
+defineCheck(spectralSourceOp, {
+  reference: ([y]) => [y!],
+  // The gradients of x and the spectrum are no slopes of y: those are ΔW's, which was made before.
+  cases: [
+    (() => {
+      const { inputs, attrs } = operandsOf([3, 20], 12, 12, 0);
+      const y = { dtype: 'f32' as const, shape: [3, 12] };
+      return { name: 'as it is', inputs: [y, ...inputs], attrs, gradientInputs: [0] };
+    })(),
   ],
 });
 

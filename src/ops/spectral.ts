@@ -20,7 +20,7 @@ import { addParts } from './addParts.ts';
 import { divisor, perElement, spread, WORKGROUP } from './dispatch.ts';
 import { matmul } from './onnx.ts';
 import { deltaOnnx, spectraOf, spectrumOnnx } from './spectralOnnx.ts';
-import { type ProductCounts, productsCost } from './spectralProducts.ts';
+import type { ProductCounts } from './spectralProducts.ts';
 import type { SpectralAttrs } from './spectrum.ts';
 
 /** Half a row as complex numbers fits into the workgroup memory that every device has. */
@@ -69,23 +69,9 @@ const LOOKUP_COST = 30;
 const PASS_COST = 60;
 
 /** What a row through ΔW takes: a transform there and one back, and the sums over S. */
-const rowCost = (out: number, width: number, n: number): number =>
+export const rowCost = (out: number, width: number, n: number): number =>
   LOOKUP_COST * n +
   PASS_COST * [out, width].reduce((sum, size) => sum + (size / 2) * (radices(size / 2)!.length + 1), 0);
-
-/**
- * Whether a training step is cheaper with the rows of a layer's input through ΔW (once forwards, and one and a half times backwards) than with
- * ΔW made, which costs that and the way back, and the product for its gradient.
- */
-export function goesThroughRows(
-  sizes: { readonly out: number; readonly in: number; readonly n: number },
-  rows: number,
-): boolean {
-  const { out, in: width, n } = sizes;
-  return (
-    hasFastTransform(sizes) && 2.5 * rows * rowCost(out, width, n) < rows * out * width + productsCost(sizes)
-  );
-}
 
 /** Where frequency f of `size` numbers lies after the passes: its digits in reverse. */
 function places(size: number): number[] {
@@ -329,6 +315,33 @@ export interface FrequencyInputs {
   readonly transforms: Value | null;
   readonly turns: Value;
 }
+
+/** y, through whose gradient and x that of the spectrum comes: ΔW, which y was made with, has none then. */
+export const spectralSourceOp = defineOp<SpectralAttrs>({
+  name: 'spectralSource',
+  infer: ([y, ...inputs], attrs) => {
+    sizesOf('spectralSource', inputs, attrs);
+    return [{ dtype: 'f32', shape: y!.shape }];
+  },
+  gradient: (g, node, [dY]) => {
+    const [, ...inputs] = node.inputs;
+    const none = inputs.slice(2).map(() => null);
+    if (!dY) return [null, null, null, ...none];
+    const attrs: SpectralGradAttrs = { ...node.attrs, wantX: false };
+    return [dY, null, g.emit<SpectralGradAttrs>(spectralGradOp, [...inputs, dY], attrs)[0]!, ...none];
+  },
+  alias: () => ({ kind: 'view', byteOffsets: [0] }),
+  onnx: (_e, [y]) => [y!],
+});
+
+export const spectralSource = (
+  g: Emitter,
+  y: Value,
+  x: Value,
+  spectrum: Value,
+  { attrs, places, transforms, turns }: FrequencyInputs,
+): Value =>
+  g.emit<SpectralAttrs>(spectralSourceOp, [y, x, spectrum, ...places, transforms!, turns], attrs)[0]!;
 
 /** x ΔWᵀ for x [..., in]: what FourierFT adds to a layer's output. */
 export const spectral = (

@@ -76,14 +76,17 @@ export function productTables(rows: Int32Array, columns: Int32Array, sizes: Size
   };
 }
 
-/** What a number of S costs for each place of the longer side, and a product's term, there and back, in multiply-adds of a large product, as timed on a processor. */
-const NUMBER_COST = 36;
-const TERM_COST = 9;
+/** What a number of S costs for each place of the longer side, and a product's term forwards and backwards, in multiply-adds of a large product, as timed on a processor. */
+const NUMBER_COST = 12;
+const TERM_COSTS = { delta: 2.3, spectra: 3.4 } as const;
 
-/** What ΔW takes, and its spectrum's gradient. */
-export function productsCost({ out, in: width, n }: Sizes & { readonly n: number }): number {
+/** What ΔW takes, or the spectrum's gradient by that of ΔW. */
+export function productsCost(
+  what: keyof typeof TERM_COSTS,
+  { out, in: width, n }: Sizes & { readonly n: number },
+): number {
   const [long, short] = [lower(Math.max(out, width)), lower(Math.min(out, width))];
-  return long * (TERM_COST * short * Math.min(short, n) + NUMBER_COST * n);
+  return long * (TERM_COSTS[what] * short * Math.min(short, n) + NUMBER_COST * n);
 }
 
 /** What the ops say of their sizes. */

@@ -35,7 +35,7 @@ const MOST_TERMS = { tiled: 5120, direct: 1024 };
 const MOST_NUMBERS = 2048;
 
 /** Kernels that take all layers at once, and the layers that the models have. */
-const TOGETHER: readonly string[] = ['addParts.wgsl'];
+const TOGETHER: readonly string[] = ['addParts.wgsl', 'spectralProducts.wgsl'];
 const DEPTH: Readonly<Record<ModelName, number>> = { gpt2: 12, vision: 4 };
 
 const FEW_ROWS =

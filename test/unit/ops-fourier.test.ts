@@ -14,8 +14,8 @@ import { interpret } from '../../src/ops/checks.ts';
 import { addN } from '../../src/ops/elementwise.ts';
 import { linear } from '../../src/ops/linear.ts';
 import { sparseIdftOp } from '../../src/ops/sparseIdft.ts';
-import { goesThroughRows } from '../../src/ops/spectral.ts';
 import { productTables } from '../../src/ops/spectralProducts.ts';
+import { spectralRoute } from '../../src/ops/spectralRoute.ts';
 
 describe('ΔW of a stack', () => {
   /** Matrices in each pass. */
@@ -47,53 +47,63 @@ describe('ΔW of a stack', () => {
 
 describe('the route', () => {
   it.each([
-    ['large layers, many rows', { out: 3072, in: 768, n: 1000 }, 4096, true],
-    ['large layers, few rows', { out: 768, in: 768, n: 1000 }, 32, true],
-    ['many frequencies for the size', { out: 128, in: 128, n: 1000 }, 1040, false],
-    ['small layers', { out: 12, in: 16, n: 10 }, 1000, false],
-    ['a size with a large prime factor', { out: 1534, in: 768, n: 1000 }, 4096, false],
-    ['an odd size', { out: 2025, in: 768, n: 1000 }, 4096, false],
-    ['more than half a row in workgroup memory', { out: 8192, in: 4096, n: 1000 }, 4096, false],
-  ])('of %s', (_, sizes, rows, through) => {
-    expect(goesThroughRows(sizes, rows)).toBe(through);
+    ['large layers, few rows', { out: 768, in: 3072, n: 1000 }, 512, 'rows'],
+    ['large layers, one row', { out: 768, in: 768, n: 1000 }, 1, 'rows'],
+    ['large layers, many rows', { out: 3072, in: 768, n: 1000 }, 4096, 'mixed'],
+    ['layers of a middle size', { out: 1152, in: 384, n: 1000 }, 256, 'mixed'],
+    ['many frequencies for the size', { out: 128, in: 128, n: 1000 }, 1040, 'weights'],
+    ['small layers', { out: 12, in: 16, n: 10 }, 1000, 'weights'],
+    ['a size with a large prime factor', { out: 1534, in: 768, n: 1000 }, 4096, 'weights'],
+    ['an odd size', { out: 2025, in: 768, n: 1000 }, 4096, 'weights'],
+    ['more than half a row in workgroup memory', { out: 8192, in: 4096, n: 1000 }, 4096, 'weights'],
+  ])('of %s', (_, sizes, rows, route) => {
+    expect(spectralRoute(sizes, rows)).toBe(route);
   });
 
-  it('through the rows says what the changed weights say, forwards and backwards', () => {
-    const [out, width, n, layers] = [320, 384, 40, 2];
-    expect(goesThroughRows({ out, in: width, n }, 6)).toBe(true);
-    const g = createBuilder();
-    const random = rng(3, 1);
-    const draw = (shape: readonly number[]) =>
-      g.constant(
-        { dtype: 'f32', shape },
-        Float32Array.from({ length: sizeOf(shape) }, () => random.between(-1, 1)),
+  it.each([
+    ['rows', 320, 384, 40, 6],
+    ['mixed', 384, 384, 10, 36],
+  ] as const)(
+    '%s says what the changed weights say, forwards and backwards',
+    (route, out, width, n, rows) => {
+      const layers = 2;
+      expect(spectralRoute({ out, in: width, n }, rows)).toBe(route);
+      const g = createBuilder();
+      const random = rng(3, 1);
+      const draw = (shape: readonly number[]) =>
+        g.constant(
+          { dtype: 'f32', shape },
+          Float32Array.from({ length: sizeOf(shape) }, () => random.between(-1, 1)),
+        );
+      const [x, W, seed] = [draw([2, rows / 2, width]), draw([out, width]), draw([2, rows / 2, out])];
+      const spectra = draw([layers, n]);
+      const layer = { name: 'a', kind: 'linear', in: width, out, hasBias: false } as const;
+      const config = { n_frequency: n, n_frequency_pattern: {}, scaling: 20, random_loc_seed: 7 };
+      const [, adapter] = graph.open(
+        { g, reads: new Map(), siblings: [] } as never,
+        { id: 'group0', layers: [layer, layer], config, params: { fourierft_spectrum: spectra } } as never,
       );
-    const [x, W, seed] = [draw([2, 3, width]), draw([out, width]), draw([2, 3, out])];
-    const spectra = draw([layers, n]);
-    const layer = { name: 'a', kind: 'linear', in: width, out, hasBias: false } as const;
-    const config = { n_frequency: n, n_frequency_pattern: {}, scaling: 20, random_loc_seed: 7 };
-    const [, adapter] = graph.open(
-      { g, reads: new Map(), siblings: [] } as never,
-      { id: 'group0', layers: [layer, layer], config, params: { fourierft_spectrum: spectra } } as never,
-    );
-    const routes = [
-      adapter!.apply!(x, { W, bias: null }),
-      linear(g, x, adapter!.adapt({ W, bias: null }).W, null),
-    ].map((y) => {
-      const found = differentiate(g, { of: y, seed, wrt: [x, spectra], sum: addN });
-      return { y, dx: found.get(x)!, dS: found.get(spectra)! };
-    });
-    expect(g.nodes.some(({ op }) => op.name === 'spectral')).toBe(true);
-    const result = interpret(
-      g.finish(Object.fromEntries(routes.flatMap((r, i) => Object.entries(r).map(([k, v]) => [k + i, v])))),
-      new Map(),
-    );
-    const [rows, weights] = routes;
-    for (const name of ['y', 'dx', 'dS'] as const) {
-      const a = result.get(rows![name]).data;
-      const b = result.get(weights![name]).data;
-      const largest = Math.max(...b.map(Math.abs));
-      expect(Math.max(...a.map((v, i) => Math.abs(v - b[i]!))) / largest, name).toBeLessThan(1e-7);
-    }
-  });
+      const routes = [
+        adapter!.apply!(x, { W, bias: null }),
+        linear(g, x, adapter!.adapt({ W, bias: null }).W, null),
+      ].map((y) => {
+        const found = differentiate(g, { of: y, seed, wrt: [x, spectra], sum: addN });
+        return { y, dx: found.get(x)!, dS: found.get(spectra)! };
+      });
+      expect(g.nodes.some(({ op }) => op.name === (route === 'rows' ? 'spectral' : 'spectralSource'))).toBe(
+        true,
+      );
+      const result = interpret(
+        g.finish(Object.fromEntries(routes.flatMap((r, i) => Object.entries(r).map(([k, v]) => [k + i, v])))),
+        new Map(),
+      );
+      const [own, weights] = routes;
+      for (const name of ['y', 'dx', 'dS'] as const) {
+        const a = result.get(own![name]).data;
+        const b = result.get(weights![name]).data;
+        const largest = Math.max(...b.map(Math.abs));
+        expect(Math.max(...a.map((v, i) => Math.abs(v - b[i]!))) / largest, name).toBeLessThan(1e-7);
+      }
+    },
+  );
 });

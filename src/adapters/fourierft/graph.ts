@@ -1,14 +1,15 @@
 /**
  * FourierFT on the graph: rows of activations through the transform where that is cheaper, else the spectra of a whole group → their ΔW by one
- * sparse inverse transform → W + ΔW.
+ * sparse inverse transform → W + ΔW, with the spectra's gradient from that of ΔW or, where that is cheaper, from rows.
  */
 import type { Value } from '../../graph/types.ts';
 import { sizeOf } from '../../lib/numbers.ts';
 import { binary } from '../../ops/elementwise.ts';
 import { linear } from '../../ops/linear.ts';
-import { concat, view } from '../../ops/moves.ts';
+import { concat, detach, view } from '../../ops/moves.ts';
 import { frequencyInputs, sparseIdft } from '../../ops/sparseIdft.ts';
-import { goesThroughRows, spectral } from '../../ops/spectral.ts';
+import { spectral, spectralSource } from '../../ops/spectral.ts';
+import { type SpectralRoute, spectralRoute } from '../../ops/spectralRoute.ts';
 import { additive, cutRuns, cutStack, runsOf } from '../graphParts.ts';
 import type { LayerAdapter, MethodGraph } from '../types.ts';
 import { type FourierftConfig, fourierLocations, frequencyCount } from './config.ts';
@@ -46,19 +47,25 @@ export const graph: MethodGraph<FourierftConfig> = {
     const delta = once(() =>
       cutRuns(g, view(g, sparseIdft(g, stack, frequencies), [layers.length, out, width]), runs),
     );
-    const throughRows = (x: Value): boolean => goesThroughRows({ ...attrs, n }, sizeOf(x.shape) / width);
+    const routeOf = (x: Value): SpectralRoute => spectralRoute({ ...attrs, n }, sizeOf(x.shape) / width);
     return layers.map((_, i): LayerAdapter => {
       const added = additive(g, () => delta(i).own());
       return {
         ...added,
         applyAll(x, { W, bias }) {
-          const all = throughRows(x) ? null : delta(i).all;
+          const all = routeOf(x) === 'rows' ? null : delta(i).all;
           return all && linear(g, x, binary(g, W, view(g, all, W.shape), { fn: 'add' }), bias);
         },
         apply(x, weights) {
-          if (throughRows(x)) {
+          const route = routeOf(x);
+          if (route === 'rows') {
             const y = linear(g, x, weights.W, weights.bias);
             return binary(g, y, spectral(g, x, spectrum(i), frequencies), { fn: 'add' });
+          }
+          if (route === 'mixed') {
+            const fixed = detach(g, delta(i).own());
+            const y = linear(g, x, binary(g, weights.W, fixed, { fn: 'add' }), weights.bias);
+            return spectralSource(g, y, x, spectrum(i), frequencies);
           }
           const { W, bias } = added.adapt(weights);
           return linear(g, x, W, bias);
