@@ -380,13 +380,18 @@ fn fold(@builtin(global_invocation_id) gid: vec3u, @builtin(num_workgroups) grou
   }
 }
 
-// Threads that share numbers of the spectra.
+// Threads that share numbers of the spectra, up to four, or two of the four at a time where registers are few.
 const LANES = 8u;
-// Of a thread, the sums of up to four numbers, with those of four matrices each.
+@if(WIDE) const SHARES = 1u;
+@else const SHARES = 2u;
+const EACH = 4u / SHARES;
+// Of a thread, the sums of these, with those of four matrices each.
 var<workgroup> sums: array<mat4x4f, WG>;
 
 // One of a group's numbers, and of its last one again where there are fewer: its word, as in the tables.
-fn word_of(list: u32, first: u32, j: u32, count: u32) -> u32 { return tables[list + 2u * (first + min(j, count - 1u)) + 1u]; }
+fn word_of(list: u32, first: u32, j: u32, count: u32) -> u32 {
+  return tables[list + 2u * (first + min(j, max(count, 1u) - 1u)) + 1u];
+}
 
 // Waves of the longer side at four places, and the angle of the next four that a thread has.
 struct Turning {
@@ -432,13 +437,14 @@ fn gather(
   @builtin(local_invocation_index) local: u32,
 ) {
   let wanted = (id.x + id.y * groups.x) * (WG / LANES) + local / LANES;
-  let i = min(wanted, p.threads - 1u);
+  let i = min(wanted, p.threads - 1u) / SHARES;
+  let share = EACH * (wanted % SHARES);
   let lane = local % LANES;
   let four = quotient(i, p.by_lines);
   let list = 2u * p.lines + 1u;
   let group = list + 2u * p.n + 3u * (i - four * p.by_lines.x);
-  let first = tables[group];
-  let numbers = tables[group + 1u];
+  let numbers = tables[group + 1u] - min(share, tables[group + 1u]);
+  let first = tables[group] + select(0u, share, numbers > 0u);
   let count = min(4u, p.count - 4u * four);
   // Of a matrix beyond the last, the first one's numbers are read.
   let start = line_at(4u * four, tables[group + 2u]);
@@ -448,13 +454,13 @@ fn gather(
   let fourth = start + select(0u, 3u * next, count > 3u);
   var t_0 = turning(word_of(list, first, 0u, numbers), lane);
   var t_1 = turning(word_of(list, first, 1u, numbers), lane);
-  var t_2 = turning(word_of(list, first, 2u, numbers), lane);
-  var t_3 = turning(word_of(list, first, 3u, numbers), lane);
+  @if(WIDE) var t_2 = turning(word_of(list, first, 2u, numbers), lane);
+  @if(WIDE) var t_3 = turning(word_of(list, first, 3u, numbers), lane);
   // A row for each matrix.
   var sum_0 = mat4x4f();
   var sum_1 = mat4x4f();
-  var sum_2 = mat4x4f();
-  var sum_3 = mat4x4f();
+  @if(WIDE) var sum_2 = mat4x4f();
+  @if(WIDE) var sum_3 = mat4x4f();
   for (var q = lane; q < p.quads; q += LANES) {
     let b = q + b_after();
     let x = Fours(
@@ -463,20 +469,23 @@ fn gather(
     );
     sum_0 = dotted(sum_0, waves_of(t_0), x);
     sum_1 = dotted(sum_1, waves_of(t_1), x);
-    sum_2 = dotted(sum_2, waves_of(t_2), x);
-    sum_3 = dotted(sum_3, waves_of(t_3), x);
     t_0 = turned(t_0);
     t_1 = turned(t_1);
-    t_2 = turned(t_2);
-    t_3 = turned(t_3);
+    @if(WIDE) {
+      sum_2 = dotted(sum_2, waves_of(t_2), x);
+      sum_3 = dotted(sum_3, waves_of(t_3), x);
+      t_2 = turned(t_2);
+      t_3 = turned(t_3);
+    }
   }
-  sums[local] = mat4x4f(totals(sum_0), totals(sum_1), totals(sum_2), totals(sum_3));
+  @if(WIDE) { sums[local] = mat4x4f(totals(sum_0), totals(sum_1), totals(sum_2), totals(sum_3)); }
+  @else { sums[local] = mat4x4f(totals(sum_0), totals(sum_1), vec4f(0.0), vec4f(0.0)); }
   workgroupBarrier(); // the sums of all threads are there
-  // Each thread finishes two of a group's sixteen.
-  for (var own = lane; own < 16u; own += LANES) {
+  // Each thread finishes two of the group's sixteen, or one of eight.
+  for (var own = lane; own < 4u * EACH; own += LANES) {
     let k = own / 4u;
     let matrix = own % 4u;
-    if (k < numbers && matrix < count && wanted == i) {
+    if (k < numbers && matrix < count && wanted < p.threads) {
       var all = sums[local - lane][k][matrix];
       for (var other = 1u; other < LANES; other++) { all += sums[local - lane + other][k][matrix]; }
       spectra_out[(p.first + 4u * four + matrix) * p.n + tables[list + 2u * (first + k)]] = p.scale * all;

@@ -57,9 +57,9 @@ export function workgroupBytes(variant: GemmVariant): number {
 
 type Limits = Pick<Caps, 'maxInvocationsPerWorkgroup' | 'maxWorkgroupStorageBytes'>;
 
-/** Splits at most whose threads make one workgroup, and its threads at most. */
+/** Splits at most whose threads make one workgroup, and its threads at most: three warps for each scheduler of a multiprocessor. */
 const MOST_FOLDS = 4;
-const FOLDED_THREADS = 256;
+const FOLDED_THREADS = 384;
 
 /**
  * Whether a workgroup takes all splits of its tile and adds them up itself, which saves a dispatch: where they are few, so that their threads are
@@ -138,11 +138,32 @@ export function defaultVariant(sizes: Sizes, caps: Caps): GemmVariantName {
  */
 export function chooseSplits(sizes: Sizes): number {
   const { k } = sizes;
-  const tiles = tilesOf(usualVariant(sizes), sizes);
-  if (k < 512 || tiles >= (isLong(sizes) ? 256 : ENOUGH)) return 1;
-  const [aim, least] = isLong(sizes) ? [512, 1024] : [256, 256];
+  const usual = usualVariant(sizes);
+  const tiles = tilesOf(usual, sizes);
+  const { enough, aim, least } = isLong(sizes)
+    ? SPLITTING.long
+    : isBlock(sizes)
+      ? SPLITTING.block
+      : usual === 'tiled64x64'
+        ? SPLITTING.large
+        : SPLITTING.small;
+  if (k < 512 || tiles >= enough) return 1;
   return Math.max(1, Math.min(Math.ceil(aim / tiles), Math.floor(k / least), 32));
 }
+
+/** Both sides fit into one small tile: a block of a rotation, of which there are many. */
+const isBlock = ({ m, n }: Sizes): boolean => m <= NARROW && n <= NARROW;
+
+/**
+ * By kind: tiles that are enough without splits, tiles and splits together that splitting aims at, and terms that a split has at least. 256 tiles of
+ * 128 threads are as many threads as keep a large GPU busy, or 512 of 64.
+ */
+const SPLITTING = {
+  long: { enough: 256, aim: 512, least: 1024 },
+  block: { enough: 512, aim: 512, least: 64 },
+  large: { enough: 256, aim: 256, least: 256 },
+  small: { enough: ENOUGH, aim: 256, least: 256 },
+} as const;
 
 // Classes of products that a tuner tells apart.
 

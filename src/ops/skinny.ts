@@ -13,9 +13,10 @@ const EIGHT = 8;
 /** Lanes that share a sum along rows, and a part of one along columns. */
 const ROW_LANES = 8;
 const COLUMN_LANES = 16;
-/** Threads that a sum along columns is cut into parts for, and the terms that a part has at least. */
+/** Threads that a sum along columns is cut into parts for, and the terms that a part has at least, of a long sum and of others. */
 const THREADS = 32768;
-const LEAST_PART = 256;
+const LEAST_PART = { long: 128, short: 256 } as const;
+const LONG = 512;
 
 /** `lanes`: workgroups that share what they read; `registers`: threads that share nothing, for adapters on a CPU. The same bits. */
 export const skinnyForms = ['lanes', 'registers'] as const;
@@ -38,7 +39,8 @@ export const isSkinny = ({ m, n, k, transA, transB }: SkinnySizes): boolean =>
 export function skinnyChunk({ m, n, k, transA }: SkinnySizes): number {
   if (!transA) return k;
   const threads = Math.ceil(Math.max(m, n) / 64) * 256 * Math.ceil(Math.min(m, n) / EIGHT);
-  const parts = Math.max(1, Math.min(Math.ceil(THREADS / threads), Math.floor(k / LEAST_PART)));
+  const least = k >= LONG ? LEAST_PART.long : LEAST_PART.short;
+  const parts = Math.max(1, Math.min(Math.ceil(THREADS / threads), Math.floor(k / least)));
   const unit = 4 * COLUMN_LANES;
   return Math.ceil(k / unit / parts) * unit;
 }

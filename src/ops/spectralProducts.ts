@@ -112,8 +112,8 @@ type Part = (entry: Entry, bindings: readonly Ref[]) => Dispatch;
 
 /** Places, numbers and lines of a thread: for adapters on a CPU as many as share what they load, for others as many as fit into registers. */
 const FORMS = {
-  vector: { places: 8, numbers: 8, lines: 16 },
-  workgroup: { places: 4, numbers: 4, lines: 4 },
+  vector: { places: 8, numbers: 8, lines: 16, shares: 1 },
+  workgroup: { places: 4, numbers: 4, lines: 4, shares: 2 },
 } as const;
 
 /** A kernel's dispatches for every part of the stack whose lines fit into the scratch buffer. */
@@ -136,7 +136,7 @@ function inParts(sizes: StackedSizes, caps: Caps, part: (of: Part) => readonly D
     // Threads, and what an index is divided by: places, what stands beside them, lines or groups.
     const laid = (entry: Entry): readonly [number, number, number, number] => {
       if (entry === 'spread') return [fours * lines * eights, eights, 1, lines];
-      if (entry === 'gather') return [fours * groups, 1, 1, groups];
+      if (entry === 'gather') return [fours * groups * own.shares, 1, 1, groups];
       const blocks = (eights * PLACES) / own.places;
       const beside = Math.ceil(entry === 'fold' ? lines / own.lines : (last + 1) / own.numbers);
       return [count * blocks * beside, blocks, beside, 1];

@@ -38,21 +38,11 @@ const MOST_NUMBERS = 2048;
 const TOGETHER: readonly string[] = ['addParts.wgsl', 'spectralProducts.wgsl'];
 const DEPTH: Readonly<Record<ModelName, number>> = { gpt2: 12, vision: 4 };
 
-const FEW_ROWS =
-  '512 rows make 96 tiles of 128 threads; to split the sum would be a dispatch more for each product';
-const OFT = 'the sum of a block’s gradient is split as if 96 tiles were enough';
 const ATTENTION = '12 heads of 128 tokens in tiles of 32 are 192 workgroups';
 const SUMS = 'a thread for each number that trains, and no more train';
 
 /** Dispatches that have too few threads, and why. */
 const OPEN: Readonly<Record<string, string>> = {
-  'matmul tiled 512 × 768 over 768': FEW_ROWS,
-  'matmul tiled 512 × 768 over 2304': FEW_ROWS,
-  'matmul tiled 512 × 768 over 3072': FEW_ROWS,
-  'matmul tiled 32 × 32 over 512': OFT,
-  'matmul tiled 32 × 32 over 4096': OFT,
-  'skinny columns_sum 60 × 1 × 2':
-    '512 tokens are two parts of 256: 30,720 threads, and of shorter ones there are more partial sums to add up',
   'attentionBackward dq 4 × 12 × 4': ATTENTION,
   'attentionBackward dkv 4 × 12 × 4': ATTENTION,
   'addParts add_parts 8 × 1 × 1': SUMS,
