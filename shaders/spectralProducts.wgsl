@@ -62,16 +62,10 @@ struct Waves {
   sin: vec4f,
 }
 
-// angle + step of `size` parts of a turn, both below it.
-fn after(angle: u32, step: u32, size: u32) -> u32 {
-  let next = angle + step;
-  return select(next, next - size, next >= size);
-}
+// angle + step of `size` parts of a turn, both below it: below zero a whole number is a large one.
+fn after(angle: u32, step: u32, size: u32) -> u32 { return min(angle + step, angle + step - size); }
 
-fn after4(angles: vec4u, steps: vec4u, size: u32) -> vec4u {
-  let next = angles + steps;
-  return select(next, next - size, next >= vec4u(size));
-}
+fn after4(angles: vec4u, steps: vec4u, size: u32) -> vec4u { return min(angles + steps, angles + steps - size); }
 
 // A whole number as an angle of the longer side.
 fn long_angle(x: u32) -> u32 { return x - quotient(x, p.by_long) * p.long; }
@@ -138,12 +132,14 @@ fn spread(@builtin(global_invocation_id) gid: vec3u, @builtin(num_workgroups) gr
     b_0 = plus(b_0, signed, w_0.sin);
     b_1 = plus(b_1, signed, w_1.sin);
   }
-  for (var m = 0u; m < min(4u, p.count - 4u * four); m++) {
-    let at = line_at(4u * four + m, line) + 2u * block;
-    lines_out[at] = a_0[m];
-    lines_out[at + 1u] = a_1[m];
-    lines_out[at + b_after()] = b_0[m];
-    lines_out[at + b_after() + 1u] = b_1[m];
+  for (var m = 0u; m < 4u; m++) {
+    if (4u * four + m < p.count) {
+      let at = line_at(4u * four + m, line) + 2u * block;
+      lines_out[at] = a_0[m];
+      lines_out[at + 1u] = a_1[m];
+      lines_out[at + b_after()] = b_0[m];
+      lines_out[at + b_after() + 1u] = b_1[m];
+    }
   }
 }
 
@@ -199,19 +195,22 @@ fn block_of(i: u32) -> vec3u {
   return vec3u(matrix, rest - matrix * p.blocks.x, i - rest * p.across.x);
 }
 
-// The sums over even and over odd frequencies of four numbers at four places: both together are at q, their difference half a side less q.
-fn store_sums(matrix: u32, x: u32, q: u32, even_a: mat4x4f, even_b: mat4x4f, odd_a: mat4x4f, odd_b: mat4x4f) {
-  var sums = array(even_a + odd_a, even_b + odd_b, even_a - odd_a, odd_b - even_b);
-  for (var i = 0u; i < 16u; i++) {
-    let own_x = x + i % 4u;
-    let own_q = q + i / 4u;
-    if (2u * own_x <= p.long && own_q <= p.last_q) {
-      store(matrix, own_x, own_q, sums[0][i / 4u][i % 4u], sums[1][i / 4u][i % 4u]);
-      if (2u * own_q < p.half_q) {
-        store(matrix, own_x, p.half_q - own_q, sums[2][i / 4u][i % 4u], sums[3][i / 4u][i % 4u]);
-      }
+// The sums over even and over odd frequencies of a number at four places: both together are at q, their difference half a side less q.
+fn store_row(matrix: u32, x: u32, q: u32, even_a: vec4f, even_b: vec4f, odd_a: vec4f, odd_b: vec4f) {
+  if (q > p.last_q) { return; }
+  for (var i = 0u; i < 4u; i++) {
+    if (2u * (x + i) <= p.long) {
+      store(matrix, x + i, q, even_a[i] + odd_a[i], even_b[i] + odd_b[i]);
+      if (2u * q < p.half_q) { store(matrix, x + i, p.half_q - q, even_a[i] - odd_a[i], odd_b[i] - even_b[i]); }
     }
   }
+}
+
+fn store_sums(matrix: u32, x: u32, q: u32, even_a: mat4x4f, even_b: mat4x4f, odd_a: mat4x4f, odd_b: mat4x4f) {
+  store_row(matrix, x, q, even_a[0], even_b[0], odd_a[0], odd_b[0]);
+  store_row(matrix, x, q + 1u, even_a[1], even_b[1], odd_a[1], odd_b[1]);
+  store_row(matrix, x, q + 2u, even_a[2], even_b[2], odd_a[2], odd_b[2]);
+  store_row(matrix, x, q + 3u, even_a[3], even_b[3], odd_a[3], odd_b[3]);
 }
 
 fn line_places(at: u32) -> Places {
