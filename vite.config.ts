@@ -36,6 +36,50 @@ const withoutFunction = {
       : '',
 };
 
+/** What the page begins with, and the page of the labs. */
+const PAGES = { page: 'src/main.tsx', labs: 'src/page/labs/main.tsx' } as const;
+
+interface Modules {
+  getModuleInfo(
+    id: string,
+  ): { readonly importedIds: readonly string[]; readonly dynamicallyImportedIds: readonly string[] } | null;
+}
+
+/** Every module that comes with one, `later` also those that it asks for when it needs them. */
+function reachedFrom(entry: string, modules: Modules, later: boolean): Set<string> {
+  const found = new Set<string>();
+  const waiting = [new URL(entry, import.meta.url).pathname];
+  for (let id = waiting.pop(); id !== undefined; id = waiting.pop()) {
+    if (found.has(id)) continue;
+    found.add(id);
+    const info = modules.getModuleInfo(id);
+    waiting.push(...(info?.importedIds ?? []), ...(later ? (info?.dynamicallyImportedIds ?? []) : []));
+  }
+  return found;
+}
+
+/**
+ * Two pages share modules, of which a bundler would make a small chunk for every set of users; many small chunks pack badly. What the page begins with
+ * is in two: what the labs may need too, and the rest.
+ */
+function firstChunks() {
+  let sets: { readonly first: Set<string>; readonly labs: Set<string> } | undefined;
+  const named = (chunk: 'shared' | 'page', priority: number) => ({
+    priority,
+    debugName: chunk,
+    name(id: string, modules: Modules): string | null {
+      sets ??= {
+        first: reachedFrom(PAGES.page, modules, false),
+        labs: reachedFrom(PAGES.labs, modules, true),
+      };
+      // Other packages follow whoever needs them: what they list is more than what is taken of it.
+      if (/node_modules\/(?!(react|react-dom|scheduler)\/)/.test(id) || !sets.first.has(id)) return null;
+      return sets.labs.has(id) === (chunk === 'shared') ? chunk : null;
+    },
+  });
+  return [named('shared', 2), named('page', 1)];
+}
+
 /** The package's entry points, `papilio` (index.ts), `papilio/engine` and so on: the files beside the folders of src/. */
 const ENTRY_POINTS = readdirSync(new URL('src', import.meta.url))
   .filter((name) => name.endsWith('.ts'))
@@ -105,7 +149,10 @@ export default defineConfig(({ mode }) => {
         build: {
           target: 'es2023',
           chunkSizeWarningLimit: 1600,
-          rollupOptions: { output: withoutFunction },
+          rollupOptions: {
+            input: ['index.html', 'labs.html'],
+            output: { ...withoutFunction, codeSplitting: { groups: firstChunks() } },
+          },
         },
         test: {
           projects: [
@@ -115,8 +162,6 @@ export default defineConfig(({ mode }) => {
                 name: 'unit',
                 include: ['test/unit/**/*.test.ts'],
                 environment: 'node',
-                isolate: false,
-                setupFiles: ['test/tools/ownModules.ts'],
                 // Some take seconds, and many times that on a busy machine.
                 testTimeout: 120_000,
               },

@@ -61,7 +61,7 @@ export function HeaderTools() {
         label={THEME_LABELS()[theme]}
         onPress={() => chooseTheme(page, NEXT[theme])}
       />
-      <LanguageMenu />
+      <LanguageMenu onProblem={(notice) => page.ui.setState({ notice })} />
       <CommandTool icon="info" id="start" />
       <CommandTool icon="keys" id="help" />
     </>

@@ -15,11 +15,10 @@ import {
   createEngine,
   type Engine,
   type ForwardGraph,
-  graphRunner,
   type MakeEngine,
-  type RunGraph,
   withForwardPasses,
 } from './engine.ts';
+import { graphRunner, type OpenGraph, openGraph, type RunGraph } from './graphRuns.ts';
 import type { Host } from './openModel.ts';
 import type { DeviceReport, EngineName } from './protocol.ts';
 import { createTuner } from './tuner.ts';
@@ -30,6 +29,8 @@ export interface Backend {
   readonly engine: MakeEngine;
   /** Runs single graphs and reads their outputs: merging, looking inside, checks. */
   readonly once: RunGraph;
+  /** Opens a graph that is run many times. */
+  readonly open: (graph: Graph) => Promise<OpenGraph>;
   /** Forward passes alone, for as long as `task` takes: nothing trains, and what they held is free afterwards. */
   readonly forwardPasses: <T>(
     graphAt: ForwardGraph,
@@ -64,6 +65,7 @@ export function gpuBackend(device: Device, tunings?: TuningStore): Backend {
     info: { ...device.info, engine: 'webgpu', isSoftware: device.caps.software },
     engine: (request) => createEngine({ device, tuner, ...request }),
     once: graphRunner(async () => device),
+    open: (graph) => openGraph(device, graph),
     forwardPasses: (graphAt, batches, task) => withForwardPasses(device, graphAt, batches, task),
     device,
     caps: device.caps,
@@ -113,7 +115,9 @@ const settled = (times: readonly number[]): number => median(times.slice(times.l
 
 export async function ortBackend(ort: OrtRuntime): Promise<Backend> {
   // References and the interpreter of graphs come with it, which nothing else needs.
-  const { ortEngines, ortGraphs, ortSeconds, withOrtForwardPasses } = await import('./onnxruntimeEngine.ts');
+  const { ortEngines, ortGraphs, ortOpen, ortSeconds, withOrtForwardPasses } = await import(
+    './onnxruntimeEngine.ts'
+  );
   return {
     info: {
       engine: 'onnxruntime',
@@ -125,6 +129,7 @@ export async function ortBackend(ort: OrtRuntime): Promise<Backend> {
     },
     engine: ortEngines(ort),
     once: ortGraphs(ort),
+    open: ortOpen(ort),
     forwardPasses: (graphAt, batches, task) => withOrtForwardPasses(ort, graphAt, batches, task),
     device: null,
     caps: CPU_CAPS,

@@ -19,6 +19,7 @@ import { PapilioError } from '../lib/errors.ts';
 import { rng } from '../lib/rng.ts';
 import { fuse } from '../ops/fuse.ts';
 import type { BatchPlan, FullBatch } from './batchPlan.ts';
+import { readOutputs } from './graphRuns.ts';
 import { learningRateAt, type TrainingSettings } from './settings.ts';
 import {
   type BaseGraph,
@@ -160,7 +161,7 @@ function createPrograms(
       const program = await compiled(readJoined(graph, siblings()));
       try {
         program.run();
-        return await readOutputs(program, graph);
+        return await readOutputs(program, Object.keys(graph.outputs));
       } finally {
         programs.delete(program);
         program.destroy();
@@ -540,35 +541,4 @@ class Updates {
         listener({ step, loss, gradNorm: Math.sqrt(normSquared), learningRate });
     }
   }
-}
-
-// Runs single graphs on a device and reads their outputs: merging, looking inside, checks.
-
-export type RunGraph = (
-  graph: Graph,
-  inputs?: Readonly<Record<string, Float32Array | Int32Array>>,
-) => Promise<Record<string, Float32Array>>;
-
-/** What a program that has run gives for each output of its graph. */
-async function readOutputs(program: Program, graph: Graph): Promise<Record<string, Float32Array>> {
-  const outputs: Record<string, Float32Array> = {};
-  for (const name of Object.keys(graph.outputs)) outputs[name] = (await program.read(name)) as Float32Array;
-  return outputs;
-}
-
-/** @param device asked for at the first run, so that work without graphs needs none */
-export function graphRunner(device: () => Promise<Device>): RunGraph {
-  return async (graph, inputs = {}) => {
-    const opened = await device();
-    const store = createStore(opened);
-    const program = await compile(opened, store, schedule(graph, opened.caps));
-    try {
-      for (const [name, data] of Object.entries(inputs)) program.write(name, data);
-      program.run();
-      return await readOutputs(program, graph);
-    } finally {
-      program.destroy();
-      store.destroy();
-    }
-  };
 }

@@ -18,7 +18,7 @@ import { type Merged, mergeWeights, type QuantisedMerge, type WrittenWeight } fr
 import { lastBitsMoved, roundsSomewhere } from '../models/rounding.ts';
 import { encodeChunks } from '../onnx/encode.ts';
 import type { OnnxModel, OnnxTensor, ValueInfo } from '../onnx/types.ts';
-import type { RunGraph } from './engine.ts';
+import type { RunGraph } from './graphRuns.ts';
 import type { OpenedModel } from './openModel.ts';
 import { madeInputs, type ParityFiles, type ParitySample } from './parity.ts';
 import type { FileValue, MergeReport } from './protocol.ts';

@@ -20,10 +20,10 @@ import {
   type EngineRequest,
   type ForwardGraph,
   type MakeEngine,
-  type RunGraph,
   type StepResult,
   type Which,
 } from './engine.ts';
+import type { OpenGraph, RunGraph } from './graphRuns.ts';
 import { applyAdamw, applySgd, createAfterStep } from './onnxruntimeUpdate.ts';
 import { learningRateAt } from './settings.ts';
 import { evaluationGraph, lossAndGradients, names, optimizerStates, stepScalars } from './stepGraph.ts';
@@ -151,6 +151,27 @@ export const ortGraphs =
   (ort: OrtRuntime): RunGraph =>
   (graph, inputs) =>
     runOnce(ort, new Map(), graph, inputs);
+
+/** Single graphs that stay open. */
+export const ortOpen =
+  (ort: OrtRuntime) =>
+  async (graph: Graph): Promise<OpenGraph> => {
+    const states = new Map<string, Float32Array>();
+    const { runner, release } = createRunners(ort, states);
+    for (const { name, role, source } of graph.nodes.flatMap(({ inputs }) => inputs))
+      if (role === 'state' && !states.has(name)) states.set(name, Float32Array.from(source!()));
+    const run = await runner(graph);
+    const feeds = new Map<string, DeviceData>();
+    return {
+      async run(inputs = {}) {
+        for (const [name, data] of Object.entries(inputs)) feeds.set(name, data);
+        return { ...(await run(feeds)) };
+      },
+      readState: async (name) => states.get(name)!.slice(),
+      writeState: (name, data) => states.get(name)!.set(data),
+      close: release,
+    };
+  };
 
 /** Forward passes alone, for as long as `task` takes. */
 export async function withOrtForwardPasses<T>(

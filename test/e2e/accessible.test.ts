@@ -2,10 +2,9 @@
  * axe finds nothing to mend on the page, light and dark, on a first visit, before a run and after one, in every tab and in the help. Seen to fail with: a heading that
  * skips a level, a paler grey for hints.
  */
-import axe from 'axe-core';
-import type { Page } from 'puppeteer-core';
 import { expect, test } from 'vitest';
 import {
+  findings,
   named,
   onProcessor,
   openPage,
@@ -19,22 +18,6 @@ import {
 import { setStage } from './stage.ts';
 
 const stage = setStage();
-
-interface Finding {
-  readonly id: string;
-  readonly nodes: readonly { readonly target: readonly string[]; readonly failureSummary: string }[];
-}
-
-/** What axe finds against WCAG 2.2 AA and its own best practices, a line each. */
-async function findings(page: Page, where: string): Promise<string[]> {
-  await page.evaluate(axe.source);
-  const found = (await page.evaluate(
-    "axe.run(document, { resultTypes: ['violations'] }).then(({ violations }) => violations)",
-  )) as Finding[];
-  return found.flatMap(({ id, nodes }) =>
-    nodes.map((node) => `${where}: ${id}: ${node.target.join(' ')}: ${node.failureSummary}`),
-  );
-}
 
 const TABS = ['Before and after', 'Inside', 'Weights', 'Merge', 'Adapters', 'Methods', 'Runs'];
 

@@ -1,6 +1,7 @@
 /** Driving the page as a person would: by what is written on it. */
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import axe from 'axe-core';
 import type { ElementHandle, Page } from 'puppeteer-core';
 import { expect } from 'vitest';
 import type { SectionName } from '../../src/page/page.ts';
@@ -212,3 +213,19 @@ export const keptStep = (page: Page): Promise<number | null> =>
         };
       }),
   );
+
+interface Finding {
+  readonly id: string;
+  readonly nodes: readonly { readonly target: readonly string[]; readonly failureSummary: string }[];
+}
+
+/** What axe finds against WCAG 2.2 AA and its own best practices, a line each. */
+export async function findings(page: Page, where: string): Promise<string[]> {
+  await page.evaluate(axe.source);
+  const found = (await page.evaluate(
+    "axe.run(document, { resultTypes: ['violations'] }).then(({ violations }) => violations)",
+  )) as Finding[];
+  return found.flatMap(({ id, nodes }) =>
+    nodes.map((node) => `${where}: ${id}: ${node.target.join(' ')}: ${node.failureSummary}`),
+  );
+}

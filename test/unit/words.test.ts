@@ -57,7 +57,7 @@ const NOT_YET = [
 const ROOMS = ['data', 'hub', 'inference', 'lib', 'models', 'onnx', 'onnxruntime'];
 /** Names, code and selectors, which are the same in every language. */
 const NO_WORDS: readonly RegExp[] = [
-  /^src\/page\/App\.tsx:\d+: Papilio$/,
+  /^src\/page\/(App|labs\/LabsPage)\.tsx:\d+: Papilio$/,
   /^src\/page\/commands\.ts:\d+: input:not/,
   // Texts to be learnt.
   /^src\/data\/(tales|kitchen|recipes|styles|grammar)\.ts:/,

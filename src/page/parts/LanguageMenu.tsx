@@ -2,17 +2,15 @@
 import { Button, Menu, MenuItem, MenuTrigger, Popover } from 'react-aria-components';
 import { language } from '../../common.ts';
 import { chooseLanguage, LOCALES, ownName } from '../language.ts';
-import { usePage } from '../usePage.ts';
 import { Icon } from './Icon.tsx';
 
 /** What it is called in the languages that there are: whoever looks for it may not read the one on screen. */
 const LABEL = 'Language, 语言';
 
-export function LanguageMenu() {
-  const { ui } = usePage();
+export function LanguageMenu({ onProblem }: { readonly onProblem: (sentence: string) => void }) {
   const choose = async (locale: string) => {
     const problem = await chooseLanguage(locale);
-    if (problem !== null) ui.setState({ notice: problem });
+    if (problem !== null) onProblem(problem);
   };
   return (
     <MenuTrigger>

@@ -10,7 +10,7 @@ import { kindOf, listFolder, readBytes, readText } from '../../../src/cli/runtim
 import { createBuilder } from '../../../src/graph/builder.ts';
 import { linear } from '../../../src/ops/linear.ts';
 import { unary } from '../../../src/ops/unary.ts';
-import type { RunGraph } from '../../../src/training/engine.ts';
+import type { RunGraph } from '../../../src/training/graphRuns.ts';
 import { type CaseTensor, compare } from './case.ts';
 import type { RowResult } from './tables.ts';
 

@@ -18,7 +18,7 @@ import type { AdapterTensor, Layer } from '../../../src/adapters/types.ts';
 import { createBuilder } from '../../../src/graph/builder.ts';
 import { fail } from '../../../src/lib/errors.ts';
 import { linear } from '../../../src/ops/linear.ts';
-import type { RunGraph } from '../../../src/training/engine.ts';
+import type { RunGraph } from '../../../src/training/graphRuns.ts';
 import { type CaseTensor, compare } from './case.ts';
 import type { RowResult } from './tables.ts';
 

@@ -8,7 +8,7 @@ import { kindOf, listFiles, listFolder, openGpu, readText } from '../../../src/c
 import { print } from '../../../src/cli/terminal.ts';
 import { type Device, openDevice } from '../../../src/gpu/device.ts';
 import { fail } from '../../../src/lib/errors.ts';
-import { graphRunner } from '../../../src/training/engine.ts';
+import { graphRunner } from '../../../src/training/graphRuns.ts';
 import { checkPeftCase, type Deviation, type PeftCase } from './case.ts';
 import { checkFixtures } from './fixtures.ts';
 import { checkMultiAdapter } from './multi.ts';

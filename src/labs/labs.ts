@@ -1,0 +1,56 @@
+/** {@link LabApi} on the engine that suits the machine: what the labs' worker serves. */
+import { fail } from '../lib/errors.ts';
+import type { Backend } from '../training/backend.ts';
+import { createCayley } from './cayley.ts';
+import { type Fit, type FitLook, openFit } from './fit.ts';
+import { type FitRequest, type LabApi, STARTS } from './protocol.ts';
+import { targetOf } from './targets.ts';
+
+interface OpenFit {
+  readonly fit: Fit;
+  readonly target: readonly number[];
+  look: FitLook | null;
+}
+
+/** @param open asked for at the first call; what fails is tried again at the next */
+export function createLabs(open: () => Promise<Backend>): LabApi {
+  let opening: Promise<Backend> | undefined;
+  const backend = (): Promise<Backend> => {
+    opening ??= open();
+    opening.catch(() => {
+      opening = undefined;
+    });
+    return opening;
+  };
+  let current: OpenFit | null = null;
+  return {
+    device: async () => (await backend()).info,
+    cayley: createCayley(backend),
+    async openFit(request) {
+      const before = current;
+      current = null;
+      await before?.fit.close();
+      current = { ...(await fitOf(await backend(), request)), look: null };
+    },
+    async advance(steps) {
+      const fit = current ?? fail('bad-argument', 'No fit is open.');
+      const look = await fit.fit.advance(steps);
+      fit.look = look;
+      return { ...look, best: look.errors.map((errors) => Math.min(...errors)) };
+    },
+    async fitted(shape) {
+      const { fit, target, look } = current ?? fail('bad-argument', 'No fit is open.');
+      const errors = look?.errors[shape] ?? fail('bad-argument', 'The fit has not begun.');
+      const start = errors.indexOf(Math.min(...errors));
+      const size = target.length;
+      return { target, fitted: [...fit.products(shape).subarray(start * size, (start + 1) * size)] };
+    },
+  };
+}
+
+async function fitOf(backend: Backend, { target, d, seed, shapes, steps }: FitRequest) {
+  const wanted = targetOf(target, d, seed);
+  const targets = new Float32Array(STARTS * wanted.length);
+  for (let start = 0; start < STARTS; start++) targets.set(wanted, start * wanted.length);
+  return { fit: await openFit(backend, { d, shapes, targets, seed }, steps), target: [...wanted] };
+}

@@ -1,0 +1,50 @@
+/** What a lab's page asks of the worker that computes for it. */
+import type { DeviceReport } from '../training/protocol.ts';
+import type { FitLook } from './fit.ts';
+import type { FitShape } from './fitShapes.ts';
+import type { TargetName } from './targets.ts';
+
+/** Lengths of PEFT's truncated series; 3 and 4 are the same, 1 would be the identity. */
+export const TERMS: readonly number[] = [2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12];
+
+/** Fits of one target from different first rotations: descent can end beside the best. */
+export const STARTS = 4;
+
+/** The same matrix, row by row, from the engine in 32 bits and from the reference in float64. */
+export interface Both {
+  readonly engine: readonly number[];
+  readonly reference: readonly number[];
+}
+
+export interface CayleyAnswer {
+  readonly exact: Both;
+  /** One for each of {@link TERMS}; the series gives the transpose of the exact rotation. */
+  readonly series: readonly Both[];
+}
+
+export interface FitRequest {
+  readonly target: TargetName;
+  readonly d: number;
+  readonly seed: number;
+  readonly shapes: readonly FitShape[];
+  readonly steps: number;
+}
+
+/** The best start so far of each shape. */
+export interface FitAnswer extends FitLook {
+  /** ‖M − target‖ / ‖target‖ of the best start of each shape. */
+  readonly best: readonly number[];
+}
+
+export interface LabApi {
+  /** What computes here. */
+  device(): Promise<DeviceReport>;
+  /** @param skew packed strict upper triangle of a block b × b */
+  cayley(b: number, skew: readonly number[]): Promise<CayleyAnswer>;
+  /** Begins a fit; one before it is left. */
+  openFit(request: FitRequest): Promise<void>;
+  /** Takes so many steps of it. */
+  advance(steps: number): Promise<FitAnswer>;
+  /** The target, and what the best start of a shape has come to, [d, d]. */
+  fitted(shape: number): Promise<{ readonly target: readonly number[]; readonly fitted: readonly number[] }>;
+}

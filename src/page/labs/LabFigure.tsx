@@ -1,0 +1,62 @@
+/** A picture of a lab: what it shows now in a sentence, and its numbers in a table. */
+import type { ReactNode } from 'react';
+import { say } from '../../common.ts';
+import { Icon } from '../parts/Icon.tsx';
+
+export interface Table {
+  readonly head: readonly string[];
+  readonly rows: readonly (readonly string[])[];
+}
+
+export function LabFigure(props: {
+  readonly id: string;
+  readonly title: string;
+  /** What the picture shows now. */
+  readonly sentence: ReactNode;
+  readonly table: Table;
+  /** How the numbers were got. */
+  readonly how: string;
+  /** Where it is drawn while something runs: whether that is over. */
+  readonly isDone?: boolean;
+  readonly children: ReactNode;
+}) {
+  const { id, title, sentence, table, how, isDone, children } = props;
+  return (
+    <figure className="lab-figure" data-testid={id} data-done={isDone} aria-label={title}>
+      <h3>{title}</h3>
+      {children}
+      <figcaption aria-live={isDone === false ? 'off' : 'polite'} data-testid={`${id}-says`}>
+        {sentence}
+      </figcaption>
+      <details className="fold">
+        <summary>
+          <Icon name="chevron" /> {say`The numbers`}
+        </summary>
+        <p className="hint">{how}</p>
+        <div className="lab-table">
+          <table>
+            <thead>
+              <tr>
+                {table.head.map((cell) => (
+                  <th key={cell} scope="col">
+                    {cell}
+                  </th>
+                ))}
+              </tr>
+            </thead>
+            <tbody>
+              {table.rows.map((row) => (
+                <tr key={row.join(' ')}>
+                  {row.map((cell, i) => (
+                    // biome-ignore lint/suspicious/noArrayIndexKey: a cell is its column.
+                    <td key={i}>{cell}</td>
+                  ))}
+                </tr>
+              ))}
+            </tbody>
+          </table>
+        </div>
+      </details>
+    </figure>
+  );
+}

@@ -1,0 +1,57 @@
+/** What stands around every lab: what the link said that is not used, its steps, the ways on, and a link for others. */
+import { Suspense, useEffect } from 'react';
+import { language, say } from '../../common.ts';
+import { Action } from '../parts/Action.tsx';
+import { LABS, type LabEntry } from './catalogue.ts';
+import { Lights } from './Formula.tsx';
+import { TeacherLink } from './TeacherLink.tsx';
+import { LabContext, useLabState } from './useLab.ts';
+
+/** Folds are open on paper: nobody can press them there. */
+function useOpenFoldsInPrint(): void {
+  useEffect(() => {
+    const open = () => {
+      for (const fold of document.querySelectorAll('details')) fold.open = true;
+    };
+    addEventListener('beforeprint', open);
+    return () => removeEventListener('beforeprint', open);
+  }, []);
+}
+
+export function LabFrame({ entry }: { readonly entry: LabEntry }) {
+  const lab = useLabState(entry.id, entry.controls);
+  const at = LABS.indexOf(entry);
+  const [before, after] = [LABS[at - 1], LABS[at + 1]];
+  const { locale } = language();
+  useOpenFoldsInPrint();
+  // biome-ignore lint/correctness/useExhaustiveDependencies: the title is in the language that is spoken.
+  useEffect(() => {
+    document.title = `${entry.title()} · Papilio`;
+  }, [entry, locale]);
+  return (
+    <LabContext value={lab}>
+      <Lights>
+        <article className="lab" data-testid={`lab-${entry.id}`}>
+          <p className="lab-place">{say`Lab ${at + 1} of ${LABS.length}, about ${entry.minutes} minutes`}</p>
+          <h1>{entry.title()}</h1>
+          <p className="lab-what">{entry.what()}</p>
+          {lab.problems.map((problem) => (
+            <p key={problem} className="warning" role="alert">
+              {problem}
+            </p>
+          ))}
+          <Suspense fallback={null}>
+            <entry.View />
+          </Suspense>
+          <div className="row lab-ways">
+            <Action icon="reset" text={say`Back to the start of this lab`} onPress={lab.reset} />
+            {before === undefined ? null : <a href={`#lab=${before.id}`}>{say`Before: ${before.title()}`}</a>}
+            {after === undefined ? null : <a href={`#lab=${after.id}`}>{say`Next: ${after.title()}`}</a>}
+            <a href="#start">{say`All labs`}</a>
+          </div>
+          <TeacherLink />
+        </article>
+      </Lights>
+    </LabContext>
+  );
+}

@@ -1,0 +1,79 @@
+/** A question that the picture answers: a number or a choice, checked at once, with what is right or wrong about it. */
+import { type FormEvent, type ReactNode, useId, useState } from 'react';
+import { say } from '../../common.ts';
+import { Action } from '../parts/Action.tsx';
+import { Icon } from '../parts/Icon.tsx';
+
+export interface Reply {
+  readonly isRight: boolean;
+  readonly say: ReactNode;
+}
+
+interface QuestionProps {
+  readonly id: string;
+  readonly ask: ReactNode;
+  /** The answers to choose from, by an id each; without them a number is asked for. */
+  readonly options?: readonly { readonly id: string; readonly title: string }[];
+  /** What is said to an answer: the id of an option, or the number. */
+  readonly check: (answer: string) => Reply;
+}
+
+export function Question({ id, ask, options, check }: QuestionProps) {
+  const [answer, setAnswer] = useState('');
+  const [reply, setReply] = useState<Reply | null>(null);
+  const name = useId();
+  const submit = (event: FormEvent) => {
+    event.preventDefault();
+    if (answer.trim() !== '') setReply(check(answer.trim()));
+  };
+  const change = (next: string) => {
+    setAnswer(next);
+    setReply(null);
+  };
+  return (
+    <form className="lab-question" data-testid={id} onSubmit={submit}>
+      <fieldset>
+        <legend>{ask}</legend>
+        {options === undefined ? (
+          <input
+            className="box box-number"
+            inputMode="decimal"
+            aria-label={say`Your answer, a number`}
+            value={answer}
+            onChange={(event) => change(event.target.value)}
+          />
+        ) : (
+          options.map((option) => (
+            <label key={option.id} className="lab-option">
+              <input
+                type="radio"
+                name={name}
+                value={option.id}
+                checked={answer === option.id}
+                onChange={() => change(option.id)}
+              />
+              {option.title}
+            </label>
+          ))
+        )}
+        <Action type="submit" text={say`Check`} isDisabled={answer.trim() === ''} />
+      </fieldset>
+      <p
+        role="status"
+        className={reply === null ? 'hidden' : reply.isRight ? 'verdict is-right' : 'verdict is-wrong'}
+      >
+        {reply === null ? null : (
+          <>
+            <Icon name={reply.isRight ? 'check' : 'cross'} />
+            <span>
+              <b>{reply.isRight ? say`Right.` : say`Not yet.`}</b> {reply.say}
+            </span>
+          </>
+        )}
+      </p>
+    </form>
+  );
+}
+
+/** A number as people write it, with a point or a comma; NaN for what is none. */
+export const numberIn = (answer: string): number => Number(answer.replace('−', '-').replace(',', '.'));

@@ -1,0 +1,103 @@
+/** The butterfly lab: the same rotation fitted by block-diagonal blocks and by butterfly factors of as many numbers. */
+import { say } from '../../../common.ts';
+import { mostFactors, type TargetName } from '../../../labs.ts';
+import { Action } from '../../parts/Action.tsx';
+import { rich } from '../../parts/rich.tsx';
+import { Formula, mark, Sym } from '../Formula.tsx';
+import { LabControl } from '../LabControl.tsx';
+import { Step, TryThis } from '../LabText.tsx';
+import { useLab } from '../useLab.ts';
+import { ButterflyQuestions } from './ButterflyQuestions.tsx';
+import { ErrorFigure } from './ErrorFigure.tsx';
+import { MatrixFigure } from './MatrixFigure.tsx';
+import { useFits } from './useFits.ts';
+
+const [R, d, b, m] = [mark('R'), mark('d'), mark('b'), mark('m')];
+const BLOCKS = `${R} = \\operatorname{diag}(R_1, \\dots,\\,R_{${d}/${b}})`;
+const BLOCK_COUNT = `\\tfrac{1}{2}\\,${d}\\,(${b}-1)`;
+const FACTORS = `${R} = B_{${m}} \\cdots\\,B_2\\,B_1`;
+const FACTOR_COUNT = `\\tfrac{1}{2}\\,${m}\\,${d}\\,(${b}-1)`;
+
+/** What the targets are called. */
+const titleOf = (target: string): string =>
+  ({
+    random: say`random rotation`,
+    hadamard: say`Hadamard`,
+    fourier: say`Fourier transform`,
+    permutation: say`permutation`,
+  })[target] ?? target;
+
+export default function ButterflyLab() {
+  const lab = useLab();
+  const size = Number(lab.text('d'));
+  const block = Math.min(Number(lab.text('b')), size);
+  const picked = { b: block, m: Math.min(lab.number('m'), mostFactors(size, block)) };
+  const wanted = { target: lab.text('target') as TargetName, d: size, seed: lab.number('seed') };
+  const { fits, problem, isRunning, stop, again } = useFits(wanted, picked);
+  const isCurrent = fits !== null && fits.d === size;
+  const symbol = (name: string) => <Sym name={name}>{name}</Sym>;
+  return (
+    <>
+      <Step title={say`Blocks along the diagonal`}>
+        <p>
+          {rich`A full rotation of ${symbol('d')} inputs has many numbers. OFT takes small rotations of ${symbol('b')} inputs instead, side by side. That saves numbers, but inputs of different blocks never mix. Right of the formula: how many free numbers that takes.`}
+        </p>
+        <Formula source={`${BLOCKS} \\qquad ${BLOCK_COUNT}`} />
+      </Step>
+      <Step title={say`Butterfly factors`}>
+        <p>
+          {rich`BOFT multiplies ${symbol('m')} such matrices. Each joins other inputs, wired as in the fast Fourier transform, so each further factor doubles how many inputs reach an output.`}
+        </p>
+        <Formula source={`${FACTORS} \\qquad ${FACTOR_COUNT}`} />
+      </Step>
+      <Step title={say`Fit both to one target`}>
+        <p>
+          {say`Every point below is a fit by gradient descent, with the kernels that train OFT and BOFT. All run at once, from small random rotations. The distance is that of the fit from the target, over the size of the target.`}
+        </p>
+        <div className="lab-controls">
+          <LabControl name="target" label={say`Target`} titleOf={titleOf} />
+          <LabControl name="d" label={say`Inputs d`} />
+          <LabControl name="seed" label={say`Seed`} />
+        </div>
+        <p className="row">
+          {isRunning ? (
+            <Action icon="pause" text={say`Stop`} onPress={stop} />
+          ) : (
+            <Action icon="play" text={say`Fit again`} onPress={again} />
+          )}
+        </p>
+        {problem === null ? null : (
+          <p className="error-text" role="alert">
+            {problem}
+          </p>
+        )}
+        {isCurrent ? (
+          <ErrorFigure fits={fits} picked={picked} />
+        ) : (
+          <p className="hint">{say`The engine is being started …`}</p>
+        )}
+      </Step>
+      <Step title={say`Look at one of them`}>
+        <div className="lab-controls">
+          <LabControl
+            name="b"
+            label={say`Block size b`}
+            among={['2', '4', '8', '16', '32'].filter((value) => Number(value) <= size)}
+          />
+          <LabControl name="m" label={say`Factors m`} max={mostFactors(size, block)} />
+        </div>
+        {isCurrent ? <MatrixFigure fits={fits} picked={picked} /> : null}
+      </Step>
+      <TryThis
+        items={[
+          say`Take the Hadamard matrix: the line of blocks of 2 falls to zero at its last factor, when every input reaches every output.`,
+          say`Take the Fourier transform: blocks of 4 find it, since a complex number is two real ones. Blocks of 2 do not.`,
+          say`Take the permutation: mixing everything is not enough. Most orders have no place in the wires of blocks of 2.`,
+          say`Take a random rotation of 32 inputs: five factors with blocks of 2, 80 numbers, come closer than blocks of 8, 112 numbers.`,
+          say`One block as large as all inputs could be any rotation, and still does not reach a random one in so few steps: a turn of nearly 180° needs a very large q.`,
+        ]}
+      />
+      <ButterflyQuestions fits={isCurrent ? fits : null} />
+    </>
+  );
+}

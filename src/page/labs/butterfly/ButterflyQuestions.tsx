@@ -1,0 +1,78 @@
+/** The questions of the butterfly lab; what is said to an answer comes from the fits on screen. */
+import { say } from '../../../common.ts';
+import { numberIn, Question, type Reply } from '../Question.tsx';
+import { isExact, mostTelling, rowsOf } from './compare.ts';
+import { errorText, shapeText } from './ErrorFigure.tsx';
+import { type Fits, STEPS } from './useFits.ts';
+
+const INPUTS = 16;
+const NEEDED = Math.log2(INPUTS);
+
+const checkFactors =
+  (fits: Fits | null) =>
+  (answer: string): Reply => {
+    const m = numberIn(answer);
+    if (!Number.isInteger(m) || m < 1) return { isRight: false, say: say`That is no number of factors.` };
+    const rows = fits === null ? [] : rowsOf(fits.d, fits.shapes, fits.answer.best);
+    const isMeasured = fits?.target === 'hadamard' && fits.d === INPUTS && fits.answer.step >= STEPS;
+    const row = isMeasured ? rows.find((one) => one.b === 2 && one.m === m) : undefined;
+    if (m === NEEDED)
+      return {
+        isRight: true,
+        say: row
+          ? say`2 · 2 · 2 · 2 = 16: only now does every input reach every output. Measured here: ${errorText(row)}.`
+          : say`2 · 2 · 2 · 2 = 16: only now does every input reach every output.`,
+      };
+    if (row && !isExact(row))
+      return {
+        isRight: false,
+        say: say`With ${shapeText(row)} the fit on screen stays ${errorText(row)} away.`,
+      };
+    return m < NEEDED
+      ? {
+          isRight: false,
+          say: say`With ${m} factors an output is reached by ${2 ** m} of 16 inputs. Take Hadamard and 16 inputs, and follow the line of blocks of 2.`,
+        }
+      : {
+          isRight: false,
+          say: say`Fewer are enough. Take Hadamard and 16 inputs, and follow the line of blocks of 2.`,
+        };
+  };
+
+const checkNearer =
+  (fits: Fits | null) =>
+  (answer: string): Reply => {
+    if (fits === null || fits.target !== 'random' || fits.answer.step < STEPS)
+      return { isRight: false, say: say`Take the random rotation first, and wait for the last step.` };
+    const pair = mostTelling(rowsOf(fits.d, fits.shapes, fits.answer.best), fits.d);
+    if (pair === null)
+      return { isRight: false, say: say`Take 16 inputs or more: 8 have too few shapes to compare.` };
+    const { block, butterfly } = pair;
+    const nearer = butterfly.error < block.error ? 'butterfly' : 'blocks';
+    return {
+      isRight: answer === nearer,
+      say: say`On screen: ${butterfly.numbers} numbers and ${errorText(butterfly)} for the butterfly with ${shapeText(butterfly)}, ${block.numbers} numbers and ${errorText(block)} for blocks of ${block.b}.`,
+    };
+  };
+
+export function ButterflyQuestions({ fits }: { readonly fits: Fits | null }) {
+  return (
+    <section aria-label={say`Questions`}>
+      <h2>{say`Questions`}</h2>
+      <Question
+        id="factors"
+        ask={say`How many factors with blocks of 2 does the Hadamard matrix of 16 inputs need?`}
+        check={checkFactors(fits)}
+      />
+      <Question
+        id="nearer"
+        ask={say`A random rotation, and no more numbers for the butterfly than for the blocks: which comes closer?`}
+        options={[
+          { id: 'blocks', title: say`The block-diagonal rotation` },
+          { id: 'butterfly', title: say`The butterfly` },
+        ]}
+        check={checkNearer(fits)}
+      />
+    </section>
+  );
+}

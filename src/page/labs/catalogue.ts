@@ -1,0 +1,37 @@
+/** The labs, in the order in which the start page leads through them. */
+import { type ComponentType, lazy } from 'react';
+import { say } from '../../common.ts';
+import { BUTTERFLY_CONTROLS } from './butterfly/settings.ts';
+import { CAYLEY_CONTROLS } from './cayley/settings.ts';
+import type { Control } from './controls.ts';
+
+export interface LabEntry {
+  readonly id: string;
+  readonly title: () => string;
+  /** What one learns in it, in a sentence or two. */
+  readonly what: () => string;
+  readonly minutes: number;
+  readonly controls: readonly Control[];
+  readonly View: ComponentType;
+}
+
+export const LABS: readonly LabEntry[] = [
+  {
+    id: 'cayley',
+    title: () => say`A rotation from free numbers`,
+    what: () =>
+      say`Any numbers, put into a skew-symmetric matrix, make a rotation. See which one, how exact it is, and what the short series gives in its place.`,
+    minutes: 10,
+    controls: CAYLEY_CONTROLS,
+    View: lazy(() => import('./cayley/CayleyLab.tsx')),
+  },
+  {
+    id: 'butterfly',
+    title: () => say`Butterfly against block-diagonal`,
+    what: () =>
+      say`Fit the same rotation in both ways, by gradient descent, and see how close each comes for as many numbers.`,
+    minutes: 15,
+    controls: BUTTERFLY_CONTROLS,
+    View: lazy(() => import('./butterfly/ButterflyLab.tsx')),
+  },
+];

@@ -1,0 +1,84 @@
+/** The Cayley lab: skew numbers, the rotation that they make, and the series that PEFT takes in its place. */
+import { say } from '../../../common.ts';
+import { rich } from '../../parts/rich.tsx';
+import { Formula, mark, Sym } from '../Formula.tsx';
+import { LabControl } from '../LabControl.tsx';
+import { Step, TryThis } from '../LabText.tsx';
+import { useLab } from '../useLab.ts';
+import { CayleyQuestions } from './CayleyQuestions.tsx';
+import { RotationFigure } from './RotationFigure.tsx';
+import { SeriesFigure } from './SeriesFigure.tsx';
+import { ENTRIES } from './settings.ts';
+import { useCayley } from './useCayley.ts';
+
+const [q, b, Q, R, t] = [mark('q'), mark('b'), mark('Q'), mark('R'), mark('t')];
+const SKEW = `${Q} = \\begin{pmatrix} 0 & ${q} \\\\ -${q} & 0 \\end{pmatrix}, \\qquad ${Q}^{\\top} = -${Q}`;
+const CAYLEY = `${R} = (I - ${Q})\\,(I + ${Q})^{-1}, \\qquad ${R}^{\\top}${R} = I`;
+const SERIES = `${R}^{\\top} \\approx{I} + 2${Q} + 2${Q}^2 + \\dots + ${Q}^{${t}-1}`;
+const COUNT = `\\tfrac{1}{2}\\,${b}\\,(${b}-1)`;
+
+const hundredths = (value: number): string => value.toFixed(2).replace('-', '−');
+
+export default function CayleyLab() {
+  const lab = useLab();
+  const size = Number(lab.text('b'));
+  const names = ENTRIES[size]!;
+  const skew = names.map((name) => lab.number(name));
+  const { turned, problem } = useCayley(size, skew);
+  const symbol = (name: string, text = name) => <Sym name={name}>{text}</Sym>;
+  return (
+    <>
+      <Step title={say`Numbers that may take any value`}>
+        <p>
+          {rich`Training moves every number freely. The entries of a rotation cannot be moved freely: change one, and lengths change. So OFT and BOFT train other numbers, the entries ${symbol('q')} above the diagonal of a skew-symmetric matrix ${symbol('Q')}. Below the diagonal stands the same with the other sign.`}
+        </p>
+        <Formula source={SKEW} />
+        <div className="lab-controls">
+          <LabControl name="b" label={say`Block size b`} />
+          {names.map((name) => (
+            <LabControl key={name} name={name} label={`q${subscript(name.slice(1))}`} format={hundredths} />
+          ))}
+        </div>
+      </Step>
+      <Step title={say`The Cayley transform makes a rotation of them`}>
+        <Formula source={CAYLEY} />
+        <p>
+          {rich`Whatever ${symbol('Q')} is, ${symbol('R')} keeps all lengths and all angles. A block of size ${symbol('b')} has this many free numbers:`}
+        </p>
+        <Formula source={COUNT} />
+        {problem === null ? null : (
+          <p className="error-text" role="alert">
+            {problem}
+          </p>
+        )}
+        {turned === null ? (
+          <p className="hint">{say`The engine is being started …`}</p>
+        ) : (
+          <RotationFigure {...turned} />
+        )}
+      </Step>
+      <Step title={say`A short series in place of the inverse`}>
+        <p>
+          {rich`An inverse costs much on a GPU. PEFT’s OFT adds up ${symbol('t')} terms of a series instead. It is as good as the numbers are small, and it gives the transpose of ${symbol('R')}: the same turn, the other way round.`}
+        </p>
+        <Formula source={SERIES} />
+        <div className="lab-controls">
+          <LabControl name="t" label={say`Terms t`} hint={say`In PEFT 3 and 4 terms are the same.`} />
+        </div>
+        {turned === null ? null : <SeriesFigure {...turned} terms={lab.number('t')} />}
+      </Step>
+      <TryThis
+        items={[
+          say`Move q₁₂ from −2 to 2: the letter turns both ways, and never beyond 180°.`,
+          say`Set q₁₂ to 1.2 and take more terms: the exact rotation stays one, the series does not come to it.`,
+          say`Take a block of 4: six numbers, and two planes that turn by angles of their own.`,
+        ]}
+      />
+      <CayleyQuestions size={size} skew={skew} />
+    </>
+  );
+}
+
+/** 12 as ₁₂ */
+const subscript = (digits: string): string =>
+  digits.replaceAll(/\d/g, (digit) => String.fromCodePoint(0x2080 + Number(digit)));

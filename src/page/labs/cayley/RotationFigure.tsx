@@ -1,0 +1,70 @@
+/** The rotation as it is: the plane before and after, its matrix, and how far from a rotation the engine's numbers are. */
+import { say } from '../../../common.ts';
+import { anglesOf, distanceOf, offOrthogonal } from '../../../labs.ts';
+import { power, real } from '../../format.ts';
+import { deviceName } from '../deviceName.ts';
+import { LabFigure } from '../LabFigure.tsx';
+import { MatrixGrid } from '../MatrixGrid.tsx';
+import { Plane } from './Plane.tsx';
+import type { Turned } from './useCayley.ts';
+
+/** The skew matrix of a packed triangle, row by row. */
+function skewMatrix(b: number, skew: readonly number[]): number[] {
+  const out = new Array<number>(b * b).fill(0);
+  let next = 0;
+  for (let row = 0; row < b; row++)
+    for (let column = row + 1; column < b; column++) {
+      out[row * b + column] = skew[next]!;
+      out[column * b + row] = -skew[next++]!;
+    }
+  return out;
+}
+
+export function RotationFigure({ b, skew, answer, device }: Turned) {
+  const { engine, reference } = answer.exact;
+  const angles = anglesOf(b, skew).map((angle) => angle.toFixed(1));
+  const off = offOrthogonal(engine, b);
+  const apart = distanceOf(engine, reference);
+  const turn =
+    angles.length === 1
+      ? say`These numbers turn one plane by ${angles[0]!}°.`
+      : say`These numbers turn one plane by ${angles[0]!}° and another by ${angles[1]!}°.`;
+  const title = say`The rotation`;
+  return (
+    <LabFigure
+      id="rotation"
+      title={title}
+      sentence={
+        <>
+          {turn}{' '}
+          {say`RᵀR differs from I by ${power(off)} in all, and R from the one in float64 by ${power(apart)}.`}{' '}
+          <span className="hint">{say`Computed by ${deviceName(device)}.`}</span>
+        </>
+      }
+      how={say`How each number was got: R by the Cayley op that trains OFT and BOFT, in 32 bits; beside it the same op’s reference in float64. Distances are roots of sums of squares of all entries, in float64; angles follow from the entries of Q.`}
+      table={{
+        head: [say`Row`, say`Column`, say`R, by the engine`, say`R, in float64`],
+        rows: engine.map((value, at) => [
+          String(Math.floor(at / b) + 1),
+          String((at % b) + 1),
+          real(value),
+          real(reference[at]!),
+        ]),
+      }}
+    >
+      <div className="lab-pictures">
+        <Plane label={turn} b={b} r={engine} />
+        <div className="lab-matrices">
+          <figure>
+            <MatrixGrid label={say`The skew matrix Q`} size={b} values={skewMatrix(b, skew)} symbol="Q" />
+            <figcaption>Q</figcaption>
+          </figure>
+          <figure>
+            <MatrixGrid label={say`The rotation R`} size={b} values={engine} symbol="R" />
+            <figcaption>R</figcaption>
+          </figure>
+        </div>
+      </div>
+    </LabFigure>
+  );
+}

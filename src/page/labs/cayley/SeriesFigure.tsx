@@ -1,0 +1,75 @@
+/** How far the series is from the exact rotation, by its number of terms: by the engine, and in float64. */
+import { greatest, say } from '../../../common.ts';
+import { anglesOf, type Both, distanceOf, TERMS, transposedOf } from '../../../labs.ts';
+import { power } from '../../format.ts';
+import { LabFigure } from '../LabFigure.tsx';
+import { Plot } from '../Plot.tsx';
+import type { Turned } from './useCayley.ts';
+
+const FLOOR = 1e-8;
+/** Upper ends of the axis: the first that holds what is drawn. */
+const CEILINGS = [1, 100, 1e4] as const;
+
+export function SeriesFigure({ b, skew, answer, terms }: Turned & { readonly terms: number }) {
+  const errors = (side: keyof Both) =>
+    answer.series.map((series) => distanceOf(series[side], transposedOf(answer.exact[side], b)));
+  const [engine, reference] = [errors('engine'), errors('reference')];
+  const at = TERMS.indexOf(terms);
+  const ceiling = CEILINGS.find((end) => end >= greatest(reference)) ?? CEILINGS.at(-1)!;
+  const isWithin = anglesOf(b, skew)[0]! < 90;
+  const title = say`Distance of the series from the exact rotation`;
+  const points = (values: readonly number[]) => TERMS.map((term, i) => [term, values[i]!] as const);
+  return (
+    <LabFigure
+      id="series"
+      title={title}
+      sentence={
+        <>
+          {say`With ${terms} terms the series is ${power(engine[at]!)} from the exact rotation, transposed; in float64 ${power(reference[at]!)}.`}{' '}
+          {isWithin
+            ? say`The largest angle is below 90°, so more terms come closer, down to what 32 bits can hold.`
+            : say`The largest angle is not below 90°, so more terms do not help: the powers of Q do not fade.`}
+        </>
+      }
+      how={say`How each number was got: series and exact rotation by the op that trains OFT, once by the engine in 32 bits and once by its reference in float64. The distance is the root of the sum of squares of all entries of the difference, in float64.`}
+      table={{
+        head: [say`Terms`, say`By the engine`, say`In float64`],
+        rows: TERMS.map((term, i) => [String(term), power(engine[i]!), power(reference[i]!)]),
+      }}
+    >
+      <Plot
+        label={title}
+        x={{ title: say`terms`, isLog: false, low: 1.5, high: 12.5, ticks: TERMS, format: String }}
+        y={{
+          ...{ title: '', isLog: true, low: FLOOR, high: ceiling },
+          ticks: [1e-8, 1e-6, 1e-4, 1e-2, ...CEILINGS].filter((tick) => tick <= ceiling),
+          format: (value) =>
+            value === 1 || value === 100
+              ? String(value)
+              : `1e${Math.round(Math.log10(value))}`.replace('-', '−'),
+        }}
+        height={260}
+        picked={[terms, engine[at]!]}
+        lines={[
+          {
+            id: 'reference',
+            name: say`in float64`,
+            color: '--line-1',
+            points: points(reference),
+            dash: '5 4',
+          },
+          {
+            ...{
+              id: 'engine',
+              name: say`by the engine, in 32 bits`,
+              color: '--line-0',
+              mark: 'circle',
+              hasLine: false,
+            },
+            points: points(engine),
+          },
+        ]}
+      />
+    </LabFigure>
+  );
+}

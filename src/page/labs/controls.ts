@@ -1,0 +1,54 @@
+/** What can be moved in a lab, and the one rule by which a value counts: the same for a control on screen and for a link. */
+import { say } from '../../common.ts';
+
+interface NumberControl {
+  readonly kind: 'number';
+  readonly min: number;
+  readonly max: number;
+  readonly step: number;
+  readonly usual: number;
+}
+
+interface ChoiceControl {
+  readonly kind: 'choice';
+  readonly values: readonly string[];
+  readonly usual: string;
+}
+
+export type Control = (NumberControl | ChoiceControl) & {
+  /** As the link has it; one word. */
+  readonly name: string;
+  /** The symbol of the formulas that it sets. */
+  readonly symbol?: string;
+};
+
+export type Values = Readonly<Record<string, number | string>>;
+
+export const usualValues = (controls: readonly Control[]): Values =>
+  Object.fromEntries(controls.map(({ name, usual }) => [name, usual]));
+
+/** Digits behind the point that a step has. */
+const digitsOf = (step: number): number => Math.max(0, Math.ceil(-Math.log10(step) - 1e-9));
+
+/** The value that a text stands for, or a sentence on why it stands for none. */
+export function readValue(
+  control: Control,
+  text: string,
+): { readonly value: number | string } | { readonly problem: string } {
+  const { name } = control;
+  if (control.kind === 'choice') {
+    if (control.values.includes(text)) return { value: text };
+    return {
+      problem: say`${name} = ${shortly(text)} is not used: choose one of ${control.values.join(', ')}.`,
+    };
+  }
+  const { min, max, step } = control;
+  const value = Number(text);
+  if (text.trim() === '' || !Number.isFinite(value) || value < min || value > max)
+    return { problem: say`${name} = ${shortly(text)} is not used: it is a number from ${min} to ${max}.` };
+  return { value: Number((min + Math.round((value - min) / step) * step).toFixed(digitsOf(step))) };
+}
+
+const MOST_LETTERS = 40;
+const shortly = (text: string): string =>
+  text.length > MOST_LETTERS ? `${text.slice(0, MOST_LETTERS)}…` : text;

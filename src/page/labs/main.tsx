@@ -1,0 +1,24 @@
+/** Starts the page of the labs. Formulas, labs and their worker load when first needed. */
+import { createRoot } from 'react-dom/client';
+import { startLanguage } from '../language.ts';
+import { Spoken } from '../Spoken.tsx';
+import { LabsPage } from './LabsPage.tsx';
+import '../styles/tokens.css';
+import '../styles/base.css';
+import '../styles/shell.css';
+import '../parts/parts.css';
+import './labs.css';
+
+await startLanguage();
+
+createRoot(document.getElementById('root')!).render(
+  <Spoken>
+    <LabsPage />
+  </Spoken>,
+);
+
+// The same service worker as the page's: whoever comes by a link to a lab has it without a network, too.
+if ('serviceWorker' in navigator && !import.meta.env.DEV)
+  addEventListener('load', () => {
+    navigator.serviceWorker.register('./sw.js', { updateViaCache: 'none' }).catch(() => {});
+  });

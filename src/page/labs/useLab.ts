@@ -1,0 +1,59 @@
+/** The state of the lab on screen: its values as the address has them, and what of them may be moved. */
+import { createContext, useContext, useEffect, useState } from 'react';
+import { type Control, readValue, usualValues, type Values } from './controls.ts';
+import { decodeLab, encodeLab, type LabLink, type LabSetting } from './link.ts';
+
+export interface Lab extends LabLink {
+  readonly id: string;
+  readonly controls: readonly Control[];
+  /** Sets a value by the rule of its control; what the rule refuses changes nothing. */
+  set(name: string, value: number | string): void;
+  /** Everything as it usually begins. */
+  reset(): void;
+  number(name: string): number;
+  text(name: string): string;
+  /** The address of a lab that is set so. */
+  linkTo(setting: LabSetting): string;
+}
+
+export const LabContext = createContext<Lab | null>(null);
+
+export function useLab(): Lab {
+  const lab = useContext(LabContext);
+  if (lab === null) throw new Error('useLab outside of a lab');
+  return lab;
+}
+
+/** Reads the address once, and again whenever another link is opened; writes it when a value changes. */
+export function useLabState(id: string, controls: readonly Control[]): Lab {
+  const [link, setLink] = useState<LabLink>(() => decodeLab(location.hash, controls));
+  const change = (values: (before: Values) => Values) =>
+    setLink((before) => ({ ...before, values: values(before.values) }));
+  useEffect(() => {
+    history.replaceState(null, '', `#${encodeLab(id, controls, link)}`);
+  }, [id, controls, link]);
+  useEffect(() => {
+    const read = () => setLink(decodeLab(location.hash, controls));
+    addEventListener('hashchange', read);
+    return () => removeEventListener('hashchange', read);
+  }, [controls]);
+  return {
+    ...link,
+    ...{ id, controls },
+    set(name, value) {
+      const control = controls.find((one) => one.name === name);
+      const read = control && readValue(control, String(value));
+      if (read && 'value' in read) change((values) => ({ ...values, [name]: read.value }));
+    },
+    // What was locked stays as whoever made the link has it.
+    reset: () =>
+      change((values) => ({
+        ...usualValues(controls),
+        ...Object.fromEntries(link.locked.map((name) => [name, values[name]!])),
+      })),
+    number: (name) => Number(link.values[name]),
+    text: (name) => String(link.values[name]),
+    linkTo: (setting) =>
+      `${location.origin}${location.pathname}${location.search}#${encodeLab(id, controls, setting)}`,
+  };
+}
