@@ -1,7 +1,7 @@
 /** The state of the lab on screen: its values as the address has them, and what of them may be moved. */
 import { createContext, useContext, useEffect, useState } from 'react';
 import { type Control, readValue, usualValues, type Values } from './controls.ts';
-import { decodeLab, encodeLab, type LabLink, type LabSetting } from './link.ts';
+import { decodeLab, encodeLab, type LabLink, type LabSetting, labIn } from './link.ts';
 
 export interface Lab extends LabLink {
   readonly id: string;
@@ -30,13 +30,16 @@ export function useLabState(id: string, controls: readonly Control[]): Lab {
   const change = (values: (before: Values) => Values) =>
     setLink((before) => ({ ...before, values: values(before.values) }));
   useEffect(() => {
-    history.replaceState(null, '', `#${encodeLab(id, controls, link)}`);
+    if (labIn(location.hash) === id) history.replaceState(null, '', `#${encodeLab(id, controls, link)}`);
   }, [id, controls, link]);
   useEffect(() => {
-    const read = () => setLink(decodeLab(location.hash, controls));
+    // Another lab's address is no setting of this one.
+    const read = () => {
+      if (labIn(location.hash) === id) setLink(decodeLab(location.hash, controls));
+    };
     addEventListener('hashchange', read);
     return () => removeEventListener('hashchange', read);
-  }, [controls]);
+  }, [id, controls]);
   return {
     ...link,
     ...{ id, controls },

@@ -20,6 +20,9 @@ function skewMatrix(b: number, skew: readonly number[]): number[] {
   return out;
 }
 
+/** A difference; there may be none at all. */
+const small = (value: number): string => (value === 0 ? '0' : power(value));
+
 export function RotationFigure({ b, skew, answer, device }: Turned) {
   const { engine, reference } = answer.exact;
   const angles = anglesOf(b, skew).map((angle) => angle.toFixed(1));
@@ -37,7 +40,7 @@ export function RotationFigure({ b, skew, answer, device }: Turned) {
       sentence={
         <>
           {turn}{' '}
-          {say`RᵀR differs from I by ${power(off)} in all, and R from the one in float64 by ${power(apart)}.`}{' '}
+          {say`RᵀR differs from I by ${small(off)} in all, and R from the one in float64 by ${small(apart)}.`}{' '}
           <span className="hint">{say`Computed by ${deviceName(device)}.`}</span>
         </>
       }
