@@ -1,6 +1,6 @@
 /**
  * The labs, each from its link in a fresh profile, in both languages: what is said of the pictures, the controls by keys, a locked one, and the question answered
- * wrong and right. Seen to fail with: a lock that does not hold, a question that takes any answer, a lab that stays in English.
+ * wrong and right. Seen to fail with: a lab that writes its own link over the address of the start page, a symbol too pale for its ground.
  */
 import type { Page } from 'puppeteer-core';
 import { expect, test } from 'vitest';
