@@ -7,6 +7,7 @@ import { createBudget, within } from '../lib/budget.ts';
 import { fail } from '../lib/errors.ts';
 import { plainWords } from '../lib/json.ts';
 import { closest } from '../lib/names.ts';
+import { say } from '../lib/say.ts';
 import type { CommonConfig } from './fields.ts';
 import { refuseCommon } from './rules.ts';
 import type { AdapterMethod } from './types.ts';
@@ -35,7 +36,7 @@ export function validateConfig(method: AdapterMethod, input: unknown): ValidConf
   if (typeof input !== 'object' || input === null || Array.isArray(input)) {
     fail(
       'illegal-config',
-      `The ${method.title} configuration must be a JSON object of PEFT's fields, e.g. {"target_modules": ["query"]}.`,
+      say`The ${method.title} configuration must be a JSON object of PEFT's fields, e.g. {"target_modules": ["query"]}.`,
     );
   }
   requireSmall(method, input);
@@ -44,7 +45,7 @@ export function validateConfig(method: AdapterMethod, input: unknown): ValidConf
   if (peftType !== undefined && plainWords(peftType).toUpperCase() !== method.peftType) {
     fail(
       'illegal-config',
-      `The configuration is for ${JSON.stringify(peftType)}, not for ${method.peftType}; choose that method or remove peft_type.`,
+      say`The configuration is for ${JSON.stringify(peftType)}, not for ${method.peftType}; choose that method or remove peft_type.`,
     );
   }
   refuseFixed(method, given);
@@ -73,7 +74,7 @@ export function requireSmall({ title }: Pick<AdapterMethod, 'title'>, input: obj
     const { value, depth } = next;
     if (typeof value !== 'object' || value === null) continue;
     if (depth > DEEPEST)
-      fail('illegal-config', `${where} is nested more than ${DEEPEST} deep; PEFT's fields are not.`);
+      fail('illegal-config', say`${where} is nested more than ${DEEPEST} deep; PEFT's fields are not.`);
     const held = Object.values(value);
     values.take(held.length, where);
     for (const inner of held) open.push({ value: inner, depth: depth + 1 });
@@ -109,7 +110,7 @@ function refuseFixed(method: AdapterMethod, given: Readonly<Record<string, unkno
     if (Object.hasOwn(given, key) && JSON.stringify(given[key]) !== JSON.stringify(value)) {
       fail(
         'unsupported-adapter',
-        `${method.title} configuration: ${key} is ${JSON.stringify(given[key])}, a PEFT feature that Papilio does not have; it must be ${JSON.stringify(value)} or left out.`,
+        say`${method.title} configuration: ${key} is ${JSON.stringify(given[key])}, a PEFT feature that Papilio does not have; it must be ${JSON.stringify(value)} or left out.`,
         { key },
       );
     }
@@ -117,7 +118,8 @@ function refuseFixed(method: AdapterMethod, given: Readonly<Record<string, unkno
 }
 
 function explain(issue: z.core.$ZodIssue): string {
-  const text = issue.code === 'invalid_union' ? 'none of the accepted types fits this value' : issue.message;
+  const text =
+    issue.code === 'invalid_union' ? say`none of the accepted types fits this value` : issue.message;
   return text.replace(/^Invalid input: /, '').replace(/\.$/, '');
 }
 
@@ -129,13 +131,15 @@ function unknownKeys(method: AdapterMethod, given: Readonly<Record<string, unkno
   const unknown = Object.keys(given).filter((key) => !known.includes(key));
   const warnings = unknown.slice(0, NAMED).map((key) => {
     const near = closest(key, known)[0];
-    return `${method.title} has no setting ${JSON.stringify(key)}; it is ignored${near === undefined ? '' : ` (did you mean ${JSON.stringify(near)}?)`}.`;
+    return near === undefined
+      ? say`${method.title} has no setting ${JSON.stringify(key)}; it is ignored.`
+      : say`${method.title} has no setting ${JSON.stringify(key)}; it is ignored (did you mean ${JSON.stringify(near)}?).`;
   });
   const more = unknown.length - warnings.length;
   return more > 0
     ? [
         ...warnings,
-        `${method.title} has no ${more} further settings of this configuration; they are ignored.`,
+        say`${method.title} has no ${more} further settings of this configuration; they are ignored.`,
       ]
     : warnings;
 }

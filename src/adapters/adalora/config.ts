@@ -6,9 +6,9 @@ import { initFields } from '../lora/config.ts';
 import type { AdapterTensor, Layer, ModuleTensors, Saving, TensorInit, TensorSpec } from '../types.ts';
 
 /** A field of LoRA that PEFT accepts here and does not read. */
-const unread = (what: string) => ({
+const unread = (what: () => string) => ({
   title: () => '',
-  description: () => `${what}; AdaLoRA does not read it.`,
+  description: () => say`${what()}; AdaLoRA does not read it.`,
   group: 'file' as const,
 });
 
@@ -101,14 +101,34 @@ export const schema = z.object({
   }),
   rank_pattern: field(z.record(z.string(), z.array(z.boolean())).nullable(), null, {
     title: () => '',
-    description: () => 'Which triplets of each module were kept; it belongs to the file.',
+    description: () => say`Which triplets of each module were kept; it belongs to the file.`,
     group: 'file',
   }),
-  r: field(size(), 8, unread('The rank of LoRA')),
-  alpha_pattern: field(z.record(z.string(), z.number()), {}, unread('LoRA’s alpha by module')),
-  use_rslora: field(z.boolean(), false, unread('LoRA’s scaling for high ranks')),
-  use_dora: field(z.boolean(), false, unread('LoRA’s learned row lengths')),
-  lora_bias: field(z.boolean(), false, unread('LoRA’s bias in B')),
+  r: field(
+    size(),
+    8,
+    unread(() => say`The rank of LoRA`),
+  ),
+  alpha_pattern: field(
+    z.record(z.string(), z.number()),
+    {},
+    unread(() => say`LoRA’s alpha by module`),
+  ),
+  use_rslora: field(
+    z.boolean(),
+    false,
+    unread(() => say`LoRA’s scaling for high ranks`),
+  ),
+  use_dora: field(
+    z.boolean(),
+    false,
+    unread(() => say`LoRA’s learned row lengths`),
+  ),
+  lora_bias: field(
+    z.boolean(),
+    false,
+    unread(() => say`LoRA’s bias in B`),
+  ),
   ...initFields,
 });
 
@@ -136,8 +156,8 @@ export function tensors(layer: Layer, config: AdaloraConfig): readonly TensorSpe
   ];
 }
 
-export const UNUSED_RANK =
-  'Note that `r` is not used in AdaLora and will be ignored.If you intended to set the initial rank, use `init_r` instead.';
+export const unusedRank = (): string =>
+  say`Note that \`r\` is not used in AdaLora and will be ignored.If you intended to set the initial rank, use \`init_r\` instead.`;
 
 // AdaLoRA's ranks in files: rows of dropped triplets are left out, and `rank_pattern` says which they were.
 

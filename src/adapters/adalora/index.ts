@@ -5,7 +5,7 @@ import { lora } from '../lora/index.ts';
 import { noticeFanInFanOut, refuseLayersWithExpression, unsupported } from '../rules.ts';
 import { ADALORA_TARGETS } from '../targets.ts';
 import { defineMethod } from '../types.ts';
-import { type AdaloraConfig, rankOf, schema, tensors, UNUSED_RANK, withoutDropped } from './config.ts';
+import { type AdaloraConfig, rankOf, schema, tensors, unusedRank, withoutDropped } from './config.ts';
 
 export const adalora = defineMethod<AdaloraConfig>({
   id: 'adalora',
@@ -42,7 +42,7 @@ export const adalora = defineMethod<AdaloraConfig>({
       : null;
   },
   notice(layer, config) {
-    const notices = [config.r === 8 ? null : UNUSED_RANK, noticeFanInFanOut(layer, config.fan_in_fan_out)];
+    const notices = [config.r === 8 ? null : unusedRank(), noticeFanInFanOut(layer, config.fan_in_fan_out)];
     return notices.filter((n) => n !== null).join(' ') || null;
   },
   count(layer, config) {

@@ -58,7 +58,7 @@ export const schema = z.object({
 export type BoftConfig = z.output<typeof schema>;
 
 export const refusedModule = (layer: Layer): string =>
-  unsupported(layer, '`torch.nn.Linear` and `torch.nn.Conv2d` (optionally quantized) are supported');
+  unsupported(layer, say`\`torch.nn.Linear\` and \`torch.nn.Conv2d\` (optionally quantized) are supported`);
 
 /** The number of factors in a file is the first dimension of boft_R: PEFT without its CUDA extension trains one, whatever the config says. */
 export function factorsInFile(tensors: ReadonlyMap<string, ModuleTensors>): number | null {
@@ -97,31 +97,31 @@ export function boftBlocks(dimension: number, config: BoftSizes): BoftBlocks {
 export function refuseBlocks(dimension: number, config: BoftSizes, what = 'in_features'): string | null {
   const { boft_block_num: number, boft_block_size: size, boft_n_butterfly_factor: factors } = config;
   if (factors < 1)
-    return `You can only specify boft_n_butterfly_factor ${factors} to be a positive integer number.`;
+    return say`You can only specify boft_n_butterfly_factor ${factors} to be a positive integer number.`;
   // In PEFT's messages the factor number is already one less inside, and printed one more again.
   const strides = 2 ** (factors - 1);
   const sentence = what === 'in_features' ? what : what[0]!.toUpperCase() + what.slice(1);
   if (number !== 0) {
     if (dimension % number !== 0)
-      return `${sentence} (${dimension}) must be divisible by boft_block_num (${number})!`;
+      return say`${sentence} (${dimension}) must be divisible by boft_block_num (${number})!`;
     if (factors > 1) {
       if (factors - 1 > Math.floor(Math.log2(number))) {
-        return `Invalid combination of boft_n_butterfly_factor (${factors}) and boft_block_num (${number})!`;
+        return say`Invalid combination of boft_n_butterfly_factor (${factors}) and boft_block_num (${number})!`;
       }
       if (number % strides !== 0) {
-        return `boft_block_num (${number}) must be a multiple of 2 raised to the power of boft_n_butterfly_factor (${factors})!`;
+        return say`boft_block_num (${number}) must be a multiple of 2 raised to the power of boft_n_butterfly_factor (${factors})!`;
       }
     }
   } else {
     if (dimension % size !== 0)
-      return `${sentence} (${dimension}) must be divisible by boft_block_size (${size})!`;
+      return say`${sentence} (${dimension}) must be divisible by boft_block_size (${size})!`;
     if (factors > 1 && (dimension < size * strides || dimension % (size * strides) !== 0)) {
-      return `Invalid combination of ${what} (${dimension}), boft_n_butterfly_factor (${factors}) and boft_block_size (${size})!`;
+      return say`Invalid combination of ${what} (${dimension}), boft_n_butterfly_factor (${factors}) and boft_block_size (${size})!`;
     }
   }
   // PEFT also wants an even number of blocks, which the rules above already imply.
   const { block } = boftBlocks(dimension, config);
-  if (factors > 1 && block % 2 !== 0) return `boft_block_size (${block}) must be an even number!`;
+  if (factors > 1 && block % 2 !== 0) return say`boft_block_size (${block}) must be an even number!`;
   return null;
 }
 

@@ -6,19 +6,35 @@ import { lookupPattern } from '../matching.ts';
 import { patchOf } from '../rules.ts';
 import type { Layer, TensorInit, TensorSpec } from '../types.ts';
 
-const forInit = (what: string) => ({
+const forInit = (what: () => string) => ({
   title: () => '',
-  description: () => `${what}; read at the start of training only, so a saved adapter does not need it.`,
+  description: () => say`${what()}; read at the start of training only, so a saved adapter does not need it.`,
   group: 'file' as const,
 });
 const settings = z.record(z.string(), z.unknown());
 
 /** Settings of single initialisations, kept as they are. */
 export const initFields = {
-  loftq_config: field(settings, {}, forInit('Settings of LoftQ')),
-  eva_config: field(settings.nullable(), null, forInit('Settings of EVA')),
-  corda_config: field(settings.nullable(), null, forInit('Settings of CorDA')),
-  lora_ga_config: field(settings.nullable(), null, forInit('Settings of LoRA-GA')),
+  loftq_config: field(
+    settings,
+    {},
+    forInit(() => say`Settings of LoftQ`),
+  ),
+  eva_config: field(
+    settings.nullable(),
+    null,
+    forInit(() => say`Settings of EVA`),
+  ),
+  corda_config: field(
+    settings.nullable(),
+    null,
+    forInit(() => say`Settings of CorDA`),
+  ),
+  lora_ga_config: field(
+    settings.nullable(),
+    null,
+    forInit(() => say`Settings of LoRA-GA`),
+  ),
 };
 
 export const schema = z.object({
@@ -78,10 +94,10 @@ export const CHANGES_BASE = /^(olora|pissa(_niter_\d+)?|corda|lora_ga)$/;
 /** Why an adapter that was saved with this initialisation cannot be read without its base weights, or null. */
 export function refuseInitialisation(init: string): string | null {
   if (CHANGES_BASE.test(init))
-    return `init_lora_weights='${init}' took a part out of the base weights, and the adapter belongs to what was left; PEFT computes that again when it loads the adapter, Papilio does not. In PEFT save it with save_pretrained(..., path_initial_model_for_weight_conversion=...), which writes a plain LoRA, or merge it there with merge_and_unload(). Another value of init_lora_weights in adapter_config.json would only hide it: the merged weights would be wrong by that part.`;
+    return say`init_lora_weights='${init}' took a part out of the base weights, and the adapter belongs to what was left; PEFT computes that again when it loads the adapter, Papilio does not. In PEFT save it with save_pretrained(..., path_initial_model_for_weight_conversion=...), which writes a plain LoRA, or merge it there with merge_and_unload(). Another value of init_lora_weights in adapter_config.json would only hide it: the merged weights would be wrong by that part.`;
   if (init === 'loftq')
-    return `init_lora_weights='loftq' replaced the base weights by rounded ones, and the adapter belongs to those; Papilio has the weights that were not rounded. Merge it in PEFT with merge_and_unload(), on the base that LoftQ wrote, and export the result.`;
-  return PLAIN_INIT.test(init) ? null : `Unknown initialization init_lora_weights='${init}'`;
+    return say`init_lora_weights='loftq' replaced the base weights by rounded ones, and the adapter belongs to those; Papilio has the weights that were not rounded. Merge it in PEFT with merge_and_unload(), on the base that LoftQ wrote, and export the result.`;
+  return PLAIN_INIT.test(init) ? null : say`Unknown initialization init_lora_weights='${init}'`;
 }
 
 /** Rank and scaling of one layer: alpha / r, or alpha / sqrt(r) with rsLoRA. */

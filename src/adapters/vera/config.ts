@@ -50,8 +50,8 @@ export const schema = z.object({
 
 export type VeraConfig = z.output<typeof schema>;
 
-export const NOT_SAVED =
-  'Specified to not save vera_A and vera_B within the state dictionary, instead they will be restored using the PRNG key store in `config.projection_prng_key`. Consider setting `config.save_projection` to `True` to guarantee restoring the checkpoint correctly on all system configurations.';
+export const notSaved = (): string =>
+  say`Specified to not save vera_A and vera_B within the state dictionary, instead they will be restored using the PRNG key store in \`config.projection_prng_key\`. Consider setting \`config.save_projection\` to \`True\` to guarantee restoring the checkpoint correctly on all system configurations.`;
 
 export function projections(layers: readonly Layer[], config: VeraConfig) {
   const sizes = {

@@ -4,7 +4,7 @@ import { say } from '../../lib/say.ts';
 import { diagonalBlocks, noticeFanInFanOut, unsupported } from '../rules.ts';
 import { VERA_TARGETS } from '../targets.ts';
 import { defineMethod } from '../types.ts';
-import { NOT_SAVED, projections, schema, type VeraConfig } from './config.ts';
+import { notSaved, projections, schema, type VeraConfig } from './config.ts';
 
 export const vera = defineMethod<VeraConfig>({
   id: 'vera',
@@ -36,7 +36,7 @@ export const vera = defineMethod<VeraConfig>({
   },
   notice(layer, config) {
     const fan = noticeFanInFanOut(layer, config.fan_in_fan_out);
-    const saved = config.save_projection ? null : NOT_SAVED;
+    const saved = config.save_projection ? null : notSaved();
     return fan !== null && saved !== null ? `${fan} ${saved}` : (fan ?? saved);
   },
   count: (layer, config) => ({ stored: layer.out + config.r, free: layer.out + config.r }),
@@ -83,6 +83,6 @@ export const vera = defineMethod<VeraConfig>({
       ],
     };
   },
-  onWrite: (config) => (config.save_projection ? [] : [NOT_SAVED]),
+  onWrite: (config) => (config.save_projection ? [] : [notSaved()]),
   graph: () => import('./graph.ts'),
 });
