@@ -33,6 +33,7 @@ import type { Graph } from '../graph/types.ts';
 import type { InputFile } from '../lib/bytes.ts';
 import { fail, PapilioError } from '../lib/errors.ts';
 import { createLock } from '../lib/lock.ts';
+import { say } from '../lib/say.ts';
 import { isZip } from '../lib/zip.ts';
 import type { LoadedModel } from '../models/load.ts';
 import type { Backend } from './backend.ts';
@@ -178,13 +179,14 @@ class AdapterCommands implements OpenedAdapters {
   private bound(): PreparedTask {
     return (
       this.state.bound ??
-      fail('bad-argument', 'There is no model to hold the adapters against; choose one under Model.')
+      fail('bad-argument', say`There is no model to hold the adapters against; choose one under Model.`)
     );
   }
 
   private adapterOf(name: string): LoadedAdapter {
     return (
-      this.state.adapters.get(name) ?? fail('not-found', `There is no adapter ${name} among the opened ones.`)
+      this.state.adapters.get(name) ??
+      fail('not-found', say`There is no adapter ${name} among the opened ones.`)
     );
   }
 
@@ -254,7 +256,7 @@ class AdapterCommands implements OpenedAdapters {
         this.members.clear();
         const forgotten = state.set.merged;
         this.state = { ...state, bound: next, engine: task?.engine, set: noSet, weights: null };
-        return forgotten.length > 0 ? [`${forgotten.join(', ')} had been merged into another model.`] : [];
+        return forgotten.length > 0 ? [say`${forgotten.join(', ')} had been merged into another model.`] : [];
       }
       case 'open': {
         const files = await readFiles(command.files);
@@ -323,7 +325,7 @@ class AdapterCommands implements OpenedAdapters {
       return { ...how, weights: await doSteps(start, steps, this.members, this.once) };
     }
     if (set.merged.length > 0) return how;
-    return fail('bad-argument', 'No adapter is active or merged, so the model would be as it was.');
+    return fail('bad-argument', say`No adapter is active or merged, so the model would be as it was.`);
   }
 
   /** As if only these were on the model. */
@@ -398,7 +400,7 @@ function readDropped(
     const names = files.map(({ name }) => baseName(name));
     fail(
       'not-found',
-      `There is no adapter among ${names.slice(0, 3).join(', ') || 'no files'}; drop adapter_config.json and adapter_model.safetensors together, their folder, or a zip of it.`,
+      say`There is no adapter among ${names.length === 0 ? say`no files` : names.slice(0, 3).join(', ')}; drop adapter_config.json and adapter_model.safetensors together, their folder, or a zip of it.`,
     );
   }
   const found = new Map<string, LoadedAdapter>();

@@ -9,6 +9,7 @@ import { schedule } from '../graph/schedule.ts';
 import type { Caps, Graph } from '../graph/types.ts';
 import { fail, type PapilioError } from '../lib/errors.ts';
 import { median } from '../lib/numbers.ts';
+import { say } from '../lib/say.ts';
 import { CPU_CAPS, type MemoryOverhead, NO_OVERHEAD, type OrtRuntime } from '../onnxruntime/runtime.ts';
 import type { BatchPlan } from './batchPlan.ts';
 import {
@@ -153,7 +154,7 @@ export async function openBackend(
 ): Promise<Backend> {
   const ort = async (): Promise<Backend> =>
     ortBackend(
-      await (onnxruntime?.() ?? fail('bad-argument', 'There is no onnxruntime here; train on WebGPU.')),
+      await (onnxruntime?.() ?? fail('bad-argument', say`There is no onnxruntime here; train on WebGPU.`)),
     );
   if (wanted === 'onnxruntime') return ort();
   if (wanted === 'webgpu' || !onnxruntime) return gpuBackend(await openDevice(await gpu()), tunings);

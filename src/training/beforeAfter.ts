@@ -24,6 +24,7 @@ import {
 } from '../inference/beforeAfter.ts';
 import { fail } from '../lib/errors.ts';
 import { rng } from '../lib/rng.ts';
+import { say } from '../lib/say.ts';
 import type { FullBatch } from './batchPlan.ts';
 import type { Which } from './engine.ts';
 import type { BeforeAfter, BeforeAfterOptions, TextValueBeforeAfter } from './protocol.ts';
@@ -139,7 +140,7 @@ async function compareText(
   options: BeforeAfterOptions,
 ): Promise<BeforeAfter> {
   const { tokenizer } = session.opened;
-  if (!tokenizer) return fail('bad-data', "Text needs the model's tokenizer.json.");
+  if (!tokenizer) return fail('bad-data', say`Text needs the model's tokenizer.json.`);
   const { prompt, seed, temperature = DEFAULT_TEMPERATURE, maxTokens = DEFAULT_TOKENS } = options;
   const context = contextOf(session);
   // Without a prompt both continue the same held-out beginning.
@@ -152,7 +153,7 @@ async function compareText(
   if (ids.length >= context)
     fail(
       'bad-data',
-      `The prompt has ${ids.length} tokens, but the run's sequences have ${context}; shorten it.`,
+      say`The prompt has ${ids.length} tokens, but the run's sequences have ${context}; shorten it.`,
     );
   const writing = writeInTurns(predictorsOf(session), tokenizer, {
     ids,
@@ -174,10 +175,10 @@ async function compareText(
 /** Probabilities of one grey square drawing [side·side] in 0 … 1, at whatever size it was drawn. */
 export async function classifyPixels(session: Session, pixels: Float32Array): Promise<Both<Float32Array>> {
   const { dataset, batches } = session;
-  if (dataset.kind !== 'image') return fail('bad-data', 'This run has no pictures to classify.');
+  if (dataset.kind !== 'image') return fail('bad-data', say`This run has no pictures to classify.`);
   const side = Math.sqrt(pixels.length);
   if (!Number.isInteger(side) || side === 0)
-    fail('shape', `A drawing is square, but this one has ${pixels.length} values.`);
+    fail('shape', say`A drawing is square, but this one has ${pixels.length} values.`);
   const batch = batches.fill({
     size: 1,
     inputs: { pixel_values: drawingTensor(pixels, side, dataset, batches.options) },

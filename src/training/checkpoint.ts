@@ -15,6 +15,7 @@ import {
 } from '../adapters/safetensors.ts';
 import { fail, passOn } from '../lib/errors.ts';
 import { jsonOf } from '../lib/json.ts';
+import { say } from '../lib/say.ts';
 import type { EngineName, EvalMetric, RunRequest, StepMetric } from './protocol.ts';
 import { type TrainingSettings, trainingSchema } from './settings.ts';
 import { ENGINES, METRICS } from './words.ts';
@@ -68,10 +69,10 @@ async function contentHash(run: string, states: ReadonlyMap<string, Float32Array
   return hashOf([utf8.encode(parts)]);
 }
 
-const hash = z.string().regex(/^[0-9a-f]{64}(-[0-9a-f]{64})*$/, 'no SHA-256 in hex');
+const hash = z.string().regex(/^[0-9a-f]{64}(-[0-9a-f]{64})*$/, { error: () => say`no SHA-256 in hex` });
 
 /** Of entries that are read one by one: a schema would keep something of each. */
-export const entryList = z.custom<readonly unknown[]>(Array.isArray, 'expected a list');
+export const entryList = z.custom<readonly unknown[]>(Array.isArray, { error: () => say`expected a list` });
 
 /** The metadata but for the entries of the curve, which {@link stepsOf} and {@link evalsOf} read. */
 const runSchema = z.object({
@@ -91,16 +92,16 @@ const runSchema = z.object({
 });
 
 const damaged = (what: string): never =>
-  fail('checkpoint', `The checkpoint is damaged, start a new run instead: ${what}.`);
+  fail('checkpoint', say`The checkpoint is damaged, start a new run instead: ${what}.`);
 
 /** The metadata of a run. @throws PapilioError('checkpoint') */
 function runOf(text: string): Omit<Checkpoint, 'states'> {
   let json: unknown;
   try {
-    json = jsonOf(text, 'What the checkpoint says of its run');
+    json = jsonOf(text, say`What the checkpoint says of its run`);
   } catch (cause) {
     passOn(cause);
-    return damaged('what it says of its run is no JSON');
+    return damaged(say`what it says of its run is no JSON`);
   }
   const parsed = runSchema.safeParse(json);
   if (!parsed.success) return damaged(issueOf(parsed.error));
@@ -108,9 +109,9 @@ function runOf(text: string): Omit<Checkpoint, 'states'> {
   try {
     const [steps, evals] = [stepsOf(data.steps), evalsOf(data.evals)];
     if (steps.length !== data.step || steps.some(({ step }, i) => step !== i + 1))
-      return damaged(`its curve has ${steps.length} steps, not each of the ${data.step} that it is after`);
+      return damaged(say`its curve has ${steps.length} steps, not each of the ${data.step} that it is after`);
     const later = evals.find(({ step }) => step > data.step);
-    if (later) return damaged(`it holds an evaluation of step ${later.step} and is after ${data.step}`);
+    if (later) return damaged(say`it holds an evaluation of step ${later.step} and is after ${data.step}`);
     return { ...data, steps, evals };
   } catch (error) {
     if (error instanceof UnfitRecord) return damaged(error.message);
@@ -124,7 +125,7 @@ const quoted = (name: string): string => JSON.stringify(name.slice(0, 80));
 function stateOf(name: string, tensor: StoredTensor): Float32Array {
   if (tensor.dtype !== 'F32' || tensor.shape.length !== 1)
     damaged(
-      `its state ${quoted(name)} is ${tensor.dtype} with ${tensor.shape.length} axes, not a list of F32`,
+      say`its state ${quoted(name)} is ${tensor.dtype} with ${tensor.shape.length} axes, not a list of F32`,
     );
   return tensorFloats(name, tensor);
 }
@@ -136,23 +137,23 @@ export async function decodeCheckpoint(bytes: Uint8Array): Promise<Checkpoint> {
       return readSafetensors(bytes);
     } catch (error) {
       const why = error instanceof Error ? error.message : String(error);
-      return fail('checkpoint', `The checkpoint cannot be read, start a new run instead: ${why}`);
+      return fail('checkpoint', say`The checkpoint cannot be read, start a new run instead: ${why}`);
     }
   })();
   const run = metadata.get('run');
   if (metadata.get('format') !== 'papilio-checkpoint' || run === undefined) {
-    fail('checkpoint', 'The file is no Papilio checkpoint; choose one that was saved from a run here.');
+    fail('checkpoint', say`The file is no Papilio checkpoint; choose one that was saved from a run here.`);
   }
   const version = metadata.get('version') ?? '';
   if (version !== String(VERSION) && version !== String(FIRST_VERSION)) {
     fail(
       'checkpoint',
-      `The checkpoint has version ${/^\d{1,9}$/.test(version) ? version : quoted(version)}, this program reads versions ${FIRST_VERSION} and ${VERSION}; start a new run.`,
+      say`The checkpoint has version ${/^\d{1,9}$/.test(version) ? version : quoted(version)}, this program reads versions ${FIRST_VERSION} and ${VERSION}; start a new run.`,
     );
   }
   const states = new Map([...tensors].map(([name, t]) => [name, stateOf(name, t)]));
   if (version === String(VERSION) && metadata.get('sha256') !== (await contentHash(run, states)))
-    damaged('its content does not give its checksum, so it is not what was written');
+    damaged(say`its content does not give its checksum, so it is not what was written`);
   return { ...runOf(run), states };
 }
 
@@ -167,12 +168,12 @@ export function requireStates(
   wanted: ReadonlyMap<string, number>,
 ): void {
   for (const [name, size] of wanted) {
-    const state = states.get(name) ?? damaged(`it lacks the state ${name}`);
+    const state = states.get(name) ?? damaged(say`it lacks the state ${name}`);
     if (state.length !== size)
-      damaged(`its state ${name} has ${state.length} numbers, and the run has ${size}`);
+      damaged(say`its state ${name} has ${state.length} numbers, and the run has ${size}`);
   }
   for (const name of states.keys())
-    if (!wanted.has(name)) damaged(`it has a state ${quoted(name)}, which the run has not`);
+    if (!wanted.has(name)) damaged(say`it has a state ${quoted(name)}, which the run has not`);
 }
 
 /** Refuses a position beyond the run's end. @throws PapilioError('checkpoint') */
@@ -180,7 +181,7 @@ export function requireWithin({ step }: Pick<Checkpoint, 'step'>, total: number)
   if (step > total)
     fail(
       'checkpoint',
-      `The checkpoint is after ${step} steps, and the run has ${total} in all; give it ${step} or more, or start a new run.`,
+      say`The checkpoint is after ${step} steps, and the run has ${total} in all; give it ${step} or more, or start a new run.`,
     );
 }
 
@@ -200,18 +201,18 @@ export function requireSameRun(checkpoint: RunIdentity, run: RunIdentity): void 
   const refuse = (what: string): never =>
     fail(
       'checkpoint',
-      `The checkpoint was made with another ${what}; go on with the ${what} it was made with, or start a new run.`,
+      say`The checkpoint was made with another ${what}; go on with the ${what} it was made with, or start a new run.`,
     );
-  if (checkpoint.modelHash !== run.modelHash) refuse('model');
-  if (checkpoint.dataHash !== run.dataHash) refuse('data');
+  if (checkpoint.modelHash !== run.modelHash) refuse(say`model`);
+  if (checkpoint.dataHash !== run.dataHash) refuse(say`data`);
   const [was, is] = [checkpoint.settings, run.settings];
   if (was.method !== is.method) {
     fail(
       'checkpoint',
-      `The checkpoint is of a run with ${was.method}, not with ${is.method}; go on with ${was.method}, or start a new run.`,
+      say`The checkpoint is of a run with ${was.method}, not with ${is.method}; go on with ${was.method}, or start a new run.`,
     );
   }
-  if (checkpoint.adapterHash !== run.adapterHash) refuse('adapter to go on from');
+  if (checkpoint.adapterHash !== run.adapterHash) refuse(say`adapter to go on from`);
   const other = [
     ...differing(was.config, is.config, Object.keys({ ...was.config, ...is.config })),
     ...differing(was.training, is.training, FIXED_SETTINGS),
@@ -219,7 +220,7 @@ export function requireSameRun(checkpoint: RunIdentity, run: RunIdentity): void 
   if (other.length > 0) {
     fail(
       'checkpoint',
-      `The checkpoint was made with other settings: ${other.join('; ')}. Go on with those it was made with, or start a new run.`,
+      say`The checkpoint was made with other settings: ${other.join('; ')}. Go on with those it was made with, or start a new run.`,
     );
   }
 }
@@ -232,7 +233,7 @@ function differing(was: object, is: object, fields: readonly string[]): string[]
   return fields
     .filter((field) => text(was, field) !== text(is, field))
     .slice(0, 8)
-    .map((field) => `${field.slice(0, 80)} was ${short(was, field)} and is ${short(is, field)}`);
+    .map((field) => say`${field.slice(0, 80)} was ${short(was, field)} and is ${short(is, field)}`);
 }
 
 const HASH_PIECE = 1 << 25;

@@ -17,6 +17,7 @@ import { sizeOf } from '../graph/shape.ts';
 import type { Caps, Graph } from '../graph/types.ts';
 import { PapilioError } from '../lib/errors.ts';
 import { rng } from '../lib/rng.ts';
+import { say } from '../lib/say.ts';
 import { fuse } from '../ops/fuse.ts';
 import type { BatchPlan, FullBatch } from './batchPlan.ts';
 import { readOutputs } from './graphRuns.ts';
@@ -286,7 +287,7 @@ export function createCalls() {
   const underWay = new Set<Promise<unknown>>();
   let isClosed = false;
   const requireOpen = (): void => {
-    if (isClosed) throw new PapilioError('aborted', 'The run was left.', { left: true });
+    if (isClosed) throw new PapilioError('aborted', say`The run was left.`, { left: true });
   };
   return {
     requireOpen,

@@ -12,6 +12,7 @@ import { schedule } from '../graph/schedule.ts';
 import { sizeOf } from '../graph/shape.ts';
 import type { Caps, Graph, Value } from '../graph/types.ts';
 import { fail, PapilioError } from '../lib/errors.ts';
+import { say } from '../lib/say.ts';
 import type { Precision } from '../models/import/emit.ts';
 import { type MemoryOverhead, NO_OVERHEAD } from '../onnxruntime/runtime.ts';
 import { storedParameter, widening } from '../ops/fuse/stored.ts';
@@ -196,9 +197,11 @@ export const mebibytes = (bytes: number): string =>
 
 function refusalOf(peak: number, largest: Forecast['largest'], limits: ForecastLimits): string | null {
   if (largest.bytes > limits.maxBufferBytes)
-    return `${largest.label} needs a buffer of ${mebibytes(largest.bytes)}, but this device allows ${mebibytes(limits.maxBufferBytes)}.`;
+    return say`${largest.label} needs a buffer of ${mebibytes(largest.bytes)}, but this device allows ${mebibytes(limits.maxBufferBytes)}.`;
   if (limits.budgetBytes !== undefined && peak > limits.budgetBytes)
-    return `The run needs ${mebibytes(peak)} ${limits.engine === 'webgpu' ? 'on the GPU' : 'of memory'}, more than the ${mebibytes(limits.budgetBytes)} it may take.`;
+    return limits.engine === 'webgpu'
+      ? say`The run needs ${mebibytes(peak)} on the GPU, more than the ${mebibytes(limits.budgetBytes)} it may take.`
+      : say`The run needs ${mebibytes(peak)} of memory, more than the ${mebibytes(limits.budgetBytes)} it may take.`;
   return null;
 }
 
@@ -297,7 +300,7 @@ export function mustRecompute(setup: RunSetup, limits: ForecastLimits): boolean 
   const { refusal } = forecastRun(changed(setup, { recompute: true }), limits);
   return refusal === null
     ? true
-    : fail('limit', `${refusal} Ask for the forecast: it names what would make it fit.`);
+    : fail('limit', say`${refusal} Ask for the forecast: it names what would make it fit.`);
 }
 
 /** The same method on fewer layers. */
@@ -372,12 +375,12 @@ function sentence(change: Change): string {
   const parts: string[] = [];
   if (change.batchSize !== undefined)
     parts.push(
-      `a batch of ${change.batchSize}, accumulated over ${change.gradientAccumulation} (the same updates)`,
+      say`a batch of ${change.batchSize}, accumulated over ${change.gradientAccumulation ?? 1} (the same updates)`,
     );
-  if (change.recompute) parts.push('activations computed again (the same numbers, more time)');
-  if (change.precision === 'f16') parts.push('weights in f16');
-  if (change.precision === 'q4') parts.push('weights in 4 bits');
-  if (change.modules) parts.push(`the upper ${change.modules.length} target layers only`);
-  if (change.sequenceLength !== undefined) parts.push(`texts of ${change.sequenceLength} tokens`);
+  if (change.recompute) parts.push(say`activations computed again (the same numbers, more time)`);
+  if (change.precision === 'f16') parts.push(say`weights in f16`);
+  if (change.precision === 'q4') parts.push(say`weights in 4 bits`);
+  if (change.modules) parts.push(say`the upper ${change.modules.length} target layers only`);
+  if (change.sequenceLength !== undefined) parts.push(say`texts of ${change.sequenceLength} tokens`);
   return parts.join(', ');
 }

@@ -1,6 +1,7 @@
 /** Files as the page hands them on: handles of files on the disk, which cost no memory until they are read where they are used. */
 import type { InputFile, PickedFile } from '../lib/bytes.ts';
 import { fail } from '../lib/errors.ts';
+import { say } from '../lib/say.ts';
 
 export const sizeOf = ({ bytes }: PickedFile): number => (bytes instanceof Blob ? bytes.size : bytes.length);
 
@@ -14,7 +15,7 @@ export const readFiles = (files: readonly PickedFile[]): Promise<InputFile[]> =>
       } catch (cause) {
         return fail(
           'not-found',
-          `${name} could not be read (${(cause as Error).message}); it may have been changed or moved since it was chosen. Choose it again.`,
+          say`${name} could not be read (${(cause as Error).message}); it may have been changed or moved since it was chosen. Choose it again.`,
           { name },
         );
       }

@@ -6,6 +6,7 @@ import type { Layer } from '../adapters/types.ts';
 import { createBuilder } from '../graph/builder.ts';
 import type { Graph, Value } from '../graph/types.ts';
 import { fail } from '../lib/errors.ts';
+import { say } from '../lib/say.ts';
 import { binary } from '../ops/elementwise.ts';
 import type { Inspection } from './protocol.ts';
 
@@ -31,7 +32,7 @@ export async function inspectModule(options: InspectOptions): Promise<Inspection
   const group = plan.groups.find((g) => g.layers.some((l) => l.name === module));
   const layer = group?.layers.find((l) => l.name === module);
   if (!group || !layer)
-    return fail('not-found', `${module} is not adapted in this run; choose one of its target modules.`);
+    return fail('not-found', say`${module} is not adapted in this run; choose one of its target modules.`);
   const size = layer.kind === 'embedding' ? layer.out : layer.in;
   const base = parameters.get(`${module}.weight`) ?? fail('internal', `The weight of ${module} is missing.`);
 

@@ -1,5 +1,6 @@
 /** Longer looks at the open run, beside its training: other weights for the length of a question, weights before and after, what is forgotten. */
 import { PapilioError } from '../lib/errors.ts';
+import { say } from '../lib/say.ts';
 import type { Breathe } from '../lib/singular.ts';
 import type { Backend } from './backend.ts';
 import { measureForgetting, trainedOf } from './forgetting.ts';
@@ -25,7 +26,7 @@ export function breather(signal: AbortSignal): Breathe {
   return async () => {
     if (performance.now() - since < SLICE_MS) return;
     await new Promise((resolve) => setTimeout(resolve));
-    if (signal.aborted) throw new PapilioError('aborted', 'Something else was asked for.', { left: true });
+    if (signal.aborted) throw new PapilioError('aborted', say`Something else was asked for.`, { left: true });
     since = performance.now();
   };
 }

@@ -12,6 +12,7 @@ import { type Builder, createBuilder } from '../graph/builder.ts';
 import type { Graph, Value } from '../graph/types.ts';
 import type { FeedTensor } from '../inference/session.ts';
 import { fail } from '../lib/errors.ts';
+import { say } from '../lib/say.ts';
 import { leastLimit } from '../models/contract.ts';
 import type { LoadedModel } from '../models/load.ts';
 import { type Merged, mergeWeights, type QuantisedMerge, type WrittenWeight } from '../models/merge.ts';
@@ -182,7 +183,7 @@ function withHeadOf(model: LoadedModel, adapters: readonly LoadedAdapter[]): Loa
   if (other !== undefined) {
     fail(
       'malformed-adapter',
-      `One adapter brings a head of ${classes} classes and another one of ${other}; merge adapters that were trained for the same classes.`,
+      say`One adapter brings a head of ${classes} classes and another one of ${other}; merge adapters that were trained for the same classes.`,
     );
   }
   return model.withClasses(
@@ -243,7 +244,7 @@ export async function madeSamples(
     if (mask && isPerPosition && !shapes.has('attention_mask'))
       inputs.attention_mask = feedOf(mask, [batch, sequence]);
     samples.push({
-      what: mask ? `made-up texts of up to ${sequence} tokens` : 'made-up inputs',
+      what: mask ? say`made-up texts of up to ${sequence} tokens` : say`made-up inputs`,
       inputs,
       names: model.feeds,
       output: model.output,

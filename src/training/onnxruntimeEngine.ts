@@ -9,6 +9,7 @@ import { sizeOf, zerosOf } from '../graph/shape.ts';
 import type { DeviceData, Graph, Value } from '../graph/types.ts';
 import { fail, PapilioError } from '../lib/errors.ts';
 import { rng } from '../lib/rng.ts';
+import { say } from '../lib/say.ts';
 import { encodeModel } from '../onnx/encode.ts';
 import { type OrtModelSession, type OrtRuntime, requireMemory } from '../onnxruntime/runtime.ts';
 import { toOnnx } from '../onnxruntime/toOnnx.ts';
@@ -39,9 +40,9 @@ async function typed<T>(doing: string, task: Promise<T>): Promise<T> {
     return /bad.?alloc|failed to allocate|out of memory|allocation failed/i.test(first)
       ? fail(
           'out-of-memory',
-          `onnxruntime has too little memory ${doing} (${says}); take a smaller batch or shorter texts.`,
+          say`onnxruntime has too little memory ${doing} (${says}); take a smaller batch or shorter texts.`,
         )
-      : fail('unsupported-onnx', `onnxruntime fails ${doing} (${says}); train on WebGPU.`);
+      : fail('unsupported-onnx', say`onnxruntime fails ${doing} (${says}); train on WebGPU.`);
   }
 }
 
@@ -288,14 +289,14 @@ function createRunners(ort: OrtRuntime, states: ReadonlyMap<string, Float32Array
     async runner(graph: Graph): Promise<Runner> {
       requireMemory(graph, ort.memoryBytes);
       const { model, inputs, projections } = toOnnx(graph);
-      const session = await typed('to open what trains this model', ort.open(encodeModel(model)));
+      const session = await typed(say`to open what trains this model`, ort.open(encodeModel(model)));
       sessions.push(session);
       return (feeds) => {
         projections.forEach(project);
         const tensors = new Map(
           [...inputs].map(([name, value]) => [name, { shape: value.shape, data: dataOf(value, feeds) }]),
         );
-        return typed('to train this model', session.run(tensors));
+        return typed(say`to train this model`, session.run(tensors));
       };
     },
     async release(): Promise<void> {

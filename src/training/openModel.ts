@@ -7,6 +7,7 @@ import type { HubHost } from '../hub/types.ts';
 import type { InputFile } from '../lib/bytes.ts';
 import { fail } from '../lib/errors.ts';
 import { jsonOf } from '../lib/json.ts';
+import { say } from '../lib/say.ts';
 import { embeddedFiles } from '../models/catalogue.ts';
 import { type Limit, tokenizerLimits } from '../models/contract.ts';
 import { type LoadedModel, loadModel } from '../models/load.ts';
@@ -51,7 +52,7 @@ export interface OpenedModel {
 const isSidecar = (name: string): boolean => /\.(json|jinja|txt)$/.test(name);
 
 export const needHub = ({ hub }: Pick<Host, 'hub'>): Promise<HubHost> =>
-  hub?.() ?? fail('bad-argument', 'Nothing can be fetched here; give files.');
+  hub?.() ?? fail('bad-argument', say`Nothing can be fetched here; give files.`);
 
 async function modelFiles(
   source: ModelSource,
@@ -102,7 +103,7 @@ async function readModel(
 ): Promise<OpenedModel> {
   const files = await modelFiles(source, host, onBytes);
   const sorted = sortFiles(files);
-  const onnx = sorted.onnx[0] ?? fail('not-found', 'There is no .onnx file among the files of the model.');
+  const onnx = sorted.onnx[0] ?? fail('not-found', say`There is no .onnx file among the files of the model.`);
   const model = loadModel(files);
   const sidecars = sorted.others.filter(({ name }) => isSidecar(name));
   const text = (name: string) => {
@@ -140,7 +141,7 @@ function object(text: string | null): Readonly<Record<string, unknown>> {
 
 /** @throws PapilioError 'bad-data' for a model that came without one */
 export const tokenizerOf = ({ tokenizer, name }: Pick<OpenedModel, 'tokenizer' | 'name'>): Tokenizer =>
-  tokenizer ?? fail('bad-data', `Text needs the model's tokenizer.json; put it beside ${name}.`);
+  tokenizer ?? fail('bad-data', say`Text needs the model's tokenizer.json; put it beside ${name}.`);
 
 /** A cache of one model: gives it where `key` is the one of the last call, else what `open` opens; a null key is never cached. */
 export type ModelCache = (key: string | null, open: () => Promise<OpenedModel>) => Promise<OpenedModel>;

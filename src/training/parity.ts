@@ -12,6 +12,7 @@ import type { FeedTensor, OrtSession } from '../inference/session.ts';
 import { fail, PapilioError } from '../lib/errors.ts';
 import { greatest, least, sizeOf } from '../lib/numbers.ts';
 import { rng } from '../lib/rng.ts';
+import { say } from '../lib/say.ts';
 import type { ActivationRounding } from '../models/import/operators/quant.ts';
 import type { LoadedModel } from '../models/load.ts';
 import type { BatchPlan, FullBatch } from './batchPlan.ts';
@@ -219,8 +220,8 @@ async function couldNotRun<File>(
     ...{ base: null, rounding: null, output: samples[0]!.output, worst: samples[0]!.what },
     ...{ samples: 0, values: 0, provider: null },
     sentence: isModel
-      ? `The merged file was not checked: this model does not run here even without the adapter (${reasonOf(error)}). Run it where it is used, and compare, before relying on it.`
-      : `The merged file does not run although the model without the adapter does: ${reasonOf(error)}.`,
+      ? say`The merged file was not checked: this model does not run here even without the adapter (${reasonOf(error)}). Run it where it is used, and compare, before relying on it.`
+      : say`The merged file does not run although the model without the adapter does: ${reasonOf(error)}.`,
   };
 }
 
@@ -234,30 +235,35 @@ function boundSentence({ bound, base, rounding }: Measured): string {
   if (base === null || bound === FLOAT_BOUND) return scientific(bound);
   const own =
     rounding !== null && rounding > base
-      ? `${scientific(rounding)}, which rounding the same weights does to the unadapted model`
-      : `${scientific(base)}, which the file's own precision does to the unadapted model`;
-  return `${scientific(bound)}, ${ROUNDING_FACTOR} times ${own}`;
+      ? say`${scientific(rounding)}, which rounding the same weights does to the unadapted model`
+      : say`${scientific(base)}, which the file's own precision does to the unadapted model`;
+  return say`${scientific(bound)}, ${ROUNDING_FACTOR} times ${own}`;
 }
 
 function passedSentence(measured: Measured): string {
-  const { maxAbs, maxRel, output, samples, values, provider } = measured;
-  return `The merged file answers as the trained model does: ${output} max|a−b| ${scientific(maxAbs)}, relative ${scientific(maxRel)}; allowed: ${boundSentence(measured)} (${values} numbers of ${samples} ${samples === 1 ? 'batch' : 'batches'}, onnxruntime ${provider}).`;
+  const { maxAbs, maxRel, output, samples, values } = measured;
+  const [by, allowed] = [String(measured.provider), boundSentence(measured)];
+  const [far, relative] = [scientific(maxAbs), scientific(maxRel)];
+  return samples === 1
+    ? say`The merged file answers as the trained model does: ${output} max|a−b| ${far}, relative ${relative}; allowed: ${allowed} (${values} numbers of 1 batch, onnxruntime ${by}).`
+    : say`The merged file answers as the trained model does: ${output} max|a−b| ${far}, relative ${relative}; allowed: ${allowed} (${values} numbers of ${samples} batches, onnxruntime ${by}).`;
 }
 
-const RANGES = { static: 'by the scales in the file', dynamic: 'by the range of each run' } as const;
+const ranges = () => ({ static: say`by the scales in the file`, dynamic: say`by the range of each run` });
 
 /** What rounding activations costs, in the unadapted model and in the merged one: measured, since the trainer's stay float. */
 function costOfActivations(activations: ActivationRounding, { base, maxRel }: Measured): string {
   if (activations === null || base === null) return '';
-  return ` onnxruntime rounds this file's activations to 8 bits (${RANGES[activations]}) and the trainer does not: that moves the answers by ${scientific(base)} of the largest in the unadapted model, and by ${scientific(maxRel)} in the merged one.`;
+  const note = say`onnxruntime rounds this file's activations to 8 bits (${ranges()[activations]}) and the trainer does not: that moves the answers by ${scientific(base)} of the largest in the unadapted model, and by ${scientific(maxRel)} in the merged one.`;
+  return ` ${note}`;
 }
 
 function failedSentence(measured: Measured): string {
   const { maxAbs, maxRel, output, worst } = measured;
-  const far = Number.isFinite(maxAbs)
-    ? `differs by up to ${scientific(maxAbs)}, ${scientific(maxRel)} of its largest value,`
-    : 'holds values that are not numbers, or infinities on one side only,';
-  return `The merged file does not compute what was trained: its output ${output} ${far} on ${worst}; allowed: ${boundSentence(measured)}. Do not use the file; the adapter is kept.`;
+  const allowed = boundSentence(measured);
+  return Number.isFinite(maxAbs)
+    ? say`The merged file does not compute what was trained: its output ${output} differs by up to ${scientific(maxAbs)}, ${scientific(maxRel)} of its largest value, on ${worst}; allowed: ${allowed}. Do not use the file; the adapter is kept.`
+    : say`The merged file does not compute what was trained: its output ${output} holds values that are not numbers, or infinities on one side only, on ${worst}; allowed: ${allowed}. Do not use the file; the adapter is kept.`;
 }
 
 // What a merged file is compared on: held-out examples, the shortest and the longest of them, with their padding; and the trainer's answers
@@ -334,12 +340,12 @@ function countsOf(
 /** @param exactly the only length that the file takes */
 function chosenBatches(dataset: Dataset, batches: BatchPlan, exactly: number | null): Chosen[] {
   const held = batches.held(0);
-  if (held.length === 0) fail('bad-data', 'There is no held-out example to compare the merged file on.');
+  if (held.length === 0) fail('bad-data', say`There is no held-out example to compare the merged file on.`);
   if (dataset.kind === 'text' || dataset.kind === 'masked-text')
     return ofText(batches.load('held', held[0]!), exactly === null);
   if (!('ids' in dataset.held))
     return [...new Set([0, held.length - 1])].map((i) => ({
-      what: `held-out pictures, batch ${i + 1}`,
+      what: say`held-out pictures, batch ${i + 1}`,
       batch: batches.load('held', held[i]!),
     }));
   // Rows of text: the batch with the shortest one and that with the longest.
@@ -353,7 +359,7 @@ function chosenBatches(dataset: Dataset, batches: BatchPlan, exactly: number | n
   const longest = at(greatest, (a, b) => a > b);
   return [...new Set([shortest, longest])].map((i) => {
     const batch = batches.load('held', held[i]!);
-    return { what: `held-out examples of up to ${batch.sequence ?? greatest(lengths[i]!)} tokens`, batch };
+    return { what: say`held-out examples of up to ${batch.sequence ?? greatest(lengths[i]!)} tokens`, batch };
   });
 }
 
@@ -361,7 +367,7 @@ function chosenBatches(dataset: Dataset, batches: BatchPlan, exactly: number | n
 function ofText(batch: FullBatch, isFree: boolean): Chosen[] {
   const ids = batch.inputs.input_ids!;
   const [rows, length] = ids.shape as [number, number];
-  const whole = { what: `a held-out passage of ${length} tokens`, batch };
+  const whole = { what: say`a held-out passage of ${length} tokens`, batch };
   const half = length >> 1;
   if (half < 2 || !isFree) return [whole];
   const mask = new Int32Array(rows * half);
@@ -377,7 +383,7 @@ function ofText(batch: FullBatch, isFree: boolean): Chosen[] {
   return [
     whole,
     {
-      what: `held-out passages of up to ${half} tokens`,
+      what: say`held-out passages of up to ${half} tokens`,
       batch: {
         ...batch,
         labels,
@@ -469,7 +475,7 @@ export function parity(
   counts: ArrayLike<number> | null = null,
 ): Parity {
   if (a.length !== b.length)
-    fail('shape', `Results of ${a.length} and ${b.length} values cannot be compared.`);
+    fail('shape', say`Results of ${a.length} and ${b.length} values cannot be compared.`);
   const width = counts ? a.length / counts.length : 1;
   let maxAbs = 0;
   let maxB = 0;

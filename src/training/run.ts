@@ -1,10 +1,11 @@
 /** One run, from its opening to its end. */
 import { errorReport, fail, isFatal, PapilioError } from '../lib/errors.ts';
+import { say } from '../lib/say.ts';
 import type { EngineName, RunState, TrainerEvent } from './protocol.ts';
 import type { Session } from './session.ts';
 
 const left = (): PapilioError =>
-  new PapilioError('aborted', 'The run was left before it was open.', { left: true });
+  new PapilioError('aborted', say`The run was left before it was open.`, { left: true });
 
 /** It has the one stream of events on it: after the end nothing more is said. */
 export class Run {
@@ -95,4 +96,4 @@ export class Run {
 export const requireOpen = (run: Run | null): Run & { readonly session: Session } =>
   run?.session
     ? (run as Run & { readonly session: Session })
-    : fail('bad-argument', 'There is no open run; press Train to start one.');
+    : fail('bad-argument', say`There is no open run; press Train to start one.`);

@@ -7,6 +7,7 @@ import { type Adapter, writeAdapter } from '../adapters/peft.ts';
 import { type AdapterPlan, countPlan, moduleTensors, savedParameters, sharedOf } from '../adapters/plan.ts';
 import { errorReport, PapilioError } from '../lib/errors.ts';
 import { createLock, type Lock } from '../lib/lock.ts';
+import { listOf, say } from '../lib/say.ts';
 import type { LoadedModel } from '../models/load.ts';
 import type { Merged, QuantisedMerge } from '../models/merge.ts';
 import { encodeModel } from '../onnx/encode.ts';
@@ -151,7 +152,7 @@ export async function openSession(
 }
 
 const goesOnElsewhere = (before: EngineName, now: EngineName): string =>
-  `The run was trained by ${before} and goes on by ${now}: the curve goes on, not bit for bit, since the two round differently.`;
+  say`The run was trained by ${before} and goes on by ${now}: the curve goes on, not bit for bit, since the two round differently.`;
 
 /** What is asked of a run between two updates: under its lock, when nothing is in flight. */
 type WhenSettled = <T>(task: () => Promise<T>) => Promise<T>;
@@ -285,7 +286,7 @@ const computedAgain = (setup: RunSetup): RunSetup => ({
   engine: { ...setup.engine, recompute: true },
   warnings: [
     ...setup.warnings,
-    'To stay within the memory it may take, the run computes activations again in the backward pass: the same numbers, more time.',
+    say`To stay within the memory it may take, the run computes activations again in the backward pass: the same numbers, more time.`,
   ],
 });
 
@@ -297,9 +298,11 @@ function staysRandom({ fresh }: LoadedModel, plan: AdapterPlan): string[] {
   ]);
   const left = fresh.filter((module) => !trained.has(module));
   if (left.length === 0) return [];
-  const words = left.length === 1 ? ['stays', 'it trains'] : ['stay', 'they train'];
+  const short = listOf(left.map((name) => name.split('.').slice(-2).join('.')));
   return [
-    `${left.join(' and ')} ${words[0]} random: list ${left.map((name) => name.split('.').slice(-2).join('.')).join(' and ')} in modules_to_save so that ${words[1]}.`,
+    left.length === 1
+      ? say`${left[0]!} stays random: list ${short} in modules_to_save so that it trains.`
+      : say`${listOf(left)} stay random: list ${short} in modules_to_save so that they train.`,
   ];
 }
 
@@ -347,7 +350,9 @@ const countsOf = (batches: readonly FullBatch[]): Counts => ({
 const diverged = ({ step, loss, learningRate }: StepResult): PapilioError =>
   new PapilioError(
     'non-finite',
-    `The ${Number.isFinite(loss) ? 'gradient' : 'loss'} became infinite or not a number at step ${step + 1}, and that update was left out: the weights are those from before it; lower the learning rate (${learningRate.toPrecision(2)} now) or clip at 1, and go on.`,
+    Number.isFinite(loss)
+      ? say`The gradient became infinite or not a number at step ${step + 1}, and that update was left out: the weights are those from before it; lower the learning rate (${learningRate.toPrecision(2)} now) or clip at 1, and go on.`
+      : say`The loss became infinite or not a number at step ${step + 1}, and that update was left out: the weights are those from before it; lower the learning rate (${learningRate.toPrecision(2)} now) or clip at 1, and go on.`,
     { step },
   );
 

@@ -18,6 +18,7 @@ import type { AdapterMethod, AdapterTensor } from '../adapters/types.ts';
 import type { InputFile } from '../lib/bytes.ts';
 import { fail } from '../lib/errors.ts';
 import { transposed } from '../lib/numbers.ts';
+import { say } from '../lib/say.ts';
 import type { ModuleInfo } from '../models/import/modules.ts';
 import type { LoadedModel } from '../models/load.ts';
 import { requireWritable } from '../models/merge.ts';
@@ -148,7 +149,7 @@ export function adapterPair(files: readonly InputFile[], what: string): readonly
     files.find((f) => f.name === name || f.name.endsWith(`/${name}`)) ??
     fail(
       'not-found',
-      `${what} has no ${name}; give both ${CONFIG} and ${TENSORS}, as PeftModel.save_pretrained writes them.`,
+      say`${what} has no ${name}; give both ${CONFIG} and ${TENSORS}, as PeftModel.save_pretrained writes them.`,
     );
   return [find(CONFIG), find(TENSORS)];
 }
@@ -166,7 +167,7 @@ export interface StartAdapter {
 async function readStart(request: RunRequest): Promise<StartAdapter | null> {
   const { adapter: files, method } = request;
   if (!files) return null;
-  const [config, tensors] = adapterPair(files, 'The adapter to go on from').map(({ bytes }) => bytes) as [
+  const [config, tensors] = adapterPair(files, say`The adapter to go on from`).map(({ bytes }) => bytes) as [
     Uint8Array,
     Uint8Array,
   ];
@@ -174,7 +175,7 @@ async function readStart(request: RunRequest): Promise<StartAdapter | null> {
   if (loaded.method.id !== method) {
     fail(
       'bad-argument',
-      `The adapter to go on from is ${loaded.method.title}, but the run is asked to train ${method}; leave the method out, or choose ${loaded.method.id}.`,
+      say`The adapter to go on from is ${loaded.method.title}, but the run is asked to train ${method}; leave the method out, or choose ${loaded.method.id}.`,
     );
   }
   return { loaded, hash: await hashOf([config, tensors]) };

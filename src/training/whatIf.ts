@@ -8,6 +8,7 @@ import type { AdapterPlan } from '../adapters/plan.ts';
 import { atStrengths, canGoBack, strengthCount } from '../adapters/strength.ts';
 import { fail } from '../lib/errors.ts';
 import { sizeOf } from '../lib/numbers.ts';
+import { say } from '../lib/say.ts';
 import { beforeAfter } from './beforeAfter.ts';
 import { evaluateHeld } from './evaluation.ts';
 import type { EvalMetric, WhatIf, WhatIfAnswer, WhatIfRequest } from './protocol.ts';
@@ -55,9 +56,9 @@ function supposed(
 function placeOf(plan: AdapterPlan, { module, values }: NonNullable<WhatIf['spectrum']>): number {
   const group = plan.groups.find(({ layers }) => layers.some(({ name }) => name === module));
   const tensor = group?.tensors.find(({ spec }) => spec.name === SPECTRUM);
-  if (!group || !tensor) return fail('not-found', `${module} has no spectrum in this run.`);
+  if (!group || !tensor) return fail('not-found', say`${module} has no spectrum in this run.`);
   const n = sizeOf(tensor.spec.shape);
   if (values.length !== n || !values.every(Number.isFinite))
-    return fail('bad-argument', `The spectrum of ${module} has ${n} numbers, not these ${values.length}.`);
+    return fail('bad-argument', say`The spectrum of ${module} has ${n} numbers, not these ${values.length}.`);
   return tensor.offset + group.layers.findIndex(({ name }) => name === module) * n;
 }
