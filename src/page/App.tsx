@@ -41,7 +41,6 @@ export function App() {
   const panel = useUi((s) => s.panel);
   const isHelpOpen = useUi((s) => s.isHelpOpen);
   const errorKind = useRun((s) => s.error?.report.kind ?? null);
-  const hasRun = useRun((s) => s.open !== null);
 
   useEffect(() => {
     const onKey = (event: KeyboardEvent) => handleKey(page, event);
@@ -51,12 +50,6 @@ export function App() {
   useEffect(() => {
     if (errorKind !== null) page.ui.setState({ panel: guideOf(errorKind).panel });
   }, [page, errorKind]);
-  useEffect(() => {
-    // These tabs do not depend on the run: they stay open when a run starts or ends.
-    page.ui.setState(({ seeTab }) =>
-      ['adapters', 'methods', 'runs'].includes(seeTab) ? {} : { seeTab: hasRun ? 'compare' : 'inside' },
-    );
-  }, [page, hasRun]);
 
   return (
     <div className="page" data-panel={panel}>

@@ -63,7 +63,7 @@ export function HeaderTools() {
       />
       <LanguageMenu onProblem={(notice) => page.ui.setState({ notice })} />
       <CommandTool icon="info" id="start" />
-      <CommandTool icon="keys" id="help" />
+      <CommandTool icon="keys" id="help" isLast />
     </>
   );
 }
@@ -73,19 +73,24 @@ function Tool(props: {
   readonly label: string;
   readonly tip?: string;
   readonly shortcut?: string;
+  /** Below it lie the crosses of notices: its words stand beside it. */
+  readonly isLast?: boolean;
   readonly onPress: () => void;
 }) {
-  const { icon, label, tip = label, shortcut, onPress } = props;
+  const { icon, label, tip = label, shortcut, isLast = false, onPress } = props;
   return (
     <TooltipTrigger delay={300}>
       <IconButton {...{ icon, label, onPress }} {...(shortcut === undefined ? {} : { shortcut })} />
-      <Tooltip className="tip">{tip}</Tooltip>
+      <Tooltip className="tip" placement={isLast ? 'left' : 'bottom'}>
+        {tip}
+      </Tooltip>
     </TooltipTrigger>
   );
 }
 
 /** A command of the table, with its key. */
-function CommandTool({ icon, id }: { readonly icon: IconName; readonly id: string }) {
+function CommandTool(props: { readonly icon: IconName; readonly id: string; readonly isLast?: boolean }) {
+  const { icon, id, isLast = false } = props;
   const page = usePage();
   const command = commandById(id);
   return (
@@ -94,6 +99,7 @@ function CommandTool({ icon, id }: { readonly icon: IconName; readonly id: strin
       label={command.label()}
       tip={commandTip(command)}
       shortcut={shortcutOf(command)}
+      isLast={isLast}
       onPress={() => command.run(page)}
     />
   );

@@ -37,14 +37,24 @@ const TABS = (): readonly TabOf[] => [
 export function Results() {
   const page = usePage();
   const tab = useUi((s) => s.seeTab);
+  const next = useUi((s) => s.next);
+  const isNew = useUi((s) => s.isCompareNew);
+  const use = () => {
+    if (!page.ui.getState().isSeeUsed) page.ui.setState({ isSeeUsed: true });
+  };
   return (
-    <div className="panel-scroll">
+    <div className="panel-scroll" onPointerDownCapture={use} onKeyDownCapture={use} onWheelCapture={use}>
       <ErrorCard panel="see" />
       <Tabs selectedKey={tab} onSelectionChange={(key) => page.ui.setState({ seeTab: key as SeeTab })}>
         <TabList className="tablist" aria-label={say`What to see`}>
           {TABS().map(({ id, title }) => (
-            <Tab key={id} id={id} className="tab">
+            <Tab key={id} id={id} className="tab" {...(next === id ? { 'data-next': true } : {})}>
               {title}
+              {isNew && id === 'compare' ? (
+                <span className="tab-new">
+                  <span className="hidden">: there is something new</span>
+                </span>
+              ) : null}
             </Tab>
           ))}
         </TabList>

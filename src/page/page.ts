@@ -34,6 +34,7 @@ import type { Tabs } from './features/training/tabs.ts';
 import { followTabs } from './features/training/tabs.ts';
 import { createTry } from './features/try/try.ts';
 import type { InferenceClient } from './inferenceClient.ts';
+import { followSeeTab } from './seeTab.ts';
 import { createStores, isOpening, type Stores } from './stores.ts';
 import type { TrainerClient } from './trainerClient.ts';
 
@@ -64,6 +65,7 @@ export function createPage({ trainer, sessions, tabs, inference, hub, root }: Pa
   trainer.onCrash((message) => controller.fail({ kind: 'internal', message, details: { crashed: true } }));
   trainer.onEnd((message) => controller.ended(message));
   leaveOpening(stores, trainer);
+  followSeeTab(stores);
   let opened: Promise<HubState> | undefined;
   let kept: Promise<KeptRuns> | undefined;
   return {

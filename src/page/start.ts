@@ -1,5 +1,6 @@
 /** The page in a browser: the real trainer, sessions in IndexedDB, the address's hash, checkpoints when the page is hidden. */
 import { takeLink } from './features/setup/link.ts';
+import { startNext } from './features/start/next.ts';
 import { startStart } from './features/start/started.ts';
 import { browserSessions, type Sessions } from './features/training/sessions.ts';
 import { loadSaved, Tabs } from './features/training/tabs.ts';
@@ -27,6 +28,7 @@ export function startPage(root: string): Page {
   });
   startTuning(page);
   startStart(page, () => localStorage);
+  startNext(page, () => localStorage);
   // Not worth a word: without it the page is as empty as it was before it had one.
   page.recorded.load(root).catch(() => undefined);
   whenIdle(() => void page.keptRuns());

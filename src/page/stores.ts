@@ -78,11 +78,19 @@ export interface RunView {
 
 export type PanelName = 'choose' | 'train' | 'see';
 export type SeeTab = 'compare' | 'inside' | 'weights' | 'merge' | 'adapters' | 'methods' | 'runs';
+/** What a first visitor is led to: the button that trains, and tabs of See. */
+export type Guided = 'train' | 'compare' | 'merge';
 export type XAxis = 'step' | 'examples' | 'seconds';
 
 export interface UiState {
   readonly panel: PanelName;
   readonly seeTab: SeeTab;
+  /** Somebody has pressed, scrolled or typed in See: it stays as it is. */
+  readonly isSeeUsed: boolean;
+  /** Answers of a run have come that were not looked at. */
+  readonly isCompareNew: boolean;
+  /** The control that is marked for a first visitor. */
+  readonly next: Guided | null;
   readonly theme: 'system' | 'light' | 'dark';
   /** The theme in force. */
   readonly scheme: 'light' | 'dark';
@@ -135,7 +143,10 @@ export function createStores() {
   const run = createStore<RunView>(() => ({ ...emptyRun, runs: [], saved: null, savedProblem: null }));
   const ui = createStore<UiState>(() => ({
     panel: 'train',
-    seeTab: 'compare',
+    seeTab: 'inside',
+    isSeeUsed: false,
+    isCompareNew: false,
+    next: null,
     theme: 'system',
     scheme: 'light',
     isHelpOpen: false,

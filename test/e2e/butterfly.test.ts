@@ -193,9 +193,12 @@ describe('the butterfly view', () => {
   test('goes back through the steps of a run: the values shown are of that step', async () => {
     const { page, errors } = await openPage(stage, RUN);
     await page.waitForSelector(CAN_TRAIN, { timeout: 60_000 });
+    await openTab(page, 'Inside');
     await press(page, 'Train');
     await untilState(page, 'running');
-    await openTab(page, 'Inside');
+    // Whoever looks at something keeps it; what has come of the run is lit.
+    await page.waitForSelector('::-p-aria([name="Before and after: there is something new"][role="tab"])');
+    expect(await words(page, '[role=tab][aria-selected=true]')).toBe('Inside');
     // Nothing is evaluated: the steps between are taken because the view is on screen.
     const count = () => data(page, 'steps', 'count').catch(() => 0);
     await until(async () => Number(await count()) >= 4, 'four steps', 400);

@@ -74,10 +74,13 @@ test('a first visit, without WebGPU too, finds a recorded run and one button, an
   );
   expect(Number(figures[1])).toBeGreaterThan(Number(figures[2]) + 30);
   expect(await words(page, part('rotation'))).toMatch(/RᵀR − I‖\s+[\d.]+ e−\d/);
+  // The button that comes next is marked, until it was used.
+  expect(await page.$$eval('[data-next]', (all) => all.map((one) => one.textContent))).toEqual(['Train']);
   // Train makes it live, and the band is put away for good; after a reset the recorded run is there again.
   await press(page, 'Train');
   await until(async () => (await page.$(part('recorded'))) === null, 'the recorded run gone', 20);
   expect(await page.$(start)).toBeNull();
+  expect(await page.$(`${part('toggle')}[data-next]`)).toBeNull();
   await press(page, 'Show the recorded run');
   await page.waitForSelector(note);
   expect(await words(page, note)).toContain('back to your run');

@@ -54,6 +54,7 @@ import {
   refusal,
   type Setting,
 } from '../../src/page/features/butterfly/setting.ts';
+import { createView, type View } from '../../src/page/features/butterfly/view.ts';
 import { denseFrom, filledIn, productsOf, wiringOf } from '../../src/page/features/butterfly/wiring.ts';
 import { inspectModule } from '../../src/training/inspect.ts';
 import { layer } from './adapters-fixtures.ts';
@@ -362,14 +363,14 @@ describe('settings', () => {
 
 describe('the picture of the graph', () => {
   it('draws several nodes as one where there are many, and finds what stands at a point', () => {
-    expect([64, 65, 768, 1024, 127].map(bundleOf)).toEqual([1, 2, 12, 16, 2]);
-    const wiring = wiringOf(patternOf(boft(128, 4, 2)))!;
+    expect([64, 128, 129, 768, 1024, 254].map(bundleOf)).toEqual([1, 1, 3, 12, 16, 4]);
+    const wiring = wiringOf(patternOf(boft(256, 8, 2)))!;
     const layout = layoutOf(wiring, 360);
-    expect(layout).toMatchObject({ bundle: 2, nodes: 64, columns: 3 });
+    expect(layout).toMatchObject({ bundle: 4, nodes: 64, columns: 3 });
     const edges = [0, 1].map((factor) => drawnEdges(wiring, layout, factor, everything(wiring)));
-    // Nodes 0 … 3 are drawn as 0 and 1, each joined with both.
+    // Nodes 0 … 7 are drawn as 0 and 1, each joined with both.
     expect([...edges[0]!.subarray(0, 4)]).toEqual([1, 1, 0, 0]);
-    // Factor 1 joins 0, 1 with 4, 5: drawn nodes 0 and 2.
+    // Factor 1 joins 0 … 3 with 8 … 11: drawn nodes 0 and 2.
     expect([...edges[1]!.subarray(0, 4)]).toEqual([1, 0, 1, 0]);
     const edgesOf = (factor: number) => edges[factor]!;
     expect(hitAt(layout, edgesOf, xOf(layout, 1), yOf(layout, 5))).toEqual({
@@ -380,5 +381,39 @@ describe('the picture of the graph', () => {
     const [x, y] = [(xOf(layout, 1) + xOf(layout, 2)) / 2, (yOf(layout, 0) + yOf(layout, 2)) / 2];
     expect(hitAt(layout, edgesOf, x, y + 0.1)).toMatchObject({ kind: 'edge', factor: 1 });
     expect(hitAt(layout, edgesOf, xOf(layout, 0), -5)).toBeNull();
+  });
+
+  it('draws each of 128 nodes by itself', () => {
+    const layout = layoutOf(wiringOf(patternOf(boft(128, 4, 3)))!, 360);
+    expect(layout).toMatchObject({ bundle: 1, nodes: 128 });
+    expect(yOf(layout, 1) - yOf(layout, 0)).toBeCloseTo(5, 1);
+  });
+});
+
+describe('what was kept lit', () => {
+  const [before, longer, smaller] = [boft(32, 4, 3), boft(32, 4, 4), boft(8, 2, 3)].map((one) =>
+    createView(wiringOf(patternOf(one))!),
+  ) as [View, View, View];
+  const keptIn = (focus: Focus, now: View) => {
+    before.pin(focus);
+    const { pinned } = createView(now.wiring, before).store.getState();
+    before.pin(focus);
+    return pinned;
+  };
+  const input = (place: number) => focusOn(before.wiring, node(0, place));
+  const output = (place: number) => focusOn(before.wiring, node(3, place));
+
+  it('stays lit in another wiring: inputs stay inputs, outputs outputs, edges those of their factor', () => {
+    expect(keptIn(input(5), longer)).toEqual(input(5));
+    expect(keptIn(output(5), longer)).toEqual({ from: null, to: node(4, 5) });
+    const edge = focusOnEntry(1, 5, 1);
+    expect(keptIn(edge, longer)).toEqual(edge);
+  });
+
+  it('is let go where it is not there', () => {
+    expect(keptIn(input(8), smaller)).toBeNull();
+    expect(keptIn(input(7), smaller)).toEqual(input(7));
+    // The last factor's edge ends at an output, and the output is now another factor's.
+    expect(keptIn(focusOnEntry(2, 5, 1), longer)).toBeNull();
   });
 });

@@ -4,7 +4,6 @@
  */
 import { useMemo, useRef, useState } from 'react';
 import { type CommonConfig, type Layer, METHODS, type MethodId, type Pattern } from '../../../methods.ts';
-import { Action } from '../../parts/Action.tsx';
 import { useChoice, useDerived, useRun } from '../../usePage.ts';
 import { Learnt } from '../inspect/Learnt.tsx';
 import { drawnPattern, fullConfig } from '../setup/settings.ts';
@@ -103,15 +102,19 @@ export function Butterfly(props: { readonly layer: Layer | null }) {
         onChange={onChange}
       />
       <Steps recorded={recorded} />
-      <Wired pattern={pattern} isSquare={setting.method === 'boft'} inspection={shown} />
+      <Wired
+        pattern={pattern}
+        isSquare={setting.method === 'boft'}
+        inspection={shown}
+        onFigure={() => onChange(FIGURE)}
+      />
       {shown === null ? null : <Learnt inspection={shown} step={recorded.shown!.step} />}
       <Equal setting={setting} onChoose={onChange} />
       <p className="hint wired-note">
         {denseText(setting)} As in the paper (arXiv:2311.06243, figures 2 and 4): R = B<sub>m−1</sub> ⋯ B
         <sub>0</sub> turns the weights of every neuron, B<sub>0</sub> first. An edge from node c to node r is
         entry (r, c) of a factor. From left to right a neuron’s weights are turned; the numbers that enter the
-        layer pass the same wires backwards.{' '}
-        <Action kind="link" text="Show figure 4’s own wiring" onPress={() => onChange(FIGURE)} />
+        layer pass the same wires backwards.
       </p>
     </div>
   );

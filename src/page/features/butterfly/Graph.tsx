@@ -4,6 +4,7 @@
  */
 import { type KeyboardEvent, type PointerEvent, useEffect, useMemo, useRef, useState } from 'react';
 import { useStore } from 'zustand';
+import { Action } from '../../parts/Action.tsx';
 import { Block } from '../../parts/Facts.tsx';
 import { SaveMenu } from '../../parts/SaveMenu.tsx';
 import { pngItem, tableItem } from '../../parts/saveItems.ts';
@@ -33,7 +34,13 @@ const moves = (): boolean => !matchMedia('(prefers-reduced-motion: reduce)').mat
 
 const NAME = 'Information graph';
 
-export function Graph({ view }: { readonly view: View }) {
+export function Graph({
+  view,
+  onFigure,
+}: {
+  readonly view: View;
+  readonly onFigure?: (() => void) | undefined;
+}) {
   const { wiring } = view;
   const { size, stages } = wiring;
   const bundle = bundleOf(size);
@@ -45,6 +52,9 @@ export function Graph({ view }: { readonly view: View }) {
       beside={
         <span className="row hint">
           left to right, B₀ first
+          {onFigure === undefined ? null : (
+            <Action kind="link" text="figure 4’s own wiring" onPress={onFigure} />
+          )}
           <SaveMenu
             of={NAME}
             items={[
@@ -69,7 +79,8 @@ export function Graph({ view }: { readonly view: View }) {
       </div>
       {bundle === 1 ? null : (
         <p className="hint">
-          One node is drawn for {bundle} of the {size}: it is lit where any of them is.
+          One node is drawn for {bundle} of the {size}, numbered by the first: pointed at, it stands for all
+          of them, and it is lit where any is.
         </p>
       )}
       <Said view={view} />

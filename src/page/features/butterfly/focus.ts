@@ -35,6 +35,23 @@ export const focusOnEntry = (factor: number, row: number, column: number): Focus
   to: node(factor + 1, row),
 });
 
+/** The same in another wiring: inputs stay inputs and outputs outputs; null where it is not there. */
+export function carried(focus: Focus, before: Wiring, now: Wiring): Focus | null {
+  const [was, is] = [before.stages.length, now.stages.length];
+  const place = (one: Place): Place | null => {
+    const column = one.column === was ? is : one.column;
+    const isThere = one.last < now.size && (column < is || one.column === was);
+    return isThere ? { ...one, column } : null;
+  };
+  const from = focus.from && place(focus.from);
+  const to = focus.to && place(focus.to);
+  const isWhole = (from === null) === (focus.from === null) && (to === null) === (focus.to === null);
+  // An edge is one of its factor.
+  const entry = entryOf(focus);
+  const isOther = entry !== null && from !== null && to !== null && to.column !== from.column + 1;
+  return isWhole && !isOther ? { from, to } : null;
+}
+
 const marks = (size: number, { first, last }: Place): Uint8Array =>
   new Uint8Array(size).fill(1, first, Math.min(size, last + 1));
 

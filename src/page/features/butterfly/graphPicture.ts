@@ -2,15 +2,17 @@
 import { forLit } from './focus.ts';
 import type { Wiring } from './wiring.ts';
 
-/** Nodes of a column that are drawn; of more, several are drawn as one. */
-const MOST_NODES = 64;
+/** So many nodes of a column are drawn each by itself; of more, several as one, so that a frame keeps to its time. */
+const MOST_SINGLE = 128;
+const MOST_BUNDLED = 64;
 
 /** Lines between two columns, at most. */
 const MOST_LINES = 600;
 
 /** How many nodes one drawn node stands for: a divisor of all where there is one near. */
 export function bundleOf(size: number): number {
-  const least = Math.ceil(size / MOST_NODES);
+  if (size <= MOST_SINGLE) return 1;
+  const least = Math.ceil(size / MOST_BUNDLED);
   for (let n = least; n <= 2 * least; n++) if (size % n === 0) return n;
   return least;
 }
@@ -26,7 +28,7 @@ export interface Layout {
 
 const SIDE = 26;
 const TOP = 8;
-const NODE_PITCH = { least: 6.5, most: 26 };
+const NODE_PITCH = { least: 5, most: 26 };
 const WISHED_HEIGHT = 300;
 
 export function layoutOf({ size, stages }: Wiring, width: number): Layout {

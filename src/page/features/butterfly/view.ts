@@ -1,6 +1,6 @@
 /** What the pictures of one wiring share: what is pointed at, what is lit by it, and whose parameters are listed. */
 import { createStore, type StoreApi } from 'zustand/vanilla';
-import { entryOf, type Focus, litNodes } from './focus.ts';
+import { carried, entryOf, type Focus, litNodes } from './focus.ts';
 import type { Wiring } from './wiring.ts';
 
 export interface ViewState {
@@ -27,10 +27,12 @@ export const shownFocus = ({ hover, pinned }: ViewState): Focus | null => hover 
 
 const same = (a: Focus | null, b: Focus | null): boolean => JSON.stringify(a) === JSON.stringify(b);
 
-export function createView(wiring: Wiring): View {
+/** @param before of the wiring that was drawn until now: what was kept lit stays, as far as it is there */
+export function createView(wiring: Wiring, before: View | null = null): View {
+  const kept = before?.store.getState().pinned ?? null;
   const store = createStore<ViewState>(() => ({
     hover: null,
-    pinned: null,
+    pinned: kept && carried(kept, before!.wiring, wiring),
     listed: { factor: 0, block: 0 },
   }));
   let known: { readonly focus: Focus; readonly lit: readonly Uint8Array[] } | null = null;

@@ -3,17 +3,22 @@ import type { Stores } from '../../stores.ts';
 
 const KEY = 'papilio-started';
 
-type Kept = Pick<Storage, 'getItem' | 'setItem'>;
+export type Kept = Pick<Storage, 'getItem' | 'setItem'>;
 
-/** @param storage the browser's own; one that keeps nothing shows it at every visit */
-export function startStart({ ui, run }: Pick<Stores, 'ui' | 'run'>, storage: () => Kept): void {
-  const ask = <T>(task: (storage: Kept) => T): T | null => {
+/** Asks the browser's own storage; null where it keeps nothing. */
+export const asking =
+  (storage: () => Kept) =>
+  <T>(task: (storage: Kept) => T): T | null => {
     try {
       return task(storage());
     } catch {
       return null;
     }
   };
+
+/** @param storage the browser's own; one that keeps nothing shows it at every visit */
+export function startStart({ ui, run }: Pick<Stores, 'ui' | 'run'>, storage: () => Kept): void {
+  const ask = asking(storage);
   if (ask((one) => one.getItem(KEY)) === null) ui.setState({ isStartOpen: true });
   ui.subscribe((now, before) => {
     if (before.isStartOpen && !now.isStartOpen) ask((one) => one.setItem(KEY, '1'));

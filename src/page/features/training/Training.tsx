@@ -114,6 +114,8 @@ function CommandButton(props: {
 }) {
   const { command, icon, label, isMain = false } = props;
   const page = usePage();
+  const isEnabled = command.isEnabled(page);
+  const isNext = useUi((s) => isMain && s.next === 'train') && isEnabled;
   return (
     // The browser's own tooltip: ours would come with the entry.
     <span className="keyed" title={commandTip(command)}>
@@ -121,10 +123,11 @@ function CommandButton(props: {
         kind={isMain ? 'main' : 'plain'}
         icon={icon}
         text={label}
-        isDisabled={!command.isEnabled(page)}
+        isDisabled={!isEnabled}
         onPress={() => command.run(page)}
         shortcut={shortcutOf(command)}
         data-testid={command.id}
+        data-next={isNext || undefined}
       />
     </span>
   );

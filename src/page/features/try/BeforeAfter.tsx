@@ -122,7 +122,7 @@ function Bars(props: {
           <span className="bar-track">
             <span style={{ transform: `scaleX(${values[i]})` }} />
           </span>
-          <span className="bar-value">{Math.round(values[i]! * 100)}</span>
+          <span className="bar-value">{Math.round(values[i]! * 100)} %</span>
         </span>
       ))}
     </div>
