@@ -386,7 +386,7 @@ describe('the picture of the graph', () => {
   it('draws each of 128 nodes by itself', () => {
     const layout = layoutOf(wiringOf(patternOf(boft(128, 4, 3)))!, 360);
     expect(layout).toMatchObject({ bundle: 1, nodes: 128 });
-    expect(yOf(layout, 1) - yOf(layout, 0)).toBeCloseTo(5, 1);
+    expect(yOf(layout, 1) - yOf(layout, 0)).toBeCloseTo(4, 1);
   });
 });
 

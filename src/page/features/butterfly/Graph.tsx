@@ -52,9 +52,6 @@ export function Graph({
       beside={
         <span className="row hint">
           left to right, B₀ first
-          {onFigure === undefined ? null : (
-            <Action kind="link" text="figure 4’s own wiring" onPress={onFigure} />
-          )}
           <SaveMenu
             of={NAME}
             items={[
@@ -81,6 +78,12 @@ export function Graph({
         <p className="hint">
           One node is drawn for {bundle} of the {size}, numbered by the first: pointed at, it stands for all
           of them, and it is lit where any is.
+        </p>
+      )}
+      {onFigure === undefined ? null : (
+        <p className="hint">
+          Drawn as in figure 2 of the paper;{' '}
+          <Action kind="link" text="show figure 4’s own wiring" onPress={onFigure} />
         </p>
       )}
       <Said view={view} />

@@ -28,7 +28,7 @@ export interface Layout {
 
 const SIDE = 26;
 const TOP = 8;
-const NODE_PITCH = { least: 5, most: 26 };
+const NODE_PITCH = { least: 4, most: 26 };
 const WISHED_HEIGHT = 300;
 
 export function layoutOf({ size, stages }: Wiring, width: number): Layout {
