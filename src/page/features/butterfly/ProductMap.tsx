@@ -1,9 +1,10 @@
 /** The product of the first k factors: where it fills in, how much of it, and from which k on it is dense. */
-import { useMemo } from 'react';
+import { useEffect, useMemo, useState } from 'react';
 import { percent, whole } from '../../format.ts';
 import { Measured } from '../../parts/Measured.tsx';
 import { Range } from '../../parts/Range.tsx';
 import { usePage, useUi } from '../../usePage.ts';
+import { drawSoon } from '../inspect/frames.ts';
 import { MatrixCanvas, type Painter } from '../inspect/MatrixCanvas.tsx';
 import { type MapColors, numbersBy, pretty, useMapColors } from '../inspect/painters.ts';
 import { node } from './focus.ts';
@@ -45,8 +46,21 @@ export function productPainter(wiring: Wiring, k: number, colors: MapColors): Pa
 export const reachedOf = (wiring: Wiring, k: number): number =>
   Math.round(productsOf(wiring)[k - 1]!.fill * wiring.size);
 
-export function ProductMap({ view }: { readonly view: View }) {
+/** How many factors are multiplied. The slider follows the hand; what it moves is worked out once a frame, for the last of its places. */
+function Multiplied({ k, m }: { readonly k: number; readonly m: number }) {
   const page = usePage();
+  const [at, setAt] = useState(k);
+  useEffect(() => setAt(k), [k]);
+  const move = (factors: number) => {
+    setAt(factors);
+    drawSoon(page, () => page.ui.setState({ factors }));
+  };
+  return (
+    <Range label="Factors multiplied" value={Math.min(m, at)} min={1} max={m} step={1} onChange={move} />
+  );
+}
+
+export function ProductMap({ view }: { readonly view: View }) {
   const { wiring } = view;
   const colors = useMapColors();
   const wanted = useUi((s) => s.factors);
@@ -83,16 +97,7 @@ export function ProductMap({ view }: { readonly view: View }) {
       </MatrixCanvas>
       <div className="composed-text" data-testid="fill">
         <h4>{m === 1 ? 'One factor is its own product' : `The product of the first ${k}`}</h4>
-        {m === 1 ? null : (
-          <Range
-            label="Factors multiplied"
-            value={k}
-            min={1}
-            max={m}
-            step={1}
-            onChange={(value) => page.ui.setState({ factors: value })}
-          />
-        )}
+        {m === 1 ? null : <Multiplied k={k} m={m} />}
         <p>
           Each input reaches <b>{whole(reachedOf(wiring, k))}</b> of <b>{whole(wiring.size)}</b> outputs;{' '}
           <b>{percent(fill)}</b> of the product can differ from zero.
