@@ -51,9 +51,11 @@ export function Results() {
             <Tab key={id} id={id} className="tab" {...(next === id ? { 'data-next': true } : {})}>
               {title}
               {isNew && id === 'compare' ? (
-                <span className="tab-new">
-                  <span className="hidden">: there is something new</span>
-                </span>
+                <>
+                  {' '}
+                  <span className="hidden">(new)</span>
+                  <span className="tab-new" />
+                </>
               ) : null}
             </Tab>
           ))}

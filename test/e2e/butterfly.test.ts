@@ -197,7 +197,7 @@ describe('the butterfly view', () => {
     await press(page, 'Train');
     await untilState(page, 'running');
     // Whoever looks at something keeps it; what has come of the run is lit.
-    await page.waitForSelector('::-p-aria([name="Before and after: there is something new"][role="tab"])');
+    await page.waitForSelector('::-p-aria([name="Before and after (new)"][role="tab"])');
     expect(await words(page, '[role=tab][aria-selected=true]')).toBe('Inside');
     // Nothing is evaluated: the steps between are taken because the view is on screen.
     const count = () => data(page, 'steps', 'count').catch(() => 0);

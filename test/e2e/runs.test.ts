@@ -120,6 +120,6 @@ test('a sweep trains its runs in turn, is stopped, outlives a reload and goes on
   await press(page, 'Continue the sweep');
   await queue(/^over: 3 of 3 done$/);
   const said = await rows(page);
-  expect(said.map((row) => / sweep of seed( on screen)? \d/.test(row))).toEqual([true, true, true]);
+  expect(said.map((row) => / sweep of seed(, on screen)? \d/.test(row))).toEqual([true, true, true]);
   await context.close();
 });
