@@ -3,7 +3,9 @@
  * learnt. It begins with the layer and the settings that are chosen and can be turned to any other wiring.
  */
 import { useMemo, useRef, useState } from 'react';
+import { say } from '../../../common.ts';
 import { type CommonConfig, type Layer, METHODS, type MethodId, type Pattern } from '../../../methods.ts';
+import { rich } from '../../parts/rich.tsx';
 import { useChoice, useDerived, useRun } from '../../usePage.ts';
 import { Learnt } from '../inspect/Learnt.tsx';
 import { drawnPattern, fullConfig } from '../setup/settings.ts';
@@ -97,7 +99,7 @@ export function Butterfly(props: { readonly layer: Layer | null }) {
       <Playground
         setting={setting}
         base={turned === null ? null : base.setting}
-        layer={layer.name === '' ? 'a layer of 64 inputs' : layer.name}
+        layer={layer.name === '' ? say`a layer of 64 inputs` : layer.name}
         dimensions={dimensions}
         onChange={onChange}
       />
@@ -110,12 +112,7 @@ export function Butterfly(props: { readonly layer: Layer | null }) {
       />
       {shown === null ? null : <Learnt inspection={shown} step={recorded.shown!.step} />}
       <Equal setting={setting} onChoose={onChange} />
-      <p className="hint wired-note">
-        {denseText(setting)} As in the paper (arXiv:2311.06243, figures 2 and 4): R = B<sub>m−1</sub> ⋯ B
-        <sub>0</sub> turns the weights of every neuron, B<sub>0</sub> first. An edge from node c to node r is
-        entry (r, c) of a factor. From left to right a neuron’s weights are turned; the numbers that enter the
-        layer pass the same wires backwards.
-      </p>
+      <p className="hint wired-note">{rich`${denseText(setting)} As in the paper (arXiv:2311.06243, figures 2 and 4): R = B${<sub>m−1</sub>} ⋯ B${<sub>0</sub>} turns the weights of every neuron, B${<sub>0</sub>} first. An edge from node c to node r is entry (r, c) of a factor. From left to right a neuron’s weights are turned; the numbers that enter the layer pass the same wires backwards.`}</p>
     </div>
   );
 }

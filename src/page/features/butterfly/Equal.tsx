@@ -1,5 +1,6 @@
 /** OFT and BOFT at (nearly) equal free numbers: what each can mix, side by side. */
 import { useMemo } from 'react';
+import { say } from '../../../common.ts';
 import { percent, whole } from '../../format.ts';
 import { Action } from '../../parts/Action.tsx';
 import { Block, Lines } from '../../parts/Facts.tsx';
@@ -15,9 +16,9 @@ export function Equal(props: { readonly setting: Setting; readonly onChoose: (se
   const partner = useMemo(() => partnerOf(setting), [setting]);
   if (partner === null)
     return (
-      <Block title="At equal free numbers" label="OFT and BOFT">
+      <Block title={say`At equal free numbers`} label={say`OFT and BOFT`}>
         <p className="hint">
-          {setting.method === 'oft' ? 'BOFT' : 'OFT'} has no legal setting for {setting.dimension} inputs.
+          {say`${setting.method === 'oft' ? 'BOFT' : 'OFT'} has no legal setting for ${setting.dimension} inputs.`}
         </p>
       </Block>
     );
@@ -25,9 +26,11 @@ export function Equal(props: { readonly setting: Setting; readonly onChoose: (se
   const [mine, theirs] = [freeNumbers(setting), freeNumbers(partner)];
   return (
     <Block
-      title={mine === theirs ? 'At equal free numbers' : 'At the nearest free numbers'}
-      label="OFT and BOFT"
-      beside={<Action kind="link" text={`show ${settingText(partner)}`} onPress={() => onChoose(partner)} />}
+      title={mine === theirs ? say`At equal free numbers` : say`At the nearest free numbers`}
+      label={say`OFT and BOFT`}
+      beside={
+        <Action kind="link" text={say`show ${settingText(partner)}`} onPress={() => onChoose(partner)} />
+      }
     >
       <div className="strip strip-2">
         {pair.map((one) => (
@@ -35,14 +38,19 @@ export function Equal(props: { readonly setting: Setting; readonly onChoose: (se
         ))}
       </div>
       <p className="hint equal" data-testid="equal">
-        {mine === theirs
-          ? `Both have ${whole(mine)} free numbers in the rotation.`
-          : `The nearest that is legal: ${whole(theirs)} free numbers for ${whole(mine)}, ${percent(Math.abs(theirs / mine - 1))} ${theirs > mine ? 'more' : 'fewer'}.`}{' '}
-        BOFT’s scale of the outputs is not counted.
-        <Measured of="reach" about="reach and fill" />
+        {nearText(mine, theirs)} {say`BOFT’s scale of the outputs is not counted.`}
+        <Measured of="reach" about={say`reach and fill`} />
       </p>
     </Block>
   );
+}
+
+function nearText(mine: number, theirs: number): string {
+  if (mine === theirs) return say`Both have ${whole(mine)} free numbers in the rotation.`;
+  const share = percent(Math.abs(theirs / mine - 1));
+  return theirs > mine
+    ? say`The nearest that is legal: ${whole(theirs)} free numbers for ${whole(mine)}, ${share} more.`
+    : say`The nearest that is legal: ${whole(theirs)} free numbers for ${whole(mine)}, ${share} fewer.`;
 }
 
 function Side({ setting }: { readonly setting: Setting }) {
@@ -56,16 +64,19 @@ function Side({ setting }: { readonly setting: Setting }) {
     <div data-testid={`equal-${setting.method}`}>
       <MatrixCanvas
         painter={painter}
-        label={`${settingText(setting)}: ${percent(fill)} of the rotation filled`}
+        label={say`${settingText(setting)}: ${percent(fill)} of the rotation filled`}
         caption={settingText(setting)}
       />
       <Lines
         head={[]}
         rows={[
-          ['free', whole(freeNumbers(setting))],
-          ['reach', `${whole(reachedOf(wiring, k))} of ${whole(setting.dimension)}`],
-          ['filled', percent(fill)],
-          ['dense', dense === null ? 'no' : `from ${dense} ${dense === 1 ? 'factor' : 'factors'} on`],
+          [say`free`, whole(freeNumbers(setting))],
+          [say`reach`, say`${whole(reachedOf(wiring, k))} of ${whole(setting.dimension)}`],
+          [say`filled`, percent(fill)],
+          [
+            say`dense`,
+            dense === null ? say`no` : dense === 1 ? say`from 1 factor on` : say`from ${dense} factors on`,
+          ],
         ]}
       />
     </div>

@@ -1,6 +1,7 @@
 /** The factors one by one, beside the numbers that a block of them learns; pointing at an entry or a number lights its edge. */
 import { useMemo } from 'react';
 import { useStore } from 'zustand';
+import { say } from '../../../common.ts';
 import { type Factor, factorNonZeros, type Pattern } from '../../../methods.ts';
 import type { Inspection } from '../../../protocol.ts';
 import { percent, real, whole } from '../../format.ts';
@@ -37,14 +38,14 @@ export function FactorMaps(props: {
   const count = pattern.factors.length;
   return (
     <Block
-      title={count === 1 ? 'The factor' : `${count} factors`}
-      label="Factors"
+      title={count === 1 ? say`The factor` : say`${count} factors`}
+      label={say`Factors`}
       beside={
         learnt === null ? (
-          <span className="hint">where it can differ from zero</span>
+          <span className="hint">{say`where it can differ from zero`}</span>
         ) : (
           <span className="hint">
-            learnt part, B − I <Scale limit={FACTOR_LIMIT} />
+            {say`learnt part, B − I`} <Scale limit={FACTOR_LIMIT} />
           </span>
         )
       }
@@ -107,8 +108,8 @@ function FactorMap(props: {
   return (
     <MatrixCanvas
       painter={painter}
-      label={`Factor ${label}, ${size} by ${size}, ${whole(filled)} entries`}
-      caption={`${pretty(label)} · ${size} × ${size} · ${whole(filled)} entries, ${percent(filled / size ** 2)}`}
+      label={say`Factor ${label}, ${size} by ${size}, ${whole(filled)} entries`}
+      caption={say`${pretty(label)} · ${size} × ${size} · ${whole(filled)} entries, ${percent(filled / size ** 2)}`}
       onPoint={(entry) => {
         if (entry === null) return view.point(null);
         const column = nearestIn(
@@ -130,6 +131,14 @@ function FactorMap(props: {
 const LISTED = 36;
 
 /** The numbers of the block that was last pointed at. */
+function numbersText(total: number, isShared: boolean, first: number): string {
+  return [
+    total === 1 ? say`1 free number` : say`${whole(total)} free numbers`,
+    ...(isShared ? [say`shared by all blocks`] : []),
+    ...(total > LISTED ? [say`${first + 1} to ${Math.min(total, first + LISTED)} of them here`] : []),
+  ].join(', ');
+}
+
 function ParameterList(props: {
   readonly view: View;
   readonly tensor: { readonly name: string; readonly data: Float32Array | null };
@@ -160,16 +169,12 @@ function ParameterList(props: {
   return (
     <div className="parameters">
       <p>
-        <b>
-          Factor {factor}, block {block}
-        </b>{' '}
+        <b>{say`Factor ${factor}, block ${block}`}</b>{' '}
         <span className="hint">
-          {b === 1
-            ? 'a block of 1 learns nothing'
-            : `${whole(total)} free ${total === 1 ? 'number' : 'numbers'}${wiring.shared ? ', shared by all blocks' : ''}${total > LISTED ? `, ${first + 1} to ${Math.min(total, first + LISTED)} of them here` : ''}`}
+          {b === 1 ? say`a block of 1 learns nothing` : numbersText(total, wiring.shared, first)}
         </span>
       </p>
-      <ul aria-label="Numbers of the block" data-testid="parameters">
+      <ul aria-label={say`Numbers of the block`} data-testid="parameters">
         {list.map((one) => {
           const [low, high] = one.rows;
           const point = () => view.point(focusOnEntry(one.factor, low, high));
@@ -179,7 +184,7 @@ function ParameterList(props: {
                 type="button"
                 className={isMeant(one) ? 'parameter is-lit' : 'parameter'}
                 data-lit={isMeant(one)}
-                title={`${storedText(wiring, one, tensor.name)}; moves entries (${low}, ${high}) and (${high}, ${low}) first`}
+                title={say`${storedText(wiring, one, tensor.name)}; moves entries (${low}, ${high}) and (${high}, ${low}) first`}
                 onPointerEnter={point}
                 onPointerLeave={() => view.point(null)}
                 onFocus={point}

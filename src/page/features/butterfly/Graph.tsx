@@ -4,8 +4,10 @@
  */
 import { type KeyboardEvent, type PointerEvent, useEffect, useMemo, useRef, useState } from 'react';
 import { useStore } from 'zustand';
+import { say } from '../../../common.ts';
 import { Action } from '../../parts/Action.tsx';
 import { Block } from '../../parts/Facts.tsx';
+import { rich } from '../../parts/rich.tsx';
 import { SaveMenu } from '../../parts/SaveMenu.tsx';
 import { pngItem, tableItem } from '../../parts/saveItems.ts';
 import { drawSoon } from '../inspect/frames.ts';
@@ -32,7 +34,7 @@ const COLUMN_MS = 160;
 
 const moves = (): boolean => !matchMedia('(prefers-reduced-motion: reduce)').matches;
 
-const NAME = 'Information graph';
+const NAME = () => say`Information graph`;
 
 export function Graph({
   view,
@@ -47,16 +49,16 @@ export function Graph({
   const picture = useRef<HTMLDivElement>(null);
   return (
     <Block
-      title="How information travels"
-      label={NAME}
+      title={say`How information travels`}
+      label={NAME()}
       beside={
         <span className="row hint">
-          left to right, B₀ first
+          {say`left to right, B₀ first`}
           <SaveMenu
-            of={NAME}
+            of={NAME()}
             items={[
-              pngItem(NAME, () => [...picture.current!.querySelectorAll('canvas')]),
-              tableItem(NAME, () => wiresOf(wiring)),
+              pngItem(NAME(), () => [...picture.current!.querySelectorAll('canvas')]),
+              tableItem(NAME(), () => wiresOf(wiring)),
             ]}
           />
         </span>
@@ -71,19 +73,17 @@ export function Graph({
         <Canvas view={view} />
       </div>
       <div className="row graph-ends" aria-hidden="true">
-        <span>inputs</span>
-        <span>outputs</span>
+        <span>{say`inputs`}</span>
+        <span>{say`outputs`}</span>
       </div>
       {bundle === 1 ? null : (
-        <p className="hint">
-          One node is drawn for {bundle} of the {size}, numbered by the first: pointed at, it stands for all
-          of them, and it is lit where any is.
-        </p>
+        <p className="hint">{say`One node is drawn for ${bundle} of the ${size}, numbered by the first: pointed at, it stands for all of them, and it is lit where any is.`}</p>
       )}
       {onFigure === undefined ? null : (
         <p className="hint">
-          Drawn as in figure 2 of the paper;{' '}
-          <Action kind="link" text="show figure 4’s own wiring" onPress={onFigure} />
+          {rich`Drawn as in figure 2 of the paper; ${(
+            <Action kind="link" text={say`show figure 4’s own wiring`} onPress={onFigure} />
+          )}`}
         </p>
       )}
       <Said view={view} />
@@ -104,9 +104,9 @@ function Said({ view }: { readonly view: View }) {
     <div className="graph-said">
       <p role="status" data-testid="focus">
         {focus === null || lit === null
-          ? 'Point at an input, an output, an edge or an entry; click to keep it lit.'
+          ? say`Point at an input, an output, an edge or an entry; click to keep it lit.`
           : focusText(view.wiring, focus, lit)}
-        {isPinned ? <span className="hint"> Kept; Esc lets it go.</span> : null}
+        {isPinned ? <span className="hint"> {say`Kept; Esc lets it go.`}</span> : null}
       </p>
       <ol data-testid="reach" style={{ height: 18 * (view.wiring.stages.length + 1) }}>
         {texts.map((text, k) => (
@@ -180,7 +180,7 @@ function Canvas({ view }: { readonly view: View }) {
       role="application"
       // biome-ignore lint/a11y/noNoninteractiveTabindex: it answers to keys.
       tabIndex={0}
-      aria-label={`Information graph: ${layout.columns} columns of ${wiring.size} nodes. Arrow keys move between nodes, Enter keeps one lit.`}
+      aria-label={say`Information graph: ${layout.columns} columns of ${wiring.size} nodes. Arrow keys move between nodes, Enter keeps one lit.`}
       data-testid="graph"
       style={{ height: layout.height }}
       onKeyDown={onKey}

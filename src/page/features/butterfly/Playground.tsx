@@ -1,11 +1,13 @@
 /** Block size, factors and dimension to drag, the illegal ones greyed with the reason; and the way from here to the settings of the run. */
 import { useMemo, useState } from 'react';
+import { say } from '../../../common.ts';
 import { METHODS } from '../../../methods.ts';
 import { whole } from '../../format.ts';
 import { Action } from '../../parts/Action.tsx';
 import { Segments } from '../../parts/Controls.tsx';
 import { Measured } from '../../parts/Measured.tsx';
 import { Range } from '../../parts/Range.tsx';
+import { rich } from '../../parts/rich.tsx';
 import { Stops } from '../../parts/Stops.tsx';
 import { useChoice, usePage } from '../../usePage.ts';
 import { derive } from '../setup/derive.ts';
@@ -39,32 +41,32 @@ export function Playground(props: {
     if (refusal(one) === null) onChange(one);
   };
   return (
-    <section className="playground" aria-label="Wiring to try">
+    <section className="playground" aria-label={say`Wiring to try`}>
       <Segments
-        label="Method"
+        label={say`Method`}
         value={method}
         items={[
-          { id: 'oft', title: 'OFT', detail: 'one factor' },
-          { id: 'boft', title: 'BOFT', detail: 'butterfly factors' },
+          { id: 'oft', title: 'OFT', detail: say`one factor` },
+          { id: 'boft', title: 'BOFT', detail: say`butterfly factors` },
         ]}
         onChange={toMethod}
       />
       <Dial
-        title="Inputs"
+        title={say`Inputs`}
         symbol="d"
         value={dimension}
         stops={dimensionStops(setting, dimensions)}
         onChange={(value) => onChange({ ...setting, dimension: value })}
       />
       <Dial
-        title="Block size"
+        title={say`Block size`}
         symbol="b"
         value={block}
         stops={blockStops(setting)}
         onChange={(value) => onChange({ ...setting, block: value })}
       />
       <Dial
-        title="Factors"
+        title={say`Factors`}
         symbol="m"
         value={factors}
         stops={factorStops(setting)}
@@ -72,8 +74,8 @@ export function Playground(props: {
       />
       <p className="row playground-end">
         <span data-testid="free">
-          <b>{whole(free)}</b> free numbers in the rotation
-          <Measured of="free-numbers" about="free numbers" />
+          {rich`${<b>{whole(free)}</b>} free numbers in the rotation`}
+          <Measured of="free-numbers" about={say`free numbers`} />
         </span>
         <span data-testid="how-far">
           {reachText(setting)}
@@ -129,7 +131,8 @@ function Use(props: { readonly setting: Setting; readonly layer: string; readonl
   const [refused, setRefused] = useState<string | null>(null);
   const fields = Object.entries(fieldsOf(setting));
   const reason = useMemo(() => {
-    if (startFrom !== null) return `The run goes on from ${startFrom.name}, whose own configuration counts.`;
+    if (startFrom !== null)
+      return say`The run goes on from ${startFrom.name}, whose own configuration counts.`;
     const start =
       settings.method === setting.method
         ? settings
@@ -151,13 +154,14 @@ function Use(props: { readonly setting: Setting; readonly layer: string; readonl
   return (
     <>
       <span className="row playground-use">
-        <Action kind="link" text={`back to ${layer}`} onPress={onBack} />
-        <Action text="Use these settings" isDisabled={reason !== null} onPress={use} />
+        <Action kind="link" text={say`back to ${layer}`} onPress={onBack} />
+        <Action text={say`Use these settings`} isDisabled={reason !== null} onPress={use} />
       </span>
       {(reason ?? refused) === null ? null : (
-        <span className="hint playground-reason" role="status">
-          Not for {METHODS[setting.method].title} on what is targeted now: {reason ?? refused}
-        </span>
+        <span
+          className="hint playground-reason"
+          role="status"
+        >{say`Not for ${METHODS[setting.method].title} on what is targeted now: ${reason ?? refused ?? ''}`}</span>
       )}
     </>
   );

@@ -1,8 +1,10 @@
 /** The product of the first k factors: where it fills in, how much of it, and from which k on it is dense. */
 import { useEffect, useMemo, useState } from 'react';
+import { say } from '../../../common.ts';
 import { percent, whole } from '../../format.ts';
 import { Measured } from '../../parts/Measured.tsx';
 import { Range } from '../../parts/Range.tsx';
+import { rich } from '../../parts/rich.tsx';
 import { usePage, useUi } from '../../usePage.ts';
 import { drawSoon } from '../inspect/frames.ts';
 import { MatrixCanvas, type Painter } from '../inspect/MatrixCanvas.tsx';
@@ -37,8 +39,8 @@ export function productPainter(wiring: Wiring, k: number, colors: MapColors): Pa
     },
     describe: (row, column) =>
       isFilled(row, column)
-        ? `input ${column} reaches output ${row}`
-        : `input ${column} does not reach output ${row} (blocks of ${block})`,
+        ? say`input ${column} reaches output ${row}`
+        : say`input ${column} does not reach output ${row} (blocks of ${block})`,
     numbers: () => numbersBy(size, size, isFilled),
   };
 }
@@ -56,7 +58,7 @@ function Multiplied({ k, m }: { readonly k: number; readonly m: number }) {
     drawSoon(page, () => page.ui.setState({ factors }));
   };
   return (
-    <Range label="Factors multiplied" value={Math.min(m, at)} min={1} max={m} step={1} onChange={move} />
+    <Range label={say`Factors multiplied`} value={Math.min(m, at)} min={1} max={m} step={1} onChange={move} />
   );
 }
 
@@ -83,8 +85,12 @@ export function ProductMap({ view }: { readonly view: View }) {
     <div className="composed">
       <MatrixCanvas
         painter={painter}
-        label={`Product of ${k} ${k === 1 ? 'factor' : 'factors'}, ${percent(fill)} filled`}
-        caption={`${name} · ${percent(fill)} filled`}
+        label={
+          k === 1
+            ? say`Product of 1 factor, ${percent(fill)} filled`
+            : say`Product of ${k} factors, ${percent(fill)} filled`
+        }
+        caption={say`${name} · ${percent(fill)} filled`}
         onPoint={(entry) =>
           view.point(
             entry !== null && filledIn(wiring, k)(entry.row, entry.column)
@@ -96,17 +102,20 @@ export function ProductMap({ view }: { readonly view: View }) {
         <Overlay view={view} name="product" hasValues={false} entries={entries} />
       </MatrixCanvas>
       <div className="composed-text" data-testid="fill">
-        <h4>{m === 1 ? 'One factor is its own product' : `The product of the first ${k}`}</h4>
+        <h4>{m === 1 ? say`One factor is its own product` : say`The product of the first ${k}`}</h4>
         {m === 1 ? null : <Multiplied k={k} m={m} />}
         <p>
-          Each input reaches <b>{whole(reachedOf(wiring, k))}</b> of <b>{whole(wiring.size)}</b> outputs;{' '}
-          <b>{percent(fill)}</b> of the product can differ from zero.
-          <Measured of="reach" about="reach and fill" />
+          {rich`Each input reaches ${<b>{whole(reachedOf(wiring, k))}</b>} of ${<b>{whole(wiring.size)}</b>} outputs; ${<b>{percent(fill)}</b>} of the product can differ from zero.`}
+          <Measured of="reach" about={say`reach and fill`} />
         </p>
         <p className="hint">
           {dense === null
-            ? `Not dense with ${m === 1 ? 'one factor' : `${m} factors`}: larger blocks or more factors reach further.`
-            : `Dense from ${dense === 1 ? 'the first factor' : `${dense} factors`} on: every input reaches every output.`}
+            ? m === 1
+              ? say`Not dense with one factor: larger blocks or more factors reach further.`
+              : say`Not dense with ${m} factors: larger blocks or more factors reach further.`
+            : dense === 1
+              ? say`Dense from the first factor on: every input reaches every output.`
+              : say`Dense from ${dense} factors on: every input reaches every output.`}
         </p>
       </div>
     </div>

@@ -1,5 +1,6 @@
 /** The rotation as it was at one step: R − I on a scale that never changes, how far it is from orthogonal, and the angle of every block. */
 import { useEffect, useMemo, useRef } from 'react';
+import { say } from '../../../common.ts';
 import type { Inspection } from '../../../protocol.ts';
 import { real } from '../../format.ts';
 import { cssColor } from '../../parts/Chart.tsx';
@@ -39,15 +40,15 @@ export function Rotation(props: {
     [wiring, m],
   );
   return (
-    <Block title="The rotation now" label="Rotation" beside={<Scale limit={ROTATION_LIMIT} />}>
+    <Block title={say`The rotation now`} label={say`Rotation`} beside={<Scale limit={ROTATION_LIMIT} />}>
       <dl className="figures figures-small" data-testid="rotation">
         <Figure name="‖RᵀR − I‖" how="orthogonality" value={real(rotation.orthogonality)} />
-        <Figure name="Largest angle" how="angle" value={degrees(rotation.maxAngle)} />
+        <Figure name={say`Largest angle`} how="angle" value={degrees(rotation.maxAngle)} />
       </dl>
       <div className="composed rotation">
         <MatrixCanvas
           painter={painter}
-          label={`R minus identity, ${size} by ${size}`}
+          label={say`R minus identity, ${size} by ${size}`}
           caption="R − I"
           onPoint={(entry) =>
             view.point(
@@ -60,7 +61,7 @@ export function Rotation(props: {
           <Overlay view={view} name="rotation-lit" hasValues entries={entries} />
         </MatrixCanvas>
         <div className="angles">
-          <h4>Angles of the blocks</h4>
+          <h4>{say`Angles of the blocks`}</h4>
           {factors.map(({ angles }, i) => (
             <Angles
               // biome-ignore lint/suspicious/noArrayIndexKey: a factor is its index.
@@ -74,9 +75,7 @@ export function Rotation(props: {
               onLeave={() => view.point(null)}
             />
           ))}
-          <p className="hint">
-            The largest angle by which a block turns anything, on a root scale up to 180°.
-          </p>
+          <p className="hint">{say`The largest angle by which a block turns anything, on a root scale up to 180°.`}</p>
         </div>
       </div>
     </Block>
@@ -112,8 +111,12 @@ function Angles(props: {
   }, [angles, width, scheme]);
   const sum = angles.reduce((total, angle) => total + angle, 0);
   const largest = angles.reduce((most, angle) => Math.max(most, angle), 0);
-  const name = `Angles of the blocks of ${label}`;
-  const said = `${label} · ${angles.length} ${angles.length === 1 ? 'block' : 'blocks'}, largest ${degrees(largest)}, mean ${degrees(sum / angles.length)}`;
+  const name = say`Angles of the blocks of ${label}`;
+  const figures = [degrees(largest), degrees(sum / angles.length)] as const;
+  const said =
+    angles.length === 1
+      ? say`${label} · 1 block, largest ${figures[0]}, mean ${figures[1]}`
+      : say`${label} · ${angles.length} blocks, largest ${figures[0]}, mean ${figures[1]}`;
   return (
     <figure className="matrix angles-of">
       <canvas
@@ -121,7 +124,7 @@ function Angles(props: {
         width={width}
         height={HEIGHT}
         role="img"
-        aria-label={`Angles of the blocks of ${said}`}
+        aria-label={say`Angles of the blocks of ${said}`}
         onPointerMove={(event) => {
           const box = event.currentTarget.getBoundingClientRect();
           const share = (event.clientX - box.left) / box.width;
@@ -135,7 +138,7 @@ function Angles(props: {
           items={[
             pngItem(name, () => [canvas.current!]),
             tableItem(name, () => ({
-              head: ['block', 'largest angle, degrees'],
+              head: ['block', say`largest angle, degrees`],
               rows: Array.from(angles, (angle, block) => [block, (angle * 180) / Math.PI]),
             })),
           ]}

@@ -1,5 +1,6 @@
 /** Steps of the run that were looked into: taken while it trains and this is on screen, and gone back to with a slider. */
 import { useEffect, useMemo, useState, useSyncExternalStore } from 'react';
+import { say } from '../../../common.ts';
 import type { Inspection, OfStep } from '../../../protocol.ts';
 import { bytes } from '../../format.ts';
 import { Action } from '../../parts/Action.tsx';
@@ -75,7 +76,7 @@ export function Steps({ recorded }: { readonly recorded: Recorded }) {
   return (
     <div className="steps" data-testid="steps" data-step={shown.step} data-count={steps.length}>
       <Range
-        label="Recorded step"
+        label={say`Recorded step`}
         value={at}
         min={0}
         max={steps.length - 1}
@@ -84,10 +85,8 @@ export function Steps({ recorded }: { readonly recorded: Recorded }) {
         onChange={(next) => choose(next === steps.length - 1 ? null : steps[next]!.step)}
       />
       <p className="hint row">
-        <span>
-          {steps.length} recorded; at most {MOST_STEPS} and {bytes(MOST_BYTES)}, then every second one goes.
-        </span>
-        {isLatest ? null : <Action kind="link" text="follow the run" onPress={() => choose(null)} />}
+        <span>{say`${steps.length} recorded; at most ${MOST_STEPS} and ${bytes(MOST_BYTES)}, then every second one goes.`}</span>
+        {isLatest ? null : <Action kind="link" text={say`follow the run`} onPress={() => choose(null)} />}
       </p>
       {isLatest ? <StepNote step={shown.step} isAsked={isInspecting} /> : null}
     </div>

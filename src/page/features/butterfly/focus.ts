@@ -3,6 +3,7 @@
  * output "to" alone, an edge - and the entry of a factor that it is - both, and so is an entry of a product. Lit is every node and edge
  * that lies on a way between them.
  */
+import { say } from '../../../common.ts';
 import type { Wiring } from './wiring.ts';
 import { reach, sources } from './wiring.ts';
 
@@ -110,24 +111,27 @@ export function runsText(marked: Uint8Array): string {
     while (marked[i + 1] === 1) i++;
     runs.push(first === i ? `${first}` : `${first}–${i}`);
   }
-  if (runs.length <= RUNS + 1) return runs.length === 0 ? 'none' : runs.join(', ');
-  return `${runs.slice(0, RUNS).join(', ')} and ${runs.length - RUNS} more runs`;
+  if (runs.length <= RUNS + 1) return runs.length === 0 ? say`none` : runs.join(', ');
+  return say`${runs.slice(0, RUNS).join(', ')} and ${runs.length - RUNS} more runs`;
 }
 
 export const countOf = (marked: Uint8Array): number => marked.reduce((sum, on) => sum + on, 0);
 
-const many = (word: string, { first, last }: Place): string =>
-  first === last ? `${word} ${first}` : `${word}s ${first}–${last}`;
-
 /** Nodes of a column in words: inputs on the left, outputs on the right. */
 function placeText({ stages }: Wiring, place: Place): string {
-  if (place.column === 0) return many('input', place);
-  if (place.column === stages.length) return many('output', place);
-  return `${many('node', place)} after factor ${place.column - 1}`;
+  const { first, last, column } = place;
+  if (first === last) {
+    if (column === 0) return say`input ${first}`;
+    if (column === stages.length) return say`output ${first}`;
+    return say`node ${first} after factor ${column - 1}`;
+  }
+  const nodes = `${first}–${last}`;
+  if (column === 0) return say`inputs ${nodes}`;
+  if (column === stages.length) return say`outputs ${nodes}`;
+  return say`nodes ${nodes} after factor ${column - 1}`;
 }
 
 const capital = (text: string): string => text[0]!.toUpperCase() + text.slice(1);
-const verb = ({ first, last }: Place, one: string, several: string) => (first === last ? one : several);
 
 /** What is lit, in one sentence. */
 export function focusText(
@@ -137,20 +141,29 @@ export function focusText(
 ): string {
   const { size, stages } = wiring;
   const { from, to } = focus;
-  const of = (column: number) => `${runsText(lit[column]!)} (${countOf(lit[column]!)} of ${size})`;
+  const of = (column: number) => say`${runsText(lit[column]!)} (${countOf(lit[column]!)} of ${size})`;
   if (from && to && from.column < to.column) {
-    const ends = `${placeText(wiring, from)} to ${placeText(wiring, to)}`;
+    const ends = say`${placeText(wiring, from)} to ${placeText(wiring, to)}`;
     const isJoined = lit[from.column]!.includes(1);
     if (to.column === from.column + 1)
       return isJoined
-        ? `Factor ${from.column}: the edge from ${ends}.`
-        : `Factor ${from.column}: no edge from ${ends}.`;
-    return isJoined ? `There is a way from ${ends}.` : `There is no way from ${ends}.`;
+        ? say`Factor ${from.column}: the edge from ${ends}.`
+        : say`Factor ${from.column}: no edge from ${ends}.`;
+    return isJoined ? say`There is a way from ${ends}.` : say`There is no way from ${ends}.`;
   }
   const place = (from ?? to)!;
-  const reaches = from && `${verb(place, 'reaches', 'reach')} outputs ${of(stages.length)}`;
-  const comes = to && `${verb(place, 'comes', 'come')} from inputs ${of(0)}`;
-  return `${capital(placeText(wiring, place))} ${[comes, reaches].filter(Boolean).join(' and ')}.`;
+  const name = capital(placeText(wiring, place));
+  const isOne = place.first === place.last;
+  const [inputs, outputs] = [to && of(0), from && of(stages.length)];
+  if (inputs && outputs)
+    return isOne
+      ? say`${name} comes from inputs ${inputs} and reaches outputs ${outputs}.`
+      : say`${name} come from inputs ${inputs} and reach outputs ${outputs}.`;
+  if (inputs)
+    return isOne ? say`${name} comes from inputs ${inputs}.` : say`${name} come from inputs ${inputs}.`;
+  return isOne
+    ? say`${name} reaches outputs ${outputs ?? ''}.`
+    : say`${name} reach outputs ${outputs ?? ''}.`;
 }
 
 /** What is lit, column by column, as the picture says it; nothing of a column where nothing is. */
@@ -159,7 +172,7 @@ export function columnTexts(wiring: Wiring, lit: readonly Uint8Array[]): string[
   return lit.map((column, k) => {
     const count = countOf(column);
     if (count === 0) return '';
-    const name = k === 0 ? 'Inputs' : k === last ? 'Outputs' : `After factor ${k - 1}`;
-    return `${name}: ${runsText(column)} (${count})`;
+    const name = k === 0 ? say`Inputs` : k === last ? say`Outputs` : say`After factor ${k - 1}`;
+    return say`${name}: ${runsText(column)} (${count})`;
   });
 }

@@ -1,4 +1,5 @@
 /** The settings that a rotation is wired by - OFT or BOFT, d, b, m -, which of them are legal and why the others are not, and which are equal in numbers. */
+import { say } from '../../../common.ts';
 import { type CommonConfig, type Layer, METHODS, type Pattern } from '../../../methods.ts';
 import { whole } from '../../format.ts';
 
@@ -54,19 +55,19 @@ export const freeNumbers = (setting: Setting): number =>
 
 /** Why a setting is illegal, in plain words, or null. The rules are the methods' own (a test holds the two together). */
 export function refusal({ method, dimension: d, block: b, factors: m }: Setting): string | null {
-  if (b > d) return `Blocks of ${b} are larger than the ${d} inputs.`;
+  if (b > d) return say`Blocks of ${b} are larger than the ${d} inputs.`;
   if (method === 'oft') {
-    if (m > 1) return 'OFT has one factor; further ones make it BOFT.';
-    return d % b === 0 ? null : `${b} does not divide ${d}; OFT would take the nearest size that does.`;
+    if (m > 1) return say`OFT has one factor; further ones make it BOFT.`;
+    return d % b === 0 ? null : say`${b} does not divide ${d}; OFT would take the nearest size that does.`;
   }
-  if (d % b !== 0) return `${b} does not divide ${d}.`;
+  if (d % b !== 0) return say`${b} does not divide ${d}.`;
   if (m === 1) return null;
-  if (b % 2 !== 0) return `With more than one factor blocks are cut in half, and ${b} is odd.`;
+  if (b % 2 !== 0) return say`With more than one factor blocks are cut in half, and ${b} is odd.`;
   const reach = b * 2 ** (m - 1);
-  if (reach > d) return `With ${m} factors the last would mix ${reach} inputs, and there are ${d}.`;
+  if (reach > d) return say`With ${m} factors the last would mix ${reach} inputs, and there are ${d}.`;
   return d % reach === 0
     ? null
-    : `With ${m} factors the last would mix ${reach} inputs, and ${d} is not a multiple of that.`;
+    : say`With ${m} factors the last would mix ${reach} inputs, and ${d} is not a multiple of that.`;
 }
 
 const USUAL_BLOCKS = [2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128];
@@ -128,20 +129,21 @@ export function reachOfAll(setting: Setting): Reach {
 export function reachText(setting: Setting): string {
   const { dimension: d, block } = setting;
   const { after, dense } = reachOfAll(setting);
-  const says = `one input reaches ${after.map(whole).join(' → ')} of ${whole(d)} outputs`;
-  if (block === d) return `${says}, which is all`;
+  const [outputs, all] = [after.map(whole).join(' → '), whole(d)];
+  if (block === d) return say`one input reaches ${outputs} of ${all} outputs, which is all`;
   return dense === null
-    ? `${says}, and never all with blocks of ${block}`
-    : `${says}, all ${whole(d)} from ${dense.factors} factors on`;
+    ? say`one input reaches ${outputs} of ${all} outputs, and never all with blocks of ${block}`
+    : say`one input reaches ${outputs} of ${all} outputs, all ${all} from ${dense.factors} factors on`;
 }
 
 /** The rule behind that, and what reaching everything takes beside one rotation of everything. */
 export function denseText(setting: Setting): string {
   const { dimension: d, block } = setting;
   const { dense } = reachOfAll(setting);
-  const rule = `An input reaches its block of ${block}, and twice as many with every further factor.`;
+  const rule = say`An input reaches its block of ${block}, and twice as many with every further factor.`;
   if (dense === null || block === d) return rule;
-  return `${rule} All ${whole(d)} take ${dense.factors} factors, with ${whole(freeNumbers(dense))} free numbers; one block of ${whole(d)}, a rotation of everything, has ${whole((d * (d - 1)) / 2)}.`;
+  const taken = say`All ${whole(d)} take ${dense.factors} factors, with ${whole(freeNumbers(dense))} free numbers; one block of ${whole(d)}, a rotation of everything, has ${whole((d * (d - 1)) / 2)}.`;
+  return `${rule} ${taken}`;
 }
 
 /**
@@ -171,5 +173,7 @@ export function partnerOf(setting: Setting): Setting | null {
 /** "BOFT, blocks of 4, 3 factors" */
 export const settingText = ({ method, block, factors }: Setting): string =>
   method === 'oft'
-    ? `OFT, blocks of ${block}`
-    : `BOFT, blocks of ${block}, ${factors} ${factors === 1 ? 'factor' : 'factors'}`;
+    ? say`OFT, blocks of ${block}`
+    : factors === 1
+      ? say`BOFT, blocks of ${block}, 1 factor`
+      : say`BOFT, blocks of ${block}, ${factors} factors`;

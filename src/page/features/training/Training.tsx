@@ -1,5 +1,6 @@
 /** The second area: run it and watch it learn. */
 import { useMemo } from 'react';
+import { say } from '../../../common.ts';
 import type { Progress, RunState } from '../../../protocol.ts';
 import { type Command, commandById, commandTip, shortcutOf } from '../../commands.ts';
 import { bytes, whole } from '../../format.ts';
@@ -48,36 +49,37 @@ export function Training() {
   );
 }
 
-const STATES: Readonly<Record<RunState, string>> = {
-  idle: 'ready when you are',
-  loading: 'loading',
-  compiling: 'compiling',
-  ready: 'ready',
-  running: 'training',
-  paused: 'paused',
-  finished: 'finished',
-  failed: 'stopped',
-};
+const STATES = (): Readonly<Record<RunState, string>> => ({
+  idle: say`ready when you are`,
+  loading: say`loading`,
+  compiling: say`compiling`,
+  ready: say`ready`,
+  running: say`training`,
+  paused: say`paused`,
+  finished: say`finished`,
+  failed: say`stopped`,
+});
 
-const COMPILES = {
-  pipelines: 'compiling',
-  products: 'looking for the fastest kernels',
-  graphs: 'opening the graphs in onnxruntime',
-} as const;
+const COMPILES = () =>
+  ({
+    pipelines: say`compiling`,
+    products: say`looking for the fastest kernels`,
+    graphs: say`opening the graphs in onnxruntime`,
+  }) as const;
 
 /** What a run waits for that has said nothing for a while. */
 function waitsFor({ state, busy, progress, current }: RunView): string | null {
   if (busy !== null) return busy;
   const { download, compile } = progress;
-  if (state === 'running') return `training, waiting for step ${stepOf(current) + 1}`;
+  if (state === 'running') return say`training, waiting for step ${stepOf(current) + 1}`;
   if (state === 'compiling')
     return compile?.clock === 'compile' && compile.done < compile.total
-      ? COMPILES[compile.of]
-      : 'measuring the model before training';
+      ? COMPILES()[compile.of]
+      : say`measuring the model before training`;
   if (state !== 'loading') return null;
   return download?.clock === 'download' && download.doneBytes < download.totalBytes
-    ? `loading, waiting for ${download.what}`
-    : 'loading, reading model and data';
+    ? say`loading, waiting for ${download.what}`
+    : say`loading, reading model and data`;
 }
 
 const stepOf = (current: RunView['current']): number => current?.series.column('step').at(-1) ?? 0;
@@ -93,13 +95,13 @@ function StateLine({ isChanged }: { readonly isChanged: boolean }) {
   const news = useMemo(() => ({ state, busy, progress }), [state, busy, progress]);
   const awaited = waitsFor(page.run.getState());
   const silence = useSilence(news, awaited !== null);
-  const words = busy ?? (state === 'idle' ? (obstacle ?? STATES.idle) : STATES[state]);
+  const words = busy ?? (state === 'idle' ? (obstacle ?? STATES().idle) : STATES()[state]);
   return (
     <p className="transport-state" data-testid="run-state" data-state={state}>
       <i className="state-dot" />
       <span>
         {silence === 0 ? words : `${awaited} …`}
-        <Silence seconds={silence} way={isChanged ? 'Restart ends it' : 'Reset ends it'} />
+        <Silence seconds={silence} way={isChanged ? say`Restart ends it` : say`Reset ends it`} />
       </span>
       {current === null ? null : <b data-testid="run-name">{current.name}</b>}
     </p>
@@ -147,12 +149,12 @@ function Transport() {
   const isChanged = page.isChanged();
   const label =
     state === 'running'
-      ? 'Pause'
+      ? say`Pause`
       : state === 'paused' || (state === 'ready' && current !== null)
-        ? 'Continue'
+        ? say`Continue`
         : state === 'finished'
-          ? 'Finished'
-          : 'Train';
+          ? say`Finished`
+          : say`Train`;
   return (
     <div className="row transport">
       <div className="row transport-buttons">
@@ -162,19 +164,19 @@ function Transport() {
           label={label}
           isMain
         />
-        <CommandButton command={commandById('step')} icon="step" label="Step" />
+        <CommandButton command={commandById('step')} icon="step" label={say`Step`} />
         {isChanged ? (
           <Action
             kind="strong"
             icon="reset"
-            text="Restart with changes"
+            text={say`Restart with changes`}
             onPress={() => void page.controller.restart()}
           />
         ) : (
-          <CommandButton command={commandById('reset')} icon="reset" label="Reset" />
+          <CommandButton command={commandById('reset')} icon="reset" label={say`Reset`} />
         )}
         {undo === null ? null : (
-          <Action kind="link" text="undo reset" onPress={() => void page.controller.undoReset()} />
+          <Action kind="link" text={say`undo reset`} onPress={() => void page.controller.undoReset()} />
         )}
       </div>
       <StateLine isChanged={isChanged} />
@@ -182,7 +184,7 @@ function Transport() {
   );
 }
 
-const CLOCKS = { download: 'Download', compile: 'Compile', train: 'Train' } as const;
+const CLOCKS = () => ({ download: say`Download`, compile: say`Compile`, train: say`Train` }) as const;
 
 function share(progress: Progress): number {
   if (progress.clock === 'download')
@@ -190,10 +192,20 @@ function share(progress: Progress): number {
   return progress.total > 0 ? progress.done / progress.total : 1;
 }
 
+type Unit = Extract<Progress, { clock: 'compile' }>['of'] | 'steps';
+
+function clockText(of: Unit, total: number, done: string, all: string): string {
+  if (of === 'steps') return total === 1 ? say`${done} of 1 step` : say`${done} of ${all} steps`;
+  if (of === 'pipelines') return total === 1 ? say`${done} of 1 pipeline` : say`${done} of ${all} pipelines`;
+  if (of === 'products') return total === 1 ? say`${done} of 1 product` : say`${done} of ${all} products`;
+  return total === 1 ? say`${done} of 1 graph` : say`${done} of ${all} graphs`;
+}
+
 function text(progress: Progress): string {
-  if (progress.clock === 'download') return `${bytes(progress.doneBytes)} of ${bytes(progress.totalBytes)}`;
-  const what = progress.clock === 'compile' ? progress.of : 'steps';
-  return `${whole(progress.done)} of ${whole(progress.total)} ${progress.total === 1 ? what.slice(0, -1) : what}`;
+  if (progress.clock === 'download')
+    return say`${bytes(progress.doneBytes)} of ${bytes(progress.totalBytes)}`;
+  const of = progress.clock === 'compile' ? progress.of : 'steps';
+  return clockText(of, progress.total, whole(progress.done), whole(progress.total));
 }
 
 /** Three clocks, never one spinner: download, compile, train. */
@@ -214,15 +226,15 @@ function Clocks() {
             key={clock}
             className={`clock ${now === undefined ? 'is-idle' : done >= 1 ? 'is-done' : 'is-on'}`}
           >
-            <span className="clock-name">{CLOCKS[clock]}</span>
+            <span className="clock-name">{CLOCKS()[clock]}</span>
             <span
               className="clock-bar"
               role="progressbar"
-              aria-label={CLOCKS[clock]}
+              aria-label={CLOCKS()[clock]}
               aria-valuemin={0}
               aria-valuemax={100}
               aria-valuenow={Math.round(done * 100)}
-              aria-valuetext={now === undefined ? 'not begun' : text(now)}
+              aria-valuetext={now === undefined ? say`not begun` : text(now)}
             >
               <span style={{ transform: `scaleX(${done})` }} />
             </span>

@@ -1,5 +1,6 @@
 /** The base and the adapted model on the same held-out inputs. */
 import { type ReactNode, useState } from 'react';
+import { say } from '../../../common.ts';
 import type {
   ImageBeforeAfter,
   BeforeAfter as Shown,
@@ -7,13 +8,14 @@ import type {
   TextClassBeforeAfter,
   TextValueBeforeAfter,
 } from '../../../protocol.ts';
-import { percent, real, scoredOn, scoreText } from '../../format.ts';
+import { metricText, percent, real, scoredOn, scoreText } from '../../format.ts';
 import { Action } from '../../parts/Action.tsx';
 import { TextField } from '../../parts/Controls.tsx';
 import { Block } from '../../parts/Facts.tsx';
 import { Icon } from '../../parts/Icon.tsx';
 import { Measured } from '../../parts/Measured.tsx';
 import { DrawPad, Picture } from '../../parts/Pictures.tsx';
+import { rich } from '../../parts/rich.tsx';
 import { OfStep } from '../../parts/Waiting.tsx';
 import { useIsRecorded, usePage, useRun, useUi } from '../../usePage.ts';
 import { byChange, tallyOf } from '../inspect/inspection.ts';
@@ -32,8 +34,8 @@ export function BeforeAfter() {
     return (
       <p className="empty">
         {hasRun
-          ? 'Asking both models …'
-          : 'Before and after on the same held-out inputs: what the model says now, and what it says once it has learnt. It fills as soon as a run begins.'}
+          ? say`Asking both models …`
+          : say`Before and after on the same held-out inputs: what the model says now, and what it says once it has learnt. It fills as soon as a run begins.`}
       </p>
     );
   }
@@ -42,11 +44,13 @@ export function BeforeAfter() {
     <>
       <div className="row see-head">
         <span className="hint">
-          Held-out inputs, base model and step {step}.{' '}
-          {value.kind === 'text' ? 'Same prompt, same seed.' : 'What changed most comes first.'}
-          {value.kind === 'text' ? null : <Measured of="answers" about="answers before and after" />}
+          {say`Held-out inputs, base model and step ${step}.`}{' '}
+          {value.kind === 'text' ? say`Same prompt, same seed.` : say`What changed most comes first.`}
+          {value.kind === 'text' ? null : <Measured of="answers" about={say`answers before and after`} />}
         </span>
-        {isRecorded ? null : <Action text="Compare now" onPress={() => void page.inspection.compare()} />}
+        {isRecorded ? null : (
+          <Action text={say`Compare now`} onPress={() => void page.inspection.compare()} />
+        )}
       </div>
       <OfStep step={step} isAsked={isComparing} />
       <Tally comparison={value} />
@@ -71,12 +75,16 @@ function Tally({ comparison }: { readonly comparison: Shown }) {
   const { before, after, of } = tally;
   return (
     <p className="tally">
-      Right before: <b>{before}</b> of {of}. Right after: <b>{after}</b> of {of}. These are {of} held-out
-      examples drawn for this look{of > SHOWN ? `, of which the ${SHOWN} that changed most are below` : ''}
-      {score === undefined
-        ? ''
-        : `; the held-out ${score.metric} beside the curve, ${scoreText(score)} at step ${score.step}, is of ${scoredOn(score)}`}
-      .
+      {rich`Right before: ${<b>{before}</b>} of ${of}. Right after: ${<b>{after}</b>} of ${of}.`}{' '}
+      {of > SHOWN
+        ? say`These are ${of} held-out examples drawn for this look, of which the ${SHOWN} that changed most are below.`
+        : say`These are ${of} held-out examples drawn for this look.`}
+      {score === undefined ? null : (
+        <>
+          {' '}
+          {say`The held-out ${metricText(score.metric)} beside the curve, ${scoreText(score)} at step ${score.step}, is of ${scoredOn(score)}.`}
+        </>
+      )}
     </p>
   );
 }
@@ -90,10 +98,10 @@ export function BothBars(props: {
   /** What the second one is called. */
   readonly title?: string;
 }) {
-  const { labels, before, after, truth = null, title = 'after' } = props;
+  const { labels, before, after, truth = null, title = say`after` } = props;
   return (
     <>
-      <Bars title="before" labels={labels} values={before} truth={truth} />
+      <Bars title={say`before`} labels={labels} values={before} truth={truth} />
       <Bars title={title} labels={labels} values={after} truth={truth} />
     </>
   );
@@ -114,7 +122,7 @@ function Bars(props: {
       <span className={`bars-title ${truth === null ? '' : isRight ? 'is-right' : 'is-wrong'}`}>
         {title}
         {truth === null ? null : <Icon name={isRight ? 'check' : 'cross'} />}
-        {truth === null ? null : <span className="hidden">{isRight ? 'right' : 'wrong'}</span>}
+        {truth === null ? null : <span className="hidden">{isRight ? say`right` : say`wrong`}</span>}
       </span>
       {top.map((i) => (
         <span key={i} className={`bar ${i === truth ? 'is-truth' : ''}`}>
@@ -177,12 +185,12 @@ function TryDrawing({ labels }: { readonly labels: readonly string[] }) {
   const tones = useRun((s) => s.open?.data.picture?.tones);
   const [answer, setAnswer] = useState<Awaited<ReturnType<typeof page.inspection.classify>>>(null);
   return (
-    <Block title="Draw one yourself" label="Try your own drawing">
+    <Block title={say`Draw one yourself`} label={say`Try your own drawing`}>
       <div className="try-row">
         <DrawPad
           size={DRAWING_SIZE}
-          label="Draw something for both models to read"
-          action="Ask both models"
+          label={say`Draw something for both models to read`}
+          action={say`Ask both models`}
           keepsDrawing
           {...(tones ? { tones } : {})}
           onDone={(pixels) => void page.inspection.classify(pixels).then(setAnswer)}
@@ -230,14 +238,14 @@ function Texts({ comparison }: { readonly comparison: TextBeforeAfter }) {
       >
         <TextField
           className="prompt-text"
-          label="Prompt"
+          label={say`Prompt`}
           value={prompt}
           placeholder={comparison.prompt}
           onText={(text) => page.ui.setState({ prompt: text })}
         />
         <TextField
           className=""
-          label="Seed"
+          label={say`Seed`}
           isNumber
           type="number"
           min={0}
@@ -246,7 +254,7 @@ function Texts({ comparison }: { readonly comparison: TextBeforeAfter }) {
         />
         <TextField
           className=""
-          label="Temperature"
+          label={say`Temperature`}
           isNumber
           type="number"
           min={0}
@@ -255,11 +263,11 @@ function Texts({ comparison }: { readonly comparison: TextBeforeAfter }) {
           value={temperature}
           onText={(text) => page.ui.setState({ temperature: Math.max(0, Number(text) || 0) })}
         />
-        <Action text="Write" type="submit" />
+        <Action text={say`Write`} type="submit" />
       </form>
       <div className="texts" data-testid="texts">
-        {side('before', comparison.before)}
-        {side('after', comparison.after)}
+        {side(say`before`, comparison.before)}
+        {side(say`after`, comparison.after)}
       </div>
     </>
   );
@@ -273,9 +281,7 @@ function TextClasses({ comparison }: { readonly comparison: TextClassBeforeAfter
         <>
           <p className="example-text-body">
             {text}{' '}
-            <span className="hint">
-              {percent(after[label] ?? 0)} on “{labels[label] ?? ''}” at this step
-            </span>
+            <span className="hint">{say`${percent(after[label] ?? 0)} on “${labels[label] ?? ''}” at this step`}</span>
           </p>
           <BothBars labels={labels} before={before} after={after} truth={label} />
         </>
@@ -290,9 +296,7 @@ function TextValues({ comparison }: { readonly comparison: TextValueBeforeAfter 
       {({ text, value, before, after }) => (
         <p className="example-text-body">
           {text}{' '}
-          <span className="hint">
-            {real(value)} in the data, {real(before)} before, {real(after)} at this step
-          </span>
+          <span className="hint">{say`${real(value)} in the data, ${real(before)} before, ${real(after)} at this step`}</span>
         </p>
       )}
     </Examples>

@@ -16,7 +16,7 @@ import { usePage, useRun } from '../../usePage.ts';
 import { BothBars } from './BeforeAfter.tsx';
 import { asksFor, SIDES, type TryView } from './try.ts';
 
-const TITLES: Readonly<Record<Side, string>> = { before: 'before', after: 'merged' };
+const TITLES = (): Readonly<Record<Side, string>> => ({ before: say`before`, after: say`merged` });
 
 export function RunIt() {
   const page = usePage();
@@ -63,7 +63,7 @@ export function RunIt() {
       {writing === null ? null : (
         <div className="texts">
           {SIDES.map((side) => (
-            <Written key={side} title={TITLES[side]} writing={writing[side]} />
+            <Written key={side} title={TITLES()[side]} writing={writing[side]} />
           ))}
         </div>
       )}
