@@ -53,7 +53,7 @@ export function Results() {
               {isNew && id === 'compare' ? (
                 <>
                   {' '}
-                  <span className="hidden">(new)</span>
+                  <span className="hidden"> {say`(new)`}</span>
                   <span className="tab-new" />
                 </>
               ) : null}

@@ -81,9 +81,7 @@ export function Graph({
       )}
       {onFigure === undefined ? null : (
         <p className="hint">
-          {rich`Drawn as in figure 2 of the paper; ${(
-            <Action kind="link" text={say`show figure 4’s own wiring`} onPress={onFigure} />
-          )}`}
+          {rich`Drawn as in figure 2 of the paper; ${<Action kind="link" text={say`show figure 4’s own wiring`} onPress={onFigure} />}`}
         </p>
       )}
       <Said view={view} />

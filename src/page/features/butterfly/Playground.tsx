@@ -79,7 +79,7 @@ export function Playground(props: {
         </span>
         <span data-testid="how-far">
           {reachText(setting)}
-          <Measured of="reach" about="reach" />
+          <Measured of="reach" about={say`reach`} />
         </span>
         {base === null ? null : <Use setting={setting} onBack={() => onChange(null)} layer={layer} />}
       </p>

@@ -197,7 +197,7 @@ function CurveTable() {
   return (
     <Fold summary={say`The curves as a table`}>
       <Table
-        words={[say`Step`]}
+        words={[say`At step`]}
         numbers={[
           say`Loss of the step`,
           say`Held-out loss`,

@@ -75,7 +75,7 @@ export function Figures() {
           note={smoothed === null ? '' : say`smoothed`}
         />
         <Figure
-          name={say`Held-out ${now === undefined ? wanted : metricText(now.metric)}`}
+          name={say`Held-out ${metricText(now?.metric ?? wanted)}`}
           how="held-out"
           value={now === undefined ? '–' : scoreText(now)}
           note={
@@ -105,7 +105,9 @@ export function Figures() {
                 ? say`after 10 steps`
                 : ''
               : perStep > 0
-                ? `${rate(perStep / pace)} ${unit}/s`
+                ? unit === 'examples'
+                  ? say`${rate(perStep / pace)} examples/s`
+                  : say`${rate(perStep / pace)} tokens/s`
                 : ''
           }
         />

@@ -58,7 +58,7 @@ function Found({ report }: { readonly report: SpeedReport }) {
           head={[
             '',
             say`a step`,
-            say`${unit} a second`,
+            unit === 'pictures' ? say`pictures a second` : say`tokens a second`,
             say`numbers`,
             say`dispatches`,
             say`submits`,
