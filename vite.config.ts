@@ -170,9 +170,11 @@ export default defineConfig(({ mode }) => {
               extends: true,
               test: {
                 name: 'gpu',
+                sequence: { groupOrder: 1 },
                 include: ['test/gpu/**/*.test.ts'],
                 environment: 'node',
-                fileParallelism: false,
+                // A file keeps little more than one core at work, whatever the adapter; more than two would share what memory a GPU has.
+                maxWorkers: 2,
                 testTimeout: 300_000,
                 hookTimeout: 120_000,
               },
@@ -181,9 +183,11 @@ export default defineConfig(({ mode }) => {
               extends: true,
               test: {
                 name: 'e2e',
+                sequence: { groupOrder: 2 },
                 include: ['test/e2e/**/*.test.ts'],
                 environment: 'node',
-                fileParallelism: false,
+                globalSetup: ['test/tools/builtPage.ts'],
+                maxWorkers: 2,
                 testTimeout: 600_000,
                 hookTimeout: 180_000,
               },

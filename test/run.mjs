@@ -12,18 +12,32 @@ import { prepareMachine } from './tools/machine.mjs';
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 const say = (line) => stdout.write(`${line}\n`);
 const bin = (path) => join(root, 'node_modules', ...path.split('/'));
-const vitest = (project) => [execPath, bin('vitest/vitest.mjs'), 'run', '--project', project];
+const vitest = (project, ...more) => [
+  execPath,
+  bin('vitest/vitest.mjs'),
+  'run',
+  ...['--project', project, ...more],
+];
 const papilio = (...args) => [execPath, join(root, 'src', 'cli', 'launch.mjs'), ...args];
 
+/** Files that hold the page to milliseconds: nothing else runs beside them. */
+const timed = ['first-visit', 'butterfly', 'storm'].map((name) => `test/e2e/${name}.test.ts`);
+
 const parts = [
-  { name: 'types', command: [execPath, bin('typescript/bin/tsc'), '--noEmit'] },
-  { name: 'lint', command: [execPath, bin('@biomejs/biome/bin/biome'), 'check', '.'] },
-  { name: 'unused', command: [execPath, bin('knip/bin/knip.js')] },
+  { name: 'types', commands: [[execPath, bin('typescript/bin/tsc'), '--noEmit']] },
+  { name: 'lint', commands: [[execPath, bin('@biomejs/biome/bin/biome'), 'check', '.']] },
+  { name: 'unused', commands: [[execPath, bin('knip/bin/knip.js')]] },
   // Nothing else runs meanwhile.
-  { name: 'unit', command: [...vitest('unit'), '--maxWorkers=100%'] },
-  { name: 'gpu', command: vitest('gpu'), runtime: 'node' },
-  { name: 'deno', command: papilio('check', '--runtime', 'deno'), runtime: 'deno' },
-  { name: 'e2e', command: vitest('e2e') },
+  { name: 'unit', commands: [vitest('unit', '--maxWorkers=100%')] },
+  { name: 'gpu', commands: [vitest('gpu')], runtime: 'node' },
+  { name: 'deno', commands: [papilio('check', '--runtime', 'deno')], runtime: 'deno' },
+  {
+    name: 'e2e',
+    commands: [
+      vitest('e2e', ...timed.flatMap((file) => ['--exclude', file])),
+      vitest('e2e', '--no-file-parallelism', ...timed),
+    ],
+  },
 ];
 
 const chosen = argv.slice(2);
@@ -48,7 +62,7 @@ for (const part of parts.filter(({ name }) => chosen.length === 0 || chosen.incl
   say(`\n── ${part.name} ${'─'.repeat(Math.max(3, 60 - part.name.length))}`);
   const started = performance.now();
   const way = ways.find(({ runtime }) => runtime === part.runtime);
-  const ok = part.runtime && !way ? missing(part.runtime) : await runPart(part.command, way);
+  const ok = part.runtime && !way ? missing(part.runtime) : await runPart(part.commands, way);
   results.push({ name: part.name, ok, seconds: (performance.now() - started) / 1000 });
 }
 
@@ -66,8 +80,15 @@ function missing(runtime) {
   return false;
 }
 
-/** Runs one part with its output shown; true when it exits with 0. */
-function runPart([command, ...args], way) {
+/** Runs what a part consists of, one after the other; true when all exit with 0. */
+async function runPart(commands, way) {
+  let ok = true;
+  for (const command of commands) ok = (await exitsWell(command, way)) && ok;
+  return ok;
+}
+
+/** Runs one command with its output shown; true when it exits with 0. */
+function exitsWell([command, ...args], way) {
   const environment = {
     ...env,
     NO_UPDATE_NOTIFIER: '1',

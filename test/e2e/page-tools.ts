@@ -80,9 +80,12 @@ export const words = (page: Page, selector: string): Promise<string> =>
   // biome-ignore lint/performance/useDomNodeTextContent: what a person sees is meant, line by line.
   page.evaluate((s) => (document.querySelector(s) as HTMLElement | null)?.innerText ?? '', selector);
 
+/** Between two looks: one costs a millisecond or two, and a step of a test waits half of this for nothing. */
+const LOOK_EVERY_MS = 50;
+
 /** Waits until `read` gives a value that is not empty. */
 export async function until<T>(read: () => Promise<T>, what: string, seconds = 240): Promise<NonNullable<T>> {
-  for (const end = Date.now() + seconds * 1000; Date.now() < end; await pause(250)) {
+  for (const end = Date.now() + seconds * 1000; Date.now() < end; await pause(LOOK_EVERY_MS)) {
     const value = await read();
     if (value) return value as NonNullable<T>;
   }

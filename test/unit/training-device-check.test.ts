@@ -1,11 +1,10 @@
 /**
- * The check of a device: on onnxruntime in WebAssembly, the engine of a page without a GPU, every op that it has passes; and what the check says of an
- * engine that computes wrongly, that ends, that is stopped. Seen to fail with: a worst case that is not the worst,
+ * The check of a device: what it says of an engine that computes wrongly, that ends, that is stopped; what engines are held against it in
+ * ops-onnxruntime.test.ts and test/tools/opSuite.ts. Seen to fail with: a worst case that is not the worst,
  * a stop that is heard only at the end of an op, a case that waits for ever.
  */
 import { describe, expect, test } from 'vitest';
 import { PapilioError } from '../../src/lib/errors.ts';
-import { loadWebRuntime } from '../../src/onnxruntime/webRuntime.ts';
 import { interpret } from '../../src/ops/checks.ts';
 import type { CheckEngine } from '../../src/training/checkEngine.ts';
 import {
@@ -200,53 +199,5 @@ describe('a check', () => {
     await expect(checkDevice(host, 'onnxruntime', () => {}, signal)).rejects.toMatchObject({
       kind: 'bad-argument',
     });
-  });
-});
-
-/** Ops that stand for one or a few of ONNX's, and those whose forms move and add in another order than the kernels. */
-const ASKED = [
-  ...[
-    'attention',
-    'cast',
-    'dequantize',
-    'where',
-    'softmax',
-    'logSoftmax',
-    'softmaxGrad',
-    'takeAlong',
-    'takeAlongGrad',
-  ],
-  ...['addN', 'concat', 'expand', 'transpose', 'slice', 'gather', 'scatterAddRows', 'reduce', 'sumTo'],
-  ...['butterfly', 'butterflyGrad', 'cayley', 'cayleyGrad', 'linear', 'matmul', 'layerNorm', 'rmsNorm'],
-  ...[
-    'sparseIdft',
-    'sparseDft',
-    'spectral',
-    'spectralGrad',
-    'crossEntropy',
-    'unary',
-    'binary',
-    'rope',
-    'unfold',
-    'fold',
-  ],
-];
-
-describe('onnxruntime in WebAssembly', () => {
-  test('says every case that it has a form for, and its gradient', { timeout: 600_000 }, async () => {
-    const rows: OpCheckRow[] = [];
-    const host = { gpu: async () => Promise.reject(new Error('none')), onnxruntime: () => loadWebRuntime() };
-    const report = await checkDevice(
-      host,
-      'onnxruntime',
-      (event) => event.type === 'row' && rows.push(event.row),
-      new AbortController().signal,
-    );
-    expect(report).toMatchObject({ engine: 'onnxruntime', ended: null, rows });
-    expect(rows.flatMap(({ failures }) => failures.map(describeCheck))).toEqual([]);
-    const asked = rows.filter(({ worst }) => worst.forward).map(({ op }) => op);
-    expect(ASKED.filter((op) => !asked.includes(op))).toEqual([]);
-    // Whatever could not be asked says why.
-    expect(rows.filter(({ worst, left }) => !worst.forward && left.length === 0)).toEqual([]);
   });
 });

@@ -1,0 +1,4 @@
+/** Part 2 of 2 of the ops on a GPU: see test/tools/opSuite.ts. */
+import { describeOps } from '../tools/opSuite.ts';
+
+describeOps(1, 2);
