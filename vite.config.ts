@@ -162,6 +162,8 @@ export default defineConfig(({ mode }) => {
                 name: 'unit',
                 include: ['test/unit/**/*.test.ts'],
                 environment: 'node',
+                isolate: false,
+                setupFiles: ['test/tools/ownModules.ts'],
                 // Some take seconds, and many times that on a busy machine.
                 testTimeout: 120_000,
               },

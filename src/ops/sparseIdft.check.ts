@@ -4,11 +4,15 @@ import type { Tensor } from '../graph/types.ts';
 import { sparseDftOp, sparseIdftOp } from './sparseIdft.ts';
 import { turnTable } from './spectral.ts';
 import { productTables } from './spectralProducts.ts';
-import type { SpectralAttrs } from './spectrum.ts';
 
-/** Entry (p, q) of the transform's kernel for one frequency. */
-const wave = (p: number, row: number, q: number, column: number, { out, in: width }: SpectralAttrs): number =>
-  Math.cos(2 * Math.PI * (((p * row) % out) / out + ((q * column) % width) / width));
+/** cos and sin of a frequency at each of so many places. */
+function waveOf(frequency: number, size: number): { readonly cos: Float64Array; readonly sin: Float64Array } {
+  const angles = Float64Array.from(
+    { length: size },
+    (_, p) => (2 * Math.PI * ((p * frequency) % size)) / size,
+  );
+  return { cos: angles.map(Math.cos), sin: angles.map(Math.sin) };
+}
 
 defineCheck(sparseIdftOp, {
   reference: ([spectrum, rows, columns], attrs) => {
@@ -16,13 +20,13 @@ defineCheck(sparseIdftOp, {
     const [stack, n] = spectrum!.shape as [number, number];
     const data = new Float64Array(stack * out * width);
     const factor = scaling / (out * width);
-    for (let t = 0; t < stack; t++) {
-      for (let k = 0; k < n; k++) {
+    for (let k = 0; k < n; k++) {
+      const [down, across] = [waveOf(rows!.data[k]!, out), waveOf(columns!.data[k]!, width)];
+      for (let t = 0; t < stack; t++) {
         const s = factor * spectrum!.data[t * n + k]!;
         for (let p = 0; p < out; p++) {
-          for (let q = 0; q < width; q++) {
-            data[(t * out + p) * width + q]! += s * wave(p, rows!.data[k]!, q, columns!.data[k]!, attrs);
-          }
+          const [cos, sin, at] = [s * down.cos[p]!, s * down.sin[p]!, (t * out + p) * width];
+          for (let q = 0; q < width; q++) data[at + q]! += cos * across.cos[q]! - sin * across.sin[q]!;
         }
       }
     }
@@ -46,14 +50,14 @@ defineCheck(sparseDftOp, {
     const stack = dDelta!.shape[0]!;
     const n = rows!.shape[0]!;
     const data = new Float64Array(stack * n);
-    for (let t = 0; t < stack; t++) {
-      for (let k = 0; k < n; k++) {
+    for (let k = 0; k < n; k++) {
+      const [down, across] = [waveOf(rows!.data[k]!, out), waveOf(columns!.data[k]!, width)];
+      for (let t = 0; t < stack; t++) {
         let sum = 0;
         for (let p = 0; p < out; p++) {
-          for (let q = 0; q < width; q++) {
-            sum +=
-              dDelta!.data[(t * out + p) * width + q]! * wave(p, rows!.data[k]!, q, columns!.data[k]!, attrs);
-          }
+          const at = (t * out + p) * width;
+          for (let q = 0; q < width; q++)
+            sum += dDelta!.data[at + q]! * (down.cos[p]! * across.cos[q]! - down.sin[p]! * across.sin[q]!);
         }
         data[t * n + k] = (scaling / (out * width)) * sum;
       }

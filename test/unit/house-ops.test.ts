@@ -94,8 +94,14 @@ describe('shaders', () => {
   });
 
   it('have no entry point that no real graph reaches, and no condition that none turns on or that every one does', async () => {
-    const shaders = new Map(shaderLibrary.names.map((name) => [name, [...shaderLibrary.conditions(name)]]));
-    const condition = (name: string, word: string, on: boolean) => `${ownerOf(name, word)}: ${word} ${on}`;
+    // Each condition with its owner, found once: dispatches are many.
+    const shaders = new Map(
+      shaderLibrary.names.map((name) => [
+        name,
+        [...shaderLibrary.conditions(name)].map((word) => ({ word, owner: ownerOf(name, word) })),
+      ]),
+    );
+    const condition = (owner: string, word: string, on: boolean) => `${owner}: ${word} ${on}`;
     const reached = new Set<string>();
     for await (const { nodes } of realGraphs()) {
       for (const node of nodes) {
@@ -104,14 +110,14 @@ describe('shaders', () => {
         )) {
           const name = bare(shader);
           reached.add(`${name}: ${entry}`);
-          for (const word of shaders.get(name)!)
-            reached.add(condition(name, word, conditions[word] ?? false));
+          for (const { word, owner } of shaders.get(name)!)
+            reached.add(condition(owner, word, conditions[word] ?? false));
         }
       }
     }
     const declared = [...shaders].flatMap(([name, words]) => [
       ...entryPoints(files[`/shaders/${name}.wgsl`]!).map((entry) => `${name}: ${entry}`),
-      ...words.flatMap((word) => [true, false].map((on) => condition(name, word, on))),
+      ...words.flatMap(({ word, owner }) => [true, false].map((on) => condition(owner, word, on))),
     ]);
     expect([...new Set(declared)].filter((use) => !reached.has(use))).toEqual([]);
   });
