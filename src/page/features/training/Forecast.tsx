@@ -60,8 +60,7 @@ export function Forecast() {
 }
 
 function Report({ report }: { readonly report: ForecastReport }) {
-  const page = usePage();
-  const { bytes: parts, largest, refusal, secondsPerStep, dispatchesPerStep } = report;
+  const { bytes: parts, largest, secondsPerStep, dispatchesPerStep } = report;
   const isPlanned = !Number.isNaN(parts.peak);
   const isOnGpu = report.engine === 'webgpu';
   return (
@@ -110,34 +109,42 @@ function Report({ report }: { readonly report: ForecastReport }) {
           <Budget />
         </>
       ) : null}
-      {refusal === null ? (
-        <p className="verdict is-good">
-          <Icon name="check" />
-          {report.limitBytes === null
-            ? say`It fits what the device says of itself. How much memory it has, WebGPU does not tell.`
-            : say`It fits into ${bytes(report.limitBytes)}.`}
-        </p>
-      ) : (
-        <div className="verdict is-bad">
-          <Icon name="cross" />
-          <div>
-            <p>{refusal}</p>
-            {report.ways.length === 0 ? (
-              <p>{say`No smaller batch, shorter text or lower precision makes it fit: choose a smaller model.`}</p>
-            ) : (
-              <ul className="stack ways">
-                {report.ways.map((way) => (
-                  <li key={way.what} className="row">
-                    <Action text={say`Use ${way.what}`} onPress={() => page.forecast.apply(way)} />
-                    <span className="hint">{bytes(way.peakBytes)}</span>
-                  </li>
-                ))}
-              </ul>
-            )}
-          </div>
-        </div>
-      )}
+      <Verdict report={report} />
     </>
+  );
+}
+
+/** Whether it fits, and if not, what would. */
+function Verdict({ report }: { readonly report: ForecastReport }) {
+  const page = usePage();
+  if (report.refusal === null)
+    return (
+      <p className="verdict is-good">
+        <Icon name="check" />
+        {report.limitBytes === null
+          ? say`It fits what the device says of itself. How much memory it has, WebGPU does not tell.`
+          : say`It fits into ${bytes(report.limitBytes)}.`}
+      </p>
+    );
+  return (
+    <div className="verdict is-bad">
+      <Icon name="cross" />
+      <div>
+        <p>{report.refusal}</p>
+        {report.ways.length === 0 ? (
+          <p>{say`No smaller batch, shorter text or lower precision makes it fit: choose a smaller model.`}</p>
+        ) : (
+          <ul className="stack ways">
+            {report.ways.map((way) => (
+              <li key={way.what} className="row">
+                <Action text={say`Use ${way.what}`} onPress={() => page.forecast.apply(way)} />
+                <span className="hint">{bytes(way.peakBytes)}</span>
+              </li>
+            ))}
+          </ul>
+        )}
+      </div>
+    </div>
   );
 }
 
