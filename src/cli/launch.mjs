@@ -11,12 +11,17 @@ import { fileURLToPath } from 'node:url';
 import { commandFor, denoBinary, findAdapters } from './adapters.mjs';
 import { isStale } from './stale.mjs';
 import { TOOL_COMMANDS } from './toolCommands.mjs';
+import { chooseWay } from './way.mjs';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
 
 const { runtime, rest } = takeRuntime(argv.slice(2));
 const bundle = build(isTool(rest) ? 'tools' : 'cli');
-const way = await chooseWay(runtime, rest);
+const way = await chooseWay(runtime, rest, {
+  hasDeno: denoBinary(root) !== undefined,
+  find: () => findAdapters(root),
+});
+if (way.refusal !== undefined) stop(way.refusal);
 const { command, args, env: environment } = commandFor(root, way.runtime, bundle, way.driver);
 const child = spawn(command, [...args, ...rest], {
   stdio: 'inherit',
@@ -46,41 +51,6 @@ function takeRuntime(all) {
 function isTool([first, second]) {
   const name = ['help', '--help', '-h'].includes(first) ? second : first;
   return name !== undefined && Object.hasOwn(TOOL_COMMANDS, name);
-}
-
-/** Commands that onnxruntime computes where there is no WebGPU. */
-const NEEDS_NO_ADAPTER = ['finetune', 'compare', 'pretrain', 'reproduce', 'record'];
-
-/** Which runtime, with which driver; ends with exit code 2 when nothing here can run WebGPU, where that is needed. */
-async function chooseWay(runtime, rest) {
-  // onnxruntime's native build is a module for Node, and computes on the CPU.
-  if (runtime !== 'deno' && rest.some((word) => /^(--engine=)?onnxruntime$/.test(word)))
-    return { runtime: 'node' };
-  const needsNoGpu =
-    rest.length === 0 || rest[0] === 'help' || rest.includes('--help') || rest.includes('-h');
-  if (runtime === 'deno' && !denoBinary(root))
-    stop('The deno package has no binary for this machine; run npm ci, or use --runtime node.');
-  if (needsNoGpu) return { runtime: runtime === 'deno' ? 'deno' : 'node' };
-  const ways = await findAdapters(root);
-  const chosen = ways.find((way) => runtime === 'auto' || way.runtime === runtime);
-  if (chosen) return chosen;
-  if (ways.length > 0) {
-    const other = ways[0].runtime;
-    stop(
-      `${runtime} finds no WebGPU adapter here, but ${other} does: use --runtime ${other}, or install ${wanted(runtime)}.`,
-    );
-  }
-  const isWebGpu = rest.some((word) => /^(--engine=)?webgpu$/.test(word));
-  if (runtime !== 'deno' && !isWebGpu && NEEDS_NO_ADAPTER.includes(rest[0])) return { runtime: 'node' };
-  return stop(`No WebGPU adapter: install your GPU's Vulkan driver, or ${wanted(runtime)}.`);
-}
-
-function wanted(runtime) {
-  const software =
-    runtime === 'node'
-      ? 'Chromium, which brings one (Debian: apt-get install chromium)'
-      : 'Mesa (Debian: apt-get install mesa-vulkan-drivers)';
-  return `a software driver: ${software}`;
 }
 
 /**

@@ -1,8 +1,8 @@
 /**
  * The texts that a reader begins with: the Chinese README is the English one, links lead somewhere, tables have all commands, and numbers
  * that stand in docs/ are the program's own. That commands can be typed as they stand is held by cli-options.test.ts.
- * Seen to fail with: a paragraph in one README alone, a link to a heading that was renamed, a command left out of a
- * table, another bound than the text's, an example changed in one place.
+ * Seen to fail with: a paragraph in one README alone, a link to a heading that was renamed, a button by another name than
+ * the page's, a command left out of a table, another bound than the text's, an example changed in one place.
  */
 import { existsSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
@@ -60,6 +60,19 @@ describe('the Chinese README', () => {
             `${term}: ${other}`,
           ).toBe(true);
     });
+  });
+
+  it('calls the controls of the page what the page calls them, in either language', () => {
+    const table = JSON.parse(textOf('src/languages/zh-Hans.json')) as Record<string, string>;
+    const named = (text: string): string[] => [...text.matchAll(/\*\*(.+?)\*\*/g)].map(([, name]) => name!);
+    /** A sentence of the page, or one with a word of the page in it. */
+    const spoken = (name: string): string | undefined => {
+      const [first = '', ...rest] = name.split(' ');
+      const word = table[rest.join(' ')];
+      return table[name] ?? (word && table[`${first} {0}`]?.replace('{0}', word));
+    };
+    expect(named(english).length).toBeGreaterThan(10);
+    expect(named(chinese)).toEqual(named(english).map(spoken));
   });
 
   it('is written in Chinese, with its own punctuation and a space beside Latin words', () => {
