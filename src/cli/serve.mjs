@@ -19,7 +19,15 @@ if (!Number.isInteger(port) || port < 0 || port > 65535)
   stop(`PORT must be a number from 0 to 65535, not "${env.PORT}".`);
 
 const built = join(root, 'dist', 'index.html');
-const sources = ['src', 'shaders', 'public', 'index.html', 'labs.html', 'vite.config.ts', 'package-lock.json'];
+const sources = [
+  'src',
+  'shaders',
+  'public',
+  'index.html',
+  'labs.html',
+  'vite.config.ts',
+  'package-lock.json',
+];
 const paths = sources.map((path) => join(root, path));
 if (argv.includes('--build') || isStale(built, paths)) build();
 
