@@ -49,6 +49,7 @@ test('axe finds nothing, light and dark, before a run and after it', async () =>
     await page.waitForSelector('[role="dialog"]');
     all.push(...(await findings(page, `help, ${theme}`)));
     await page.keyboard.press('Escape');
+    await until(async () => (await page.$('[role="dialog"]')) === null, 'the help put away', 10);
     // From dark to what the system wants, which is light.
     if (theme === 'dark') await press(page, 'Theme: dark');
   }

@@ -4,7 +4,7 @@
  */
 import { expect, test } from 'vitest';
 import { unasked } from '../tools/asked.ts';
-import { CAN_TRAIN, openPage, press, SMALL, until } from './page-tools.ts';
+import { CAN_TRAIN, openPage, press, SMALL, until, untilState } from './page-tools.ts';
 import { setStage } from './stage.ts';
 
 const stage = setStage();
@@ -68,8 +68,9 @@ test('scripts from text, other origins without TLS, frames, forms and bases are 
     }),
   );
   await page.waitForSelector(CAN_TRAIN);
+  // The trainer's worker comes when it is first needed; one that is still being loaded leaves questions unanswered.
   await press(page, 'Step');
-  // The trainer's worker comes when it is first needed.
+  await untilState(page, 'paused');
   const inTrainer = <T>(task: () => T): Promise<NonNullable<Awaited<T>>> =>
     until(
       async () => {

@@ -102,7 +102,7 @@ test('no WebGPU: steps for this browser, and counts and patterns all the same', 
   await ways!.evaluate((one) => (one as HTMLElement).click());
   const reader = await words(page, named('No WebGPU'));
   expect(reader).toMatch(/no WebGPU[\s\S]*chrome:\/\//);
-  await until(async () => /48,\d{3}/.test(await words(page, part('totals'))), 'the counts', 20);
+  await until(async () => /52,762/.test(await words(page, part('totals'))), 'the counts', 20);
   await page.waitForSelector(`${named('Factors')} canvas[aria-label^="Factor "]`);
   await page.close();
 });

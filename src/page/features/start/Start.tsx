@@ -76,7 +76,7 @@ export function Start() {
             onPress={train}
           />
           <Action text={say`Use my own model`} onPress={own} />
-          <a href="./labs.html">{say`Labs: how rotations work`}</a>
+          <a href="./labs.html">{say`Labs`}</a>
         </p>
       </div>
       <ul className="start-methods" aria-label={say`Three methods`}>
