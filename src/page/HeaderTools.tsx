@@ -73,7 +73,7 @@ function Tool(props: {
   readonly label: string;
   readonly tip?: string;
   readonly shortcut?: string;
-  /** Below it lie the crosses of notices: its words stand beside it. */
+  /** Below it lie the crosses of notices, beside it other buttons: its words stand below those. */
   readonly isLast?: boolean;
   readonly onPress: () => void;
 }) {
@@ -81,7 +81,7 @@ function Tool(props: {
   return (
     <TooltipTrigger delay={300}>
       <IconButton {...{ icon, label, onPress }} {...(shortcut === undefined ? {} : { shortcut })} />
-      <Tooltip className="tip" placement={isLast ? 'left' : 'bottom'}>
+      <Tooltip className="tip" placement={isLast ? 'bottom end' : 'bottom'} crossOffset={isLast ? -40 : 0}>
         {tip}
       </Tooltip>
     </TooltipTrigger>
