@@ -10,7 +10,7 @@ import './page/styles/index.css';
 
 await startLanguage();
 const page = startPage(import.meta.env.BASE_URL);
-startTheme(page);
+startTheme((shown) => page.ui.setState(shown));
 
 createRoot(document.getElementById('root')!).render(
   <PageContext value={page}>

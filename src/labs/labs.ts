@@ -23,28 +23,38 @@ export function createLabs(open: () => Promise<Backend>): LabApi {
     return opening;
   };
   let current: OpenFit | null = null;
+  let last: Promise<unknown> = Promise.resolve();
+  /** Calls about fits one after the other: none sees a fit that another is opening or closing. */
+  const inTurn = <T>(call: () => Promise<T>): Promise<T> => {
+    const answer = last.then(call);
+    last = answer.catch(() => {});
+    return answer;
+  };
   return {
     device: async () => (await backend()).info,
     cayley: createCayley(backend),
-    async openFit(request) {
-      const before = current;
-      current = null;
-      await before?.fit.close();
-      current = { ...(await fitOf(await backend(), request)), look: null };
-    },
-    async advance(steps) {
-      const fit = current ?? fail('bad-argument', 'No fit is open.');
-      const look = await fit.fit.advance(steps);
-      fit.look = look;
-      return { ...look, best: look.errors.map((errors) => Math.min(...errors)) };
-    },
-    async fitted(shape) {
-      const { fit, target, look } = current ?? fail('bad-argument', 'No fit is open.');
-      const errors = look?.errors[shape] ?? fail('bad-argument', 'The fit has not begun.');
-      const start = errors.indexOf(Math.min(...errors));
-      const size = target.length;
-      return { target, fitted: [...fit.products(shape).subarray(start * size, (start + 1) * size)] };
-    },
+    openFit: (request) =>
+      inTurn(async () => {
+        const before = current;
+        current = null;
+        await before?.fit.close();
+        current = { ...(await fitOf(await backend(), request)), look: null };
+      }),
+    advance: (steps) =>
+      inTurn(async () => {
+        const fit = current ?? fail('bad-argument', 'No fit is open.');
+        const look = await fit.fit.advance(steps);
+        fit.look = look;
+        return { ...look, best: look.errors.map((errors) => Math.min(...errors)) };
+      }),
+    fitted: (shape) =>
+      inTurn(async () => {
+        const { fit, target, look } = current ?? fail('bad-argument', 'No fit is open.');
+        const errors = look?.errors[shape] ?? fail('bad-argument', 'The fit has not begun.');
+        const start = errors.indexOf(Math.min(...errors));
+        const size = target.length;
+        return { target, fitted: [...fit.products(shape).subarray(start * size, (start + 1) * size)] };
+      }),
   };
 }
 

@@ -44,7 +44,8 @@ const piecesOf = (phrase: string): string[] => phrase.split(/\{(\d+)\}/);
 
 function cutIn(parts: readonly string[]): readonly string[] {
   const english = phraseOf(parts);
-  const pieces = piecesOf(Object.hasOwn(current.phrases, english) ? current.phrases[english]! : english);
+  const own = Object.hasOwn(current.phrases, english) ? current.phrases[english] : '';
+  const pieces = piecesOf(own || english);
   cut.set(parts, pieces);
   return pieces;
 }

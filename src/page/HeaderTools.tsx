@@ -7,22 +7,8 @@ import { describeRun } from './features/runs/changes.ts';
 import { leftOut } from './features/setup/link.ts';
 import { IconButton, type IconName } from './parts/Icon.tsx';
 import { LanguageMenu } from './parts/LanguageMenu.tsx';
-import type { UiState } from './stores.ts';
-import { chooseTheme } from './theme.ts';
+import { chooseTheme, NEXT_THEME, themeButton } from './theme.ts';
 import { usePage, useUi } from './usePage.ts';
-
-const NEXT = { system: 'light', light: 'dark', dark: 'system' } as const;
-const THEME_ICONS: Readonly<Record<UiState['theme'], IconName>> = {
-  system: 'auto',
-  light: 'sun',
-  dark: 'moon',
-};
-
-const THEME_LABELS = (): Readonly<Record<UiState['theme'], string>> => ({
-  system: say`Theme: system`,
-  light: say`Theme: light`,
-  dark: say`Theme: dark`,
-});
 
 export function HeaderTools() {
   const page = usePage();
@@ -56,11 +42,7 @@ export function HeaderTools() {
         label={isCopied ? say`Link copied` : say`Copy a link to these settings`}
         onPress={() => void copy()}
       />
-      <Tool
-        icon={THEME_ICONS[theme]}
-        label={THEME_LABELS()[theme]}
-        onPress={() => chooseTheme(page, NEXT[theme])}
-      />
+      <Tool {...themeButton(theme)} onPress={() => page.ui.setState(chooseTheme(NEXT_THEME[theme]))} />
       <LanguageMenu onProblem={(notice) => page.ui.setState({ notice })} />
       <CommandTool icon="info" id="start" />
       <CommandTool icon="keys" id="help" isLast />

@@ -8,6 +8,7 @@ import { startTuning } from './features/training/tuningChoice.ts';
 import { createPage, type Page } from './page.ts';
 import { trainerClient } from './trainerClient.ts';
 import { detectGpu } from './webgpu.ts';
+import { whenIdle } from './whenIdle.ts';
 
 /** @param root address of the folder that holds the embedded models, with a slash at the end */
 export function startPage(root: string): Page {
@@ -52,13 +53,6 @@ function keepFiles(page: Page): void {
       return new Workbox('./sw.js', { updateViaCache: 'none' });
     });
   whenIdle(start);
-}
-
-/** Once the page is there and has nothing else to do. */
-function whenIdle(start: () => void): void {
-  const wait = () => (window.requestIdleCallback ?? setTimeout)(start);
-  if (document.readyState === 'complete') wait();
-  else window.addEventListener('load', wait, { once: true });
 }
 
 /** What a link follows from. */

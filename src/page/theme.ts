@@ -1,33 +1,52 @@
 /** Light, dark, or as the system has it. index.html resolves the kept choice before the first paint; this keeps it resolved. */
-import type { Page } from './page.ts';
+import { say } from '../common.ts';
+import type { IconName } from './parts/Icon.tsx';
 import type { UiState } from './stores.ts';
+
+type Theme = UiState['theme'];
 
 const KEY = 'papilio-theme';
 const dark = matchMedia('(prefers-color-scheme: dark)');
 
-function apply(page: Page, theme: UiState['theme']): void {
-  const scheme = theme === 'system' ? (dark.matches ? 'dark' : 'light') : theme;
-  document.documentElement.dataset.theme = scheme;
-  page.ui.setState({ theme, scheme });
+/** What a press of the button chooses. */
+export const NEXT_THEME = { system: 'light', light: 'dark', dark: 'system' } as const;
+
+const ICONS: Readonly<Record<Theme, IconName>> = { system: 'auto', light: 'sun', dark: 'moon' };
+
+/** How the button that changes it looks. */
+export const themeButton = (theme: Theme): { readonly icon: IconName; readonly label: string } => ({
+  icon: ICONS[theme],
+  label: { system: say`Theme: system`, light: say`Theme: light`, dark: say`Theme: dark` }[theme],
+});
+
+/** The choice that the browser keeps. */
+function kept(): Theme {
+  try {
+    const theme = localStorage.getItem(KEY);
+    return theme === 'light' || theme === 'dark' ? theme : 'system';
+  } catch {
+    return 'system';
+  }
 }
 
-export function chooseTheme(page: Page, theme: UiState['theme']): void {
+function apply(theme: Theme): Pick<UiState, 'theme' | 'scheme'> {
+  const scheme = theme === 'system' ? (dark.matches ? 'dark' : 'light') : theme;
+  document.documentElement.dataset.theme = scheme;
+  return { theme, scheme };
+}
+
+/** Shows a theme from now on, and at the next visit. */
+export function chooseTheme(theme: Theme): Pick<UiState, 'theme' | 'scheme'> {
   try {
     localStorage.setItem(KEY, theme);
   } catch {
     // A browser that keeps nothing still shows the theme.
   }
-  apply(page, theme);
+  return apply(theme);
 }
 
-/** Takes up the kept choice and follows the system while that is the choice. */
-export function startTheme(page: Page): void {
-  let kept: string | null = null;
-  try {
-    kept = localStorage.getItem(KEY);
-  } catch {
-    // As above.
-  }
-  apply(page, kept === 'light' || kept === 'dark' ? kept : 'system');
-  dark.addEventListener('change', () => apply(page, page.ui.getState().theme));
+/** Takes up the kept choice, and follows the system while that is the choice. @param show is told what is shown, at once and at every change of the system's */
+export function startTheme(show: (shown: Pick<UiState, 'theme' | 'scheme'>) => void): void {
+  show(apply(kept()));
+  dark.addEventListener('change', () => show(apply(kept())));
 }

@@ -3,27 +3,27 @@ import { isSoftwareAdapter, say } from '../common.ts';
 
 export type GpuSupport =
   | { readonly state: 'ready'; readonly isSoftware: boolean; readonly name: string }
-  | { readonly state: 'no-webgpu' | 'no-adapter' | 'insecure'; readonly steps: readonly string[] };
+  | { readonly state: NoGpu };
+
+type NoGpu = 'no-webgpu' | 'no-adapter' | 'insecure';
 
 /** Asks for an adapter once; nothing is allocated. */
 export async function detectGpu(navigator: Navigator, isSecure: boolean): Promise<GpuSupport> {
-  const steps = (isBlocked: boolean) => stepsFor(navigator.userAgent, isBlocked);
-  if (!isSecure)
-    return {
-      state: 'insecure',
-      steps: [say`WebGPU needs a secure address: open the page at https:// or at http://localhost.`],
-    };
+  if (!isSecure) return { state: 'insecure' };
   const gpu = navigator.gpu as GPU | undefined;
-  if (gpu === undefined) return { state: 'no-webgpu', steps: steps(false) };
+  if (gpu === undefined) return { state: 'no-webgpu' };
   const adapter = await gpu.requestAdapter({ powerPreference: 'high-performance' }).catch(() => null);
-  if (adapter === null) return { state: 'no-adapter', steps: steps(true) };
+  if (adapter === null) return { state: 'no-adapter' };
   const { vendor, architecture, description } = adapter.info;
   const name = description || [vendor, architecture].filter(Boolean).join(' ') || say`unnamed adapter`;
   return { state: 'ready', isSoftware: isSoftwareAdapter(adapter.info), name };
 }
 
-/** Steps for the browser at hand, by its user agent. */
-function stepsFor(agent: string, isBlocked: boolean): string[] {
+/** Steps towards WebGPU for the browser at hand, by its user agent. */
+export function stepsToGpu(state: NoGpu, agent: string): string[] {
+  if (state === 'insecure')
+    return [say`WebGPU needs a secure address: open the page at https:// or at http://localhost.`];
+  const isBlocked = state === 'no-adapter';
   const isLinux = /Linux/.test(agent) && !/Android/.test(agent);
   if (/Firefox\//.test(agent)) {
     return [

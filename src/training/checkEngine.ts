@@ -27,7 +27,7 @@ export class Unanswered extends Error {}
 export interface Limit {
   readonly limitMs?: number;
   readonly signal?: AbortSignal | undefined;
-  /** Told of every question whether it got an answer. */
+  /** Told that a question got no answer, and of every answer of a run, a late one too; what a compiler says of a graph is no sign of life of a device. */
   readonly heard?: (isAnswered: boolean) => void;
 }
 
@@ -39,11 +39,6 @@ export function limited(engine: CheckEngine, limit: Limit): CheckEngine {
   const { limitMs = CASE_LIMIT_MS, signal, heard = () => {} } = limit;
   const asked = async <T>(whom: string, answer: Promise<T>): Promise<T> => {
     const done = new AbortController();
-    // An error is an answer too.
-    const hear = () => {
-      if (!done.signal.aborted) heard(true);
-    };
-    answer.then(hear, hear);
     const ended = new Promise<never>((_, reject) => {
       const late = () => {
         heard(false);
@@ -67,6 +62,12 @@ export function limited(engine: CheckEngine, limit: Limit): CheckEngine {
   return {
     keepsWeights,
     messages: messages && ((graph) => asked('The shader compiler', messages(graph))),
-    run: (...given) => asked('The engine', engine.run(...given)),
+    run: (...given) => {
+      const answer = engine.run(...given);
+      // An error is an answer too.
+      const hear = () => heard(true);
+      answer.then(hear, hear);
+      return asked('The engine', answer);
+    },
   };
 }

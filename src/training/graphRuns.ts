@@ -42,7 +42,10 @@ const RUNS_AHEAD = 4;
 
 export async function openGraph(device: Device, graph: Graph): Promise<OpenGraph> {
   const store = createStore(device);
-  const program = await compile(device, store, schedule(fuse(graph), device.caps));
+  const program = await compile(device, store, schedule(fuse(graph), device.caps)).catch((error) => {
+    store.destroy();
+    throw error;
+  });
   return {
     async run(inputs = {}, outputs = Object.keys(graph.outputs)) {
       for (const [name, data] of Object.entries(inputs)) program.write(name, data);
@@ -65,13 +68,14 @@ export function graphRunner(device: () => Promise<Device>): RunGraph {
   return async (graph, inputs = {}) => {
     const opened = await device();
     const store = createStore(opened);
-    const program = await compile(opened, store, schedule(graph, opened.caps));
+    let program: Program | undefined;
     try {
+      program = await compile(opened, store, schedule(graph, opened.caps));
       for (const [name, data] of Object.entries(inputs)) program.write(name, data);
       program.run();
       return await readOutputs(program, Object.keys(graph.outputs));
     } finally {
-      program.destroy();
+      program?.destroy();
       store.destroy();
     }
   };

@@ -166,6 +166,7 @@ describe('the numbers of a map', () => {
 test('files are called as what they show', () => {
   expect(fileStem('Loss by step')).toBe('loss-by-step');
   expect(fileStem('‖RᵀR − I‖')).toBe('r-r-i');
-  expect(fileStem('日本')).toBe('papilio');
+  expect(fileStem('损失：按步')).toBe('损失-按步');
+  expect(fileStem('‖−‖')).toBe('papilio');
   expect(fileStem(`a ${'very '.repeat(40)}long name`).length).toBeLessThanOrEqual(60);
 });

@@ -154,6 +154,14 @@ describe('a check', () => {
     expect(events.filter(({ type }) => type === 'case')).toHaveLength(3);
   });
 
+  test('ends as soon where the compiler answers and the device does not', async () => {
+    const { rows, ended } = await rowsOf({ ...silentAt(() => true), messages: async () => [] }, ['softmax'], {
+      limitMs: 20,
+    });
+    expect(ended).toBe('3 cases in a row got no answer, so the others were not asked');
+    expect(rows.flatMap(({ failures }) => failures)).toHaveLength(3);
+  });
+
   test('that is stopped waits for no answer, and what was not answered is no failure', async () => {
     const stop = new AbortController();
     const running = rowsOf(

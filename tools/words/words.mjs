@@ -129,5 +129,5 @@ export const allLanguages = () =>
     .filter((name) => /^[a-z]{2}(-\w+)?\.json$/.test(name))
     .map((name) => [name, JSON.parse(readFileSync(join(LANGUAGES, name), 'utf8'))]);
 
-/** Numbers of the values of a sentence, in order of size. */
+/** The values of a sentence, in an order of their own. */
 export const holesOf = (phrase) => (phrase.match(/\{\d+\}/g) ?? []).sort().join(' ');

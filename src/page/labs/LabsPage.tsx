@@ -3,6 +3,8 @@ import { useEffect, useState, useSyncExternalStore } from 'react';
 import { say } from '../../common.ts';
 import { IconButton, Mark } from '../parts/Icon.tsx';
 import { LanguageMenu } from '../parts/LanguageMenu.tsx';
+import type { UiState } from '../stores.ts';
+import { chooseTheme, NEXT_THEME, startTheme, themeButton } from '../theme.ts';
 import { LABS } from './catalogue.ts';
 import { LabFrame } from './LabFrame.tsx';
 import { labIn } from './link.ts';
@@ -44,24 +46,12 @@ export function LabsPage() {
   );
 }
 
-/** Light or dark, as the page keeps it. */
+/** As the page's own, and kept with it. */
 function ThemeTool() {
-  const [theme, setTheme] = useState(() => document.documentElement.dataset.theme ?? 'light');
-  const next = theme === 'dark' ? 'light' : 'dark';
+  const [theme, setTheme] = useState<UiState['theme']>('system');
+  useEffect(() => startTheme((shown) => setTheme(shown.theme)), []);
   return (
-    <IconButton
-      icon={theme === 'dark' ? 'moon' : 'sun'}
-      label={theme === 'dark' ? say`Theme: dark` : say`Theme: light`}
-      onPress={() => {
-        document.documentElement.dataset.theme = next;
-        setTheme(next);
-        try {
-          localStorage.setItem('papilio-theme', next);
-        } catch {
-          // A browser that keeps nothing still shows the theme.
-        }
-      }}
-    />
+    <IconButton {...themeButton(theme)} onPress={() => setTheme(chooseTheme(NEXT_THEME[theme]).theme)} />
   );
 }
 

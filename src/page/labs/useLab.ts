@@ -48,11 +48,11 @@ export function useLabState(id: string, controls: readonly Control[]): Lab {
       const read = control && readValue(control, String(value));
       if (read && 'value' in read) change((values) => ({ ...values, [name]: read.value }));
     },
-    // What was locked stays as whoever made the link has it.
+    // What was locked or hidden stays as whoever made the link has it.
     reset: () =>
       change((values) => ({
         ...usualValues(controls),
-        ...Object.fromEntries(link.locked.map((name) => [name, values[name]!])),
+        ...Object.fromEntries([...link.locked, ...link.hidden].map((name) => [name, values[name]!])),
       })),
     number: (name) => Number(link.values[name]),
     text: (name) => String(link.values[name]),

@@ -139,12 +139,15 @@ function listen(element: Plotted, onPick: (id: string) => void): void {
 export function Chart(props: {
   readonly spec: () => ChartSpec;
   readonly sources: readonly Source[];
-  readonly label: string;
+  /** What it is called where it is taken away. */
+  readonly name: string;
+  /** What is read out, where that is more than the name: where its figures stand in a table. */
+  readonly label?: string;
   readonly height: number;
   /** Told the `id` of a line that somebody clicks on. */
   readonly onPick?: (id: string) => void;
 }) {
-  const { spec, sources, label, height, onPick } = props;
+  const { spec, sources, name, label = name, height, onPick } = props;
   const scheme = useUi((s) => s.scheme);
   const host = useRef<HTMLDivElement>(null);
   // biome-ignore lint/correctness/useExhaustiveDependencies: a new scheme changes the colours that drawing reads.
@@ -194,7 +197,7 @@ export function Chart(props: {
   return (
     <div className="chart-frame">
       <div ref={host} className="chart" style={{ height }} role="img" aria-label={label} />
-      <ChartMenu spec={spec} label={label} />
+      <ChartMenu spec={spec} name={name} />
     </div>
   );
 }
@@ -228,10 +231,8 @@ async function pictureOf(spec: ChartSpec, label: string, format: 'png' | 'svg'):
 }
 
 /** Picture, numbers, and the numbers as a table. */
-function ChartMenu({ spec, label }: { readonly spec: () => ChartSpec; readonly label: string }) {
+function ChartMenu({ spec, name }: { readonly spec: () => ChartSpec; readonly name: string }) {
   const [table, setTable] = useState<NumberTable | null>(null);
-  // What is said of a table elsewhere is no part of the name.
-  const name = label.split(', ')[0]!;
   const save = (format: 'png' | 'svg') => async () =>
     saveFile(`${fileStem(name)}.${format}`, await pictureOf(spec(), name, format));
   return (

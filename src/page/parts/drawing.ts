@@ -29,9 +29,14 @@ function pause(): Promise<void> {
 const read = async () => (await import('plotly.js-basic-dist-min')).default;
 let reading: ReturnType<typeof read> | undefined;
 
-/** Plotly, read at the next pause by the first who asks. */
+/** Plotly, read at the next pause by the first who asks; where it cannot be fetched, by the next who does. */
 export function plotlyInPause(): ReturnType<typeof read> {
-  reading ??= pause().then(read);
+  reading ??= pause()
+    .then(read)
+    .catch((error) => {
+      reading = undefined;
+      throw error;
+    });
   return reading;
 }
 

@@ -58,7 +58,7 @@ const LONGEST_NAME = 60;
 export const fileStem = (title: string): string =>
   title
     .toLowerCase()
-    .replace(/[^a-z0-9]+/g, ' ')
+    .replace(/[^\p{Ll}\p{Lo}\p{Nd}]+/gu, ' ')
     .trim()
     .slice(0, LONGEST_NAME)
     .trim()

@@ -3,6 +3,7 @@ import { say } from '../../../common.ts';
 import { Fold } from '../../parts/Controls.tsx';
 import { Copy } from '../../parts/Copy.tsx';
 import { useUi } from '../../usePage.ts';
+import { stepsToGpu } from '../../webgpu.ts';
 
 const HEADINGS = () =>
   ({
@@ -20,7 +21,7 @@ export function ReaderBanner() {
       <Fold summary={say`Everything works meanwhile; a GPU is many times faster: how to get it`}>
         <p>{say`onnxruntime computes on the processor; “Forecast memory and time” says beforehand how long a step takes.`}</p>
         <ol>
-          {gpu.steps.map((step) => (
+          {stepsToGpu(gpu.state, navigator.userAgent).map((step) => (
             <li key={step}>{step}</li>
           ))}
         </ol>

@@ -235,6 +235,7 @@ function MethodChart({ rows }: { readonly rows: readonly MethodRow[] }) {
       <Chart
         spec={spec}
         sources={NONE}
+        name={say`Quality by parameters`}
         label={say`Quality by parameters, figures in the table above`}
         height={220}
       />

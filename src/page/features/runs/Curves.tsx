@@ -92,6 +92,7 @@ export function Curves({ book }: { readonly book: RunBook }) {
       <Chart
         spec={spec}
         sources={sources}
+        name={say`Runs by ${KINDS()[kind]}`}
         label={say`Runs by ${KINDS()[kind]}, figures in the table above`}
         height={240}
         onPick={pick}

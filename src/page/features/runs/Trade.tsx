@@ -116,6 +116,7 @@ export function Trade({ book, rows }: { readonly book: RunBook; readonly rows: r
           <Chart
             spec={spec}
             sources={NONE}
+            name={say`Held-out ${metricText(of.metric)} against ${COSTS[cost].title()}`}
             label={say`Held-out ${metricText(of.metric)} against ${COSTS[cost].title()}, figures in the table above`}
             height={220}
             onPick={pick}

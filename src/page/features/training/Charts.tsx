@@ -139,6 +139,7 @@ function LossChart() {
         <Chart
           spec={spec}
           sources={sources}
+          name={say`Loss by step`}
           label={say`Loss by step, see the table below for figures`}
           height={260}
         />
@@ -277,7 +278,7 @@ function ScoreChart() {
       {runs.length === 0 ? (
         <Empty text={say`measured before, during and after`} />
       ) : (
-        <Chart spec={spec} sources={sources} label={inTable(title)} height={SIDE_HEIGHT} />
+        <Chart spec={spec} sources={sources} name={title} label={inTable(title)} height={SIDE_HEIGHT} />
       )}
     </Block>
   );
@@ -327,6 +328,7 @@ function RateChart() {
       <Chart
         spec={spec}
         sources={useSources(current)}
+        name={say`Learning rate by step`}
         label={inTable(say`Learning rate by step`)}
         height={SIDE_HEIGHT}
       />
@@ -372,6 +374,7 @@ function NormChart() {
         <Chart
           spec={spec}
           sources={sources}
+          name={say`Gradient norm by step`}
           label={inTable(say`Gradient norm by step`)}
           height={SIDE_HEIGHT}
         />

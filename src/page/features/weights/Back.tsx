@@ -190,6 +190,7 @@ function Curve({ back, weights }: { readonly back: BackView; readonly weights: W
           <Chart
             spec={spec}
             sources={NONE}
+            name={say`Held-out ${metric} on the way`}
             label={say`Held-out ${metric} on the way, figures in the table below`}
             height={180}
           />

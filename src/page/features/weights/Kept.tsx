@@ -147,6 +147,7 @@ function SingularValues({ rows, run }: { readonly rows: readonly Looked[]; reado
     <Chart
       spec={spec}
       sources={NONE}
+      name={say`Singular values of the change`}
       label={say`Singular values of the change, figures in the table below`}
       height={220}
     />
@@ -234,7 +235,7 @@ function Angles({ own }: { readonly own: Looked }) {
       <Chart
         spec={spec}
         sources={NONE}
-        label={say`Pairs of neurons by their angle, before and after`}
+        name={say`Pairs of neurons by their angle, before and after`}
         height={180}
       />
       <p className="hint">

@@ -118,7 +118,11 @@ function Figures(props: {
           value={percent(shown.relative)}
           note={shown === delta ? '' : say`as trained ${percent(delta.relative)}`}
         />
-        <Figure name={say`Counting`} how="frequencies" value={counting.map(whole).join(' of ')} />
+        <Figure
+          name={say`Counting`}
+          how="frequencies"
+          value={say`${whole(counting[0])} of ${whole(counting[1])}`}
+        />
         {score === null ? null : (
           <Figure
             name={say`Held-out ${metricText(score.metric)}`}

@@ -34,7 +34,8 @@ export default function ButterflyLab() {
   const picked = { b: block, m: Math.min(lab.number('m'), mostFactors(size, block)) };
   const wanted = { target: lab.text('target') as TargetName, d: size, seed: lab.number('seed') };
   const { fits, problem, isRunning, stop, again } = useFits(wanted, picked);
-  const isCurrent = fits !== null && fits.d === size;
+  const isCurrent =
+    fits !== null && fits.d === wanted.d && fits.target === wanted.target && fits.seed === wanted.seed;
   const symbol = (name: string) => <Sym name={name}>{name}</Sym>;
   return (
     <>
@@ -86,7 +87,7 @@ export default function ButterflyLab() {
           />
           <LabControl name="m" label={say`Factors m`} max={mostFactors(size, block)} />
         </div>
-        {isCurrent ? <MatrixFigure fits={fits} picked={picked} /> : null}
+        {isCurrent ? <MatrixFigure fits={fits} /> : null}
       </Step>
       <TryThis
         items={[

@@ -10,9 +10,9 @@ import { type Fits, indexOfShape } from './useFits.ts';
 /** Rows of the table: entries of the first row of the matrix, which say enough. */
 const TOLD = 8;
 
-export function MatrixFigure({ fits, picked }: { readonly fits: Fits; readonly picked: FitShape }) {
+export function MatrixFigure({ fits }: { readonly fits: Fits }) {
   const { d, shapes, answer } = fits;
-  const { target, fitted } = fits.picked;
+  const { shape: picked, target, fitted } = fits.picked;
   const left = fitted.map((value, at) => value - target[at]!);
   const full = greatest(target.map(Math.abs));
   const error = answer.best[indexOfShape(shapes, picked)] ?? Number.NaN;

@@ -18,11 +18,16 @@ const PAUSE_MS = 300;
 export interface Fits {
   readonly d: number;
   readonly target: TargetName;
+  readonly seed: number;
   readonly shapes: readonly FitShape[];
   readonly answer: FitAnswer;
   readonly device: DeviceReport;
   /** The target and the fit of the shape that is picked, [d, d]. */
-  readonly picked: { readonly target: readonly number[]; readonly fitted: readonly number[] };
+  readonly picked: {
+    readonly shape: FitShape;
+    readonly target: readonly number[];
+    readonly fitted: readonly number[];
+  };
 }
 
 /** Every number of factors of every block size that d inputs have room for. */
@@ -66,7 +71,11 @@ export function useFits({ target, d, seed }: Wanted, picked: FitShape) {
           const shape = Math.max(0, indexOfShape(shapes, pick.current));
           const shown = await labWorker().fitted(shape);
           step = answer.step;
-          if (!isLeft()) setFits({ d, target, shapes, answer, device, picked: shown });
+          if (!isLeft())
+            setFits({
+              ...{ d, target, seed, shapes, answer, device },
+              picked: { shape: shapes[shape]!, ...shown },
+            });
         }
         if (!isLeft()) setProblem(null);
       } catch (error) {
@@ -89,7 +98,7 @@ export function useFits({ target, d, seed }: Wanted, picked: FitShape) {
     if (shape < 0) return;
     void labWorker()
       .fitted(shape)
-      .then((shown) => setFits((now) => now && { ...now, picked: shown }))
+      .then((shown) => setFits((now) => now && { ...now, picked: { shape: fits.shapes[shape]!, ...shown } }))
       .catch(() => {});
   }, [key, isRunning]);
   return {

@@ -24,7 +24,7 @@ const AXES = ['--line-0', '--line-1', '--line-2', '--line-3'] as const;
 const place = ([x, y]: readonly [number, number]): string =>
   `${(SIDE / 2 + UNIT * x).toFixed(2)} ${(SIDE / 2 - UNIT * y).toFixed(2)}`;
 
-/** @param r rotation b × b, row by row; null while it is being computed */
+/** @param r rotation b × b, row by row */
 export function Plane({
   label,
   b,
