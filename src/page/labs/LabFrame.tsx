@@ -2,9 +2,10 @@
 import { Suspense, useEffect } from 'react';
 import { language, say } from '../../common.ts';
 import { Action } from '../parts/Action.tsx';
-import { LABS, type LabEntry } from './catalogue.ts';
+import type { LabEntry } from './catalogue.ts';
 import { Lights } from './Formula.tsx';
 import { TeacherLink } from './TeacherLink.tsx';
+import { hashOf, placeText, WAY } from './textbook/way.ts';
 import { LabContext, useLabState } from './useLab.ts';
 
 /** Folds are open on paper: nobody can press them there. */
@@ -19,9 +20,9 @@ function useOpenFoldsInPrint(): void {
 }
 
 export function LabFrame({ entry }: { readonly entry: LabEntry }) {
-  const lab = useLabState(entry.id, entry.controls);
-  const at = LABS.indexOf(entry);
-  const [before, after] = [LABS[at - 1], LABS[at + 1]];
+  const lab = useLabState(entry.id, entry.controls, entry.isPage ? 'page' : 'lab');
+  const at = WAY.indexOf(entry);
+  const [before, after] = [WAY[at - 1], WAY[at + 1]];
   const { locale } = language();
   useOpenFoldsInPrint();
   // biome-ignore lint/correctness/useExhaustiveDependencies: the title is in the language that is spoken.
@@ -32,7 +33,7 @@ export function LabFrame({ entry }: { readonly entry: LabEntry }) {
     <LabContext value={lab}>
       <Lights>
         <article className="lab" data-testid={`lab-${entry.id}`}>
-          <p className="lab-place">{say`Lab ${at + 1} of ${LABS.length}, about ${entry.minutes} minutes`}</p>
+          <p className="lab-place">{placeText(entry)}</p>
           <h1>{entry.title()}</h1>
           <p className="lab-what">{entry.what()}</p>
           {lab.problems.map((problem) => (
@@ -44,10 +45,14 @@ export function LabFrame({ entry }: { readonly entry: LabEntry }) {
             <entry.View />
           </Suspense>
           <div className="row lab-ways">
-            <Action icon="reset" text={say`Back to the start of this lab`} onPress={lab.reset} />
-            {before === undefined ? null : <a href={`#lab=${before.id}`}>{say`Before: ${before.title()}`}</a>}
-            {after === undefined ? null : <a href={`#lab=${after.id}`}>{say`Next: ${after.title()}`}</a>}
-            <a href="#start">{say`All labs`}</a>
+            <Action
+              icon="reset"
+              text={entry.isPage ? say`Back to the start of this page` : say`Back to the start of this lab`}
+              onPress={lab.reset}
+            />
+            {before === undefined ? null : <a href={hashOf(before)}>{say`Before: ${before.title()}`}</a>}
+            {after === undefined ? null : <a href={hashOf(after)}>{say`Next: ${after.title()}`}</a>}
+            <a href="#start">{say`All labs and pages`}</a>
           </div>
           <TeacherLink />
         </article>

@@ -11,6 +11,8 @@ export interface LabEntry {
   /** What one learns in it, in a sentence or two. */
   readonly what: () => string;
   readonly minutes: number;
+  /** A page of the textbook; else it is a lab. */
+  readonly isPage?: true;
   readonly controls: readonly Control[];
   readonly View: ComponentType;
 }

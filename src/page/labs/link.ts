@@ -1,5 +1,6 @@
 /**
- * The link of a lab, in the address's hash: which lab, the values that differ from its usual ones, and which controls whoever made the link locked or hid.
+ * The link of a lab or of a page of the textbook, in the address's hash: which it is, the values that differ from its usual ones, and which controls whoever
+ * made the link locked or hid.
  */
 import { say } from '../../common.ts';
 import { type Control, readValue, usualValues, type Values } from './controls.ts';
@@ -22,16 +23,23 @@ const MOST_LETTERS = 4000;
 const paramsOf = (hash: string): URLSearchParams =>
   new URLSearchParams(hash.slice(0, MOST_LETTERS).replace(/^#/, ''));
 
-/** Which lab a hash names; null for the start page. */
-export const labIn = (hash: string): string | null => paramsOf(hash).get('lab');
+/** What a hash may begin with: a lab or a page, by its name. No name is both. */
+export type PlaceKind = 'lab' | 'page';
+
+/** Which lab or page a hash names; null for the start page. */
+export const labIn = (hash: string): string | null => {
+  const params = paramsOf(hash);
+  return params.get('lab') ?? params.get('page');
+};
 
 /** The hash without its "#". */
 export function encodeLab(
   id: string,
   controls: readonly Control[],
   { values, locked, hidden }: LabSetting,
+  kind: PlaceKind = 'lab',
 ): string {
-  const out = new URLSearchParams({ lab: id });
+  const out = new URLSearchParams({ [kind]: id });
   for (const { name, usual } of controls)
     if (values[name] !== usual && values[name] !== undefined) out.set(name, String(values[name]));
   if (locked.length > 0) out.set('lock', locked.join(','));
@@ -51,7 +59,7 @@ export function decodeLab(hash: string, controls: readonly Control[]): LabLink {
     return [...new Set(known)];
   };
   for (const [key, text] of params) {
-    if (['lab', 'lock', 'hide'].includes(key)) continue;
+    if (['lab', 'page', 'lock', 'hide'].includes(key)) continue;
     const control = controls.find(({ name }) => name === key);
     if (control === undefined) {
       problems.push(say`The link’s “${key.slice(0, 40)}” means nothing here and is ignored.`);

@@ -1,7 +1,7 @@
 /** The state of the lab on screen: its values as the address has them, and what of them may be moved. */
 import { createContext, useContext, useEffect, useState } from 'react';
 import { type Control, readValue, usualValues, type Values } from './controls.ts';
-import { decodeLab, encodeLab, type LabLink, type LabSetting, labIn } from './link.ts';
+import { decodeLab, encodeLab, type LabLink, type LabSetting, labIn, type PlaceKind } from './link.ts';
 
 export interface Lab extends LabLink {
   readonly id: string;
@@ -25,13 +25,14 @@ export function useLab(): Lab {
 }
 
 /** Reads the address once, and again whenever another link is opened; writes it when a value changes. */
-export function useLabState(id: string, controls: readonly Control[]): Lab {
+export function useLabState(id: string, controls: readonly Control[], kind: PlaceKind): Lab {
   const [link, setLink] = useState<LabLink>(() => decodeLab(location.hash, controls));
   const change = (values: (before: Values) => Values) =>
     setLink((before) => ({ ...before, values: values(before.values) }));
   useEffect(() => {
-    if (labIn(location.hash) === id) history.replaceState(null, '', `#${encodeLab(id, controls, link)}`);
-  }, [id, controls, link]);
+    if (labIn(location.hash) === id)
+      history.replaceState(null, '', `#${encodeLab(id, controls, link, kind)}`);
+  }, [id, controls, link, kind]);
   useEffect(() => {
     // Another lab's address is no setting of this one.
     const read = () => {
@@ -57,6 +58,6 @@ export function useLabState(id: string, controls: readonly Control[]): Lab {
     number: (name) => Number(link.values[name]),
     text: (name) => String(link.values[name]),
     linkTo: (setting) =>
-      `${location.origin}${location.pathname}${location.search}#${encodeLab(id, controls, setting)}`,
+      `${location.origin}${location.pathname}${location.search}#${encodeLab(id, controls, setting, kind)}`,
   };
 }
