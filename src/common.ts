@@ -1,6 +1,6 @@
 /** `papilio/common`: errors as sentences with a kind, sentences in the reader's language, budgets, names and numbers. */
 export { type Budget, createBudget, within } from './lib/budget.ts';
-export type { InputFile, PickedFile } from './lib/bytes.ts';
+export { bytesOfBase64, type InputFile, type PickedFile } from './lib/bytes.ts';
 export {
   asPapilioError,
   type ErrorKind,

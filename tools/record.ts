@@ -13,9 +13,10 @@ import { print, progressBar, wordsOf } from '../src/cli/terminal.ts';
 import { fail } from '../src/lib/errors.ts';
 import { greatest } from '../src/lib/numbers.ts';
 import { RECORDED_PATH } from '../src/page/features/recorded/recorded.ts';
-import { CURVE, type RecordedFile } from '../src/page/features/recorded/recordedFile.ts';
+import type { RecordedFile } from '../src/page/features/recorded/recordedFile.ts';
 import { PRESETS } from '../src/page/features/setup/presets.ts';
 import { baseSettings } from '../src/page/features/setup/settings.ts';
+import { MEASURED } from '../src/page/features/training/series.ts';
 import type { Backend } from '../src/training/backend.ts';
 import { beforeAfter } from '../src/training/beforeAfter.ts';
 import type { BeforeAfter, Inspection, RunRequest, StepMetric } from '../src/training/protocol.ts';
@@ -132,7 +133,7 @@ const gpuOf = ({ info }: Backend): string =>
 
 const curveOf = (steps: readonly StepMetric[]): RecordedFile['curve'] =>
   Object.fromEntries(
-    CURVE.map((name) => [name, coded(Float32Array.from(steps, (one) => one[name]))]),
+    MEASURED.map((name) => [name, coded(Float32Array.from(steps, (one) => one[name]))]),
   ) as unknown as RecordedFile['curve'];
 
 function codedInspection({ module, rotation, factors, delta }: Inspection): RecordedFile['inspection'] {

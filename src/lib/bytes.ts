@@ -18,6 +18,10 @@ export const plainBytes = (bytes: Uint8Array): Uint8Array<ArrayBuffer> =>
     ? bytes
     : new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength)) as Uint8Array<ArrayBuffer>;
 
+/** The bytes that base64 stands for. @throws InvalidCharacterError where it is none */
+export const bytesOfBase64 = (coded: string): Uint8Array<ArrayBuffer> =>
+  Uint8Array.from(atob(coded), (letter) => letter.charCodeAt(0));
+
 /** The checksum of zip, gzip and PNG (CRC-32, reflected 0x04c11db7), which Node 20 does not offer. */
 const TABLE = Uint32Array.from({ length: 256 }, (_, n) => {
   let c = n;

@@ -1,6 +1,6 @@
 /** Pictures from files: by the folders they lie in, or by a table that names or holds them. */
 import { type Budget, createBudget } from '../../lib/budget.ts';
-import type { InputFile } from '../../lib/bytes.ts';
+import { bytesOfBase64, type InputFile } from '../../lib/bytes.ts';
 import { fail } from '../../lib/errors.ts';
 import { say } from '../../lib/say.ts';
 import {
@@ -191,7 +191,7 @@ function imageBytes(value: unknown): Uint8Array | null {
   if (value instanceof Uint8Array) return value;
   if (typeof value === 'string') {
     const coded = /^data:image\/[a-z+]+;base64,(.*)$/s.exec(value)?.[1];
-    return coded === undefined ? null : Uint8Array.from(atob(coded), (c) => c.charCodeAt(0));
+    return coded === undefined ? null : bytesOfBase64(coded);
   }
   const { bytes } = (value ?? {}) as { readonly bytes?: unknown };
   return bytes instanceof Uint8Array ? bytes : null;

@@ -4,19 +4,17 @@
  * and in numbers.
  */
 import { useEffect, useRef, useState } from 'react';
-import { say, visible } from '../../common.ts';
+import { bytesOfBase64, say, visible } from '../../common.ts';
 import { saveFile } from '../exports.ts';
 import { useUi } from '../usePage.ts';
 import { type ChartLine, type ChartSpec, type NumberTable, tableOf } from './chartNumbers.ts';
-import { drawInTurn, nextDrawing, plotlyInPause } from './drawing.ts';
+import { drawInTurn, endChart, nextDrawing, plotlyInPause } from './drawing.ts';
 import { NumbersDialog } from './NumbersDialog.tsx';
 import { fileStem } from './numberFiles.ts';
 import { SaveMenu } from './SaveMenu.tsx';
 import { tableItem } from './saveItems.ts';
 
 export type { ChartLine, ChartSpec };
-
-export const LINE_DASHES = ['solid', 'dash', 'dot', 'dashdot', 'longdash', 'solid'] as const;
 
 /** The value of a CSS variable now: one set of variables drives page, canvases and charts. */
 export function cssColor(variable: string): string {
@@ -194,6 +192,10 @@ export function Chart(props: {
       for (const end of ends) end();
     };
   }, [spec, sources, scheme, height, onPick]);
+  useEffect(() => {
+    const element = host.current!;
+    return () => void endChart(element);
+  }, []);
   return (
     <div className="chart-frame">
       <div ref={host} className="chart" style={{ height }} role="img" aria-label={label} />
@@ -226,7 +228,7 @@ async function pictureOf(spec: ChartSpec, label: string, format: 'png' | 'svg'):
   const text = rest.join(',');
   const type = format === 'png' ? 'image/png' : 'image/svg+xml';
   return head.endsWith(';base64')
-    ? new Blob([Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0))], { type })
+    ? new Blob([bytesOfBase64(text)], { type })
     : new Blob([decodeURIComponent(text)], { type });
 }
 

@@ -2,6 +2,7 @@
  * When charts may draw, so that an input never waits for them: Plotly is read in a pause of whoever is at the page, since reading it takes one task of
  * hundreds of milliseconds, and all charts together draw a fifth of the time at most, each in a task of its own.
  */
+import { soon } from '../whenIdle.ts';
 
 /** Milliseconds without a press of a key, a button or the wheel that count as a pause. */
 const PAUSE_MS = 400;
@@ -15,14 +16,13 @@ function pause(): Promise<void> {
   };
   for (const type of PRESSES) addEventListener(type, note, { capture: true, passive: true });
   return new Promise((resolve) => {
-    const whenIdle = window.requestIdleCallback ?? setTimeout;
     const look = () => {
       const left = pressedAt + PAUSE_MS - performance.now();
-      if (left > 0) return void setTimeout(() => whenIdle(look), left);
+      if (left > 0) return void setTimeout(() => soon(look), left);
       for (const type of PRESSES) removeEventListener(type, note, { capture: true });
       resolve();
     };
-    whenIdle(look);
+    soon(look);
   });
 }
 
@@ -43,6 +43,7 @@ export function plotlyInPause(): ReturnType<typeof read> {
 const SHARE = 5;
 let freeAt = 0;
 let isDrawing = false;
+let drawing: Promise<void> = Promise.resolve();
 
 /** The time, as `performance.now` has it, from which on the next chart may draw. */
 export const nextDrawing = (): number => (isDrawing ? performance.now() + 1 : freeAt);
@@ -53,11 +54,19 @@ export async function drawInTurn(draw: () => Promise<void>): Promise<boolean> {
   if (isDrawing || start < freeAt) return false;
   isDrawing = true;
   try {
-    await draw();
+    drawing = draw();
+    await drawing;
   } finally {
     isDrawing = false;
     const end = performance.now();
     freeAt = end + (SHARE - 1) * (end - start);
   }
   return true;
+}
+
+/** Ends what Plotly has of a chart that is gone: its listeners at the window, and its numbers. */
+export async function endChart(element: HTMLElement): Promise<void> {
+  const plotly = await reading?.catch(() => undefined);
+  await drawing.catch(() => undefined);
+  plotly?.purge(element);
 }

@@ -3,17 +3,14 @@
  * answers before and after. Arrays lie in it as base64 of their bytes, little-endian; ΔW in codes of 8 bits, everything else as it was measured.
  */
 import { createStore, type StoreApi } from 'zustand/vanilla';
-import { say } from '../../../common.ts';
+import { bytesOfBase64, say } from '../../../common.ts';
 import { METHODS } from '../../../methods.ts';
-import type { EvalMetric, ImageBeforeAfter, Inspection, OpenReport } from '../../../protocol.ts';
+import type { EvalMetric, ImageBeforeAfter, Inspection, OpenReport, StepMetric } from '../../../protocol.ts';
 import { emptyRun, type RunView } from '../../stores.ts';
 import { type Wiring, wiringOf } from '../butterfly/wiring.ts';
 import { fullConfig, layersOf, type PageSettings } from '../setup/settings.ts';
 import { newRun, type RunRecord } from '../training/runs.ts';
-import type { Series } from '../training/series.ts';
-
-/** Columns of the curve, one number a step. */
-export const CURVE = ['loss', 'learningRate', 'gradNorm', 'examples', 'tokens', 'seconds'] as const;
+import { MEASURED, type Series } from '../training/series.ts';
 
 /** Bytes as base64. */
 type Coded = string;
@@ -29,8 +26,8 @@ export interface RecordedFile {
   readonly modelSha256: string;
   readonly settings: PageSettings;
   readonly open: Omit<OpenReport, 'history'>;
-  /** 32-bit floats. */
-  readonly curve: Readonly<Record<(typeof CURVE)[number], Coded>>;
+  /** 32-bit floats, one a step. */
+  readonly curve: Readonly<Record<(typeof MEASURED)[number], Coded>>;
   readonly evals: readonly EvalMetric[];
   readonly step: number;
   readonly inspection: {
@@ -61,9 +58,7 @@ export interface RecordedFile {
   };
 }
 
-const bytesOf = (coded: Coded): Uint8Array<ArrayBuffer> =>
-  Uint8Array.from(atob(coded), (c) => c.charCodeAt(0));
-const floatsOf = (coded: Coded): Float32Array => new Float32Array(bytesOf(coded).buffer);
+const floatsOf = (coded: Coded): Float32Array => new Float32Array(bytesOfBase64(coded).buffer);
 
 /** R = B_(m−1) ⋯ B_0 [size, size] of the factors' blocks. */
 export function productOf(
@@ -99,7 +94,7 @@ function inspectionOf({ inspection, settings, open }: RecordedFile): Inspection 
   }));
   const { rows, columns, relative, largest } = delta;
   const data = Float32Array.from(
-    new Int8Array(bytesOf(delta.codes).buffer),
+    new Int8Array(bytesOfBase64(delta.codes).buffer),
     (code) => (code * largest) / 127,
   );
   return {
@@ -114,7 +109,7 @@ function inspectionOf({ inspection, settings, open }: RecordedFile): Inspection 
 function comparisonOf({ comparison }: RecordedFile): ImageBeforeAfter {
   const { labels, width, height, truth } = comparison;
   const [pixels, before, after] = [
-    bytesOf(comparison.pixels),
+    bytesOfBase64(comparison.pixels),
     floatsOf(comparison.before),
     floatsOf(comparison.after),
   ];
@@ -132,15 +127,11 @@ function comparisonOf({ comparison }: RecordedFile): ImageBeforeAfter {
 }
 
 function fill(series: Series, { curve, evals }: RecordedFile): void {
-  const columns = Object.fromEntries(CURVE.map((name) => [name, floatsOf(curve[name])]));
+  const columns = MEASURED.map((name) => [name, floatsOf(curve[name])] as const);
   for (const metric of evals) series.addEval(metric);
-  for (let i = 0; i < columns.loss!.length; i++) {
-    const at = (name: (typeof CURVE)[number]) => columns[name]![i]!;
-    series.add({
-      step: i + 1,
-      ...{ loss: at('loss'), learningRate: at('learningRate'), gradNorm: at('gradNorm') },
-      ...{ examples: at('examples'), tokens: at('tokens'), seconds: at('seconds') },
-    });
+  for (let i = 0; i < columns[0]![1].length; i++) {
+    const row = Object.fromEntries(columns.map(([name, values]) => [name, values[i]!]));
+    series.add({ step: i + 1, ...(row as Omit<StepMetric, 'step'>) });
   }
 }
 

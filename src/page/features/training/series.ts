@@ -5,7 +5,9 @@
 import { say } from '../../../common.ts';
 import type { EvalMetric, StepMetric } from '../../../protocol.ts';
 
-export const COLUMNS = ['step', 'loss', 'learningRate', 'gradNorm', 'examples', 'tokens', 'seconds'] as const;
+/** What is measured of every step. */
+export const MEASURED = ['loss', 'learningRate', 'gradNorm', 'examples', 'tokens', 'seconds'] as const;
+export const COLUMNS = ['step', ...MEASURED] as const;
 type StepColumn = (typeof COLUMNS)[number];
 
 export interface Series {

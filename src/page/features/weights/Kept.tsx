@@ -4,12 +4,13 @@ import { useStore } from 'zustand';
 import { say } from '../../../common.ts';
 import { methodTitle, percent, power, real, whole } from '../../format.ts';
 import { Action } from '../../parts/Action.tsx';
-import { Chart, type ChartSpec, LINE_DASHES } from '../../parts/Chart.tsx';
+import { Chart, type ChartSpec } from '../../parts/Chart.tsx';
 import { Fold } from '../../parts/Controls.tsx';
 import { ErrorText } from '../../parts/Errors.tsx';
 import { Block, Facts, Figure, Lines, Table } from '../../parts/Facts.tsx';
 import { OfStep, Waiting } from '../../parts/Waiting.tsx';
 import { useRun } from '../../usePage.ts';
+import { lineOf } from '../training/runs.ts';
 import type { Looked, Weights } from './weights.ts';
 
 const NONE = [] as const;
@@ -131,8 +132,7 @@ function SingularValues({ rows, run }: { readonly rows: readonly Looked[]; reado
           name: nameOf(row),
           x: y.map((_, k) => k + 1),
           y,
-          color: `--line-${i % LINES}`,
-          dash: LINE_DASHES[i % LINES]!,
+          ...lineOf(i),
           width: row.run === run ? 2.5 : 1.5,
         };
       }),

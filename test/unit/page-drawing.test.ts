@@ -1,0 +1,42 @@
+/**
+ * When charts are read and what is left of them: on a page that is never idle they come all the same, and a chart that is gone keeps no listener.
+ * Seen to fail with: a wait for idleness without an end, a chart that is not ended, one that is ended while it is drawn.
+ */
+import { beforeEach, expect, test, vi } from 'vitest';
+
+const calls: string[] = [];
+
+vi.mock('plotly.js-basic-dist-min', () => ({
+  default: { purge: (element: { id: string }) => calls.push(`purge ${element.id}`) },
+}));
+
+beforeEach(() => {
+  calls.length = 0;
+  vi.stubGlobal('addEventListener', () => {});
+  vi.stubGlobal('removeEventListener', () => {});
+  vi.stubGlobal('window', {
+    // A page that trains has no idle moment: only the end of the wait comes.
+    requestIdleCallback: (start: () => void, { timeout = Number.POSITIVE_INFINITY } = {}) => {
+      if (timeout < 10_000) setTimeout(start);
+    },
+  });
+});
+
+const chart = (id: string) => ({ id }) as unknown as HTMLElement;
+
+test('Plotly is read on a page that is never idle; a chart that is gone is ended once it has been drawn', async () => {
+  const { drawInTurn, endChart, plotlyInPause } = await import('../../src/page/parts/drawing.ts');
+  await endChart(chart('never drawn, Plotly never read'));
+  expect(calls).toEqual([]);
+
+  expect(await plotlyInPause()).toHaveProperty('purge');
+
+  let draw = () => {};
+  const drawn = drawInTurn(() => new Promise((resolve) => (draw = resolve)));
+  const ended = endChart(chart('loss'));
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  expect(calls).toEqual([]);
+  draw();
+  await Promise.all([drawn, ended]);
+  expect(calls).toEqual(['purge loss']);
+});
