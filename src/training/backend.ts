@@ -124,7 +124,11 @@ export async function ortBackend(ort: OrtRuntime): Promise<Backend> {
       engine: 'onnxruntime',
       vendor: 'cpu',
       architecture: ort.cpu,
-      description: `${ort.name} ${ort.version}, ${ort.threads} ${ort.threads === 1 ? 'thread' : 'threads'}`,
+      // In the language of whoever asks.
+      get description() {
+        const name = `${ort.name} ${ort.version}`;
+        return ort.threads === 1 ? say`${name}, 1 thread` : say`${name}, ${ort.threads} threads`;
+      },
       isSoftware: true,
       threads: ort.threads,
     },

@@ -55,7 +55,12 @@ test('the Cayley lab turns as its controls say, and its questions know right fro
   await page.keyboard.press('ArrowRight');
   await says(page, 'rotation', /by 90\.6°.*differs from I by \d\.\d e−[78] in all/s);
   expect(new URL(page.url()).hash).toBe('#lab=cayley&q12=1.01&lock=t');
-  expect(await page.$eval(part('control-t'), (one) => (one as HTMLElement).inert)).toBe(true);
+  // Its value is read aloud, and why it cannot be moved.
+  const locked = await page.$eval(`${part('control-t')} input`, (one) => [
+    ...[one.disabled, one.value],
+    document.getElementById(one.getAttribute('aria-describedby') ?? '')?.textContent,
+  ]);
+  expect(locked).toEqual([true, '5', 'Locked by whoever made this link.']);
   await says(page, 'series', /With 5 terms .* more terms do not help/s);
 
   expect(await answer(page, 'quarter', '0.5')).toMatch(/Not yet\. q = 0\.5 turns by 53\.1°/);

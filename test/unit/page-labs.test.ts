@@ -7,7 +7,15 @@ import { LABS } from '../../src/page/labs/catalogue.ts';
 import { usualValues } from '../../src/page/labs/controls.ts';
 import { decodeLab, encodeLab, labIn } from '../../src/page/labs/link.ts';
 
-describe.each(LABS)('the lab $id', ({ id, controls }) => {
+describe.each(LABS)('the lab $id', ({ id, controls, quantities }) => {
+  it('has words for its numbers, which a lesson may ask for', () => {
+    const names = quantities.map(({ name }) => name);
+    expect(names.length).toBeGreaterThan(0);
+    expect(new Set(names).size).toBe(names.length);
+    for (const name of names) expect(name).toMatch(/^[a-z][a-zA-Z0-9]*$/);
+    for (const { title } of quantities) expect(title()).toMatch(/^[A-Z]/);
+  });
+
   it('has names for its controls that a link can carry', () => {
     const names = controls.map(({ name }) => name);
     expect(new Set(names).size).toBe(names.length);

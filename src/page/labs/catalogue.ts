@@ -1,9 +1,10 @@
 /** The labs, in the order in which the start page leads through them. */
 import { type ComponentType, lazy } from 'react';
 import { say } from '../../common.ts';
-import { BUTTERFLY_CONTROLS } from './butterfly/settings.ts';
-import { CAYLEY_CONTROLS } from './cayley/settings.ts';
-import type { Control } from './controls.ts';
+import type { EngineName } from '../../protocol.ts';
+import { BUTTERFLY_CONTROLS, BUTTERFLY_QUANTITIES } from './butterfly/settings.ts';
+import { CAYLEY_CONTROLS, CAYLEY_QUANTITIES } from './cayley/settings.ts';
+import type { Control, Quantity, Values } from './controls.ts';
 
 export interface LabEntry {
   readonly id: string;
@@ -14,6 +15,9 @@ export interface LabEntry {
   /** A page of the textbook; else it is a lab. */
   readonly isPage?: true;
   readonly controls: readonly Control[];
+  readonly quantities: readonly Quantity[];
+  /** Seconds that its run takes on this machine with an engine, found by timing parts of it; absent where nothing runs. */
+  readonly seconds?: (values: Values, engine: EngineName) => Promise<number>;
   readonly View: ComponentType;
 }
 
@@ -25,6 +29,7 @@ export const LABS: readonly LabEntry[] = [
       say`Any numbers, put into a skew-symmetric matrix, make a rotation. See which one, how exact it is, and what the short series gives in its place.`,
     minutes: 10,
     controls: CAYLEY_CONTROLS,
+    quantities: CAYLEY_QUANTITIES,
     View: lazy(() => import('./cayley/CayleyLab.tsx')),
   },
   {
@@ -34,6 +39,7 @@ export const LABS: readonly LabEntry[] = [
       say`Fit the same rotation in both ways, by gradient descent, and see how close each comes for as many numbers.`,
     minutes: 15,
     controls: BUTTERFLY_CONTROLS,
+    quantities: BUTTERFLY_QUANTITIES,
     View: lazy(() => import('./butterfly/ButterflyLab.tsx')),
   },
 ];

@@ -1,4 +1,4 @@
-/** What can be moved in a lab, and the one rule by which a value counts: the same for a control on screen and for a link. */
+/** What can be moved in a lab and what it shows, and the one rule by which a value counts: the same for a control on screen and for a link. */
 import { say } from '../../common.ts';
 
 interface NumberControl {
@@ -18,9 +18,19 @@ interface ChoiceControl {
 export type Control = (NumberControl | ChoiceControl) & {
   /** As the link has it; one word. */
   readonly name: string;
+  /** What it is called where it is locked or hidden; else its name. */
+  readonly title?: () => string;
   /** The symbol of the formulas that it sets. */
   readonly symbol?: string;
 };
+
+/** A number that a lab shows, which a lesson may ask for; its value at hand comes from `useShown`. */
+export interface Quantity {
+  /** One word. */
+  readonly name: string;
+  /** With its unit. */
+  readonly title: () => string;
+}
 
 export type Values = Readonly<Record<string, number | string>>;
 

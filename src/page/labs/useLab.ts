@@ -12,6 +12,8 @@ export interface Lab extends LabLink {
   reset(): void;
   number(name: string): number;
   text(name: string): string;
+  /** Numbers that are on screen, by the names of the lab's quantities. */
+  readonly shown: Map<string, number>;
   /** The address of a lab that is set so. */
   linkTo(setting: LabSetting): string;
 }
@@ -24,9 +26,21 @@ export function useLab(): Lab {
   return lab;
 }
 
+/** Says what numbers are on screen, by the names of the lab's quantities, so that a lesson can ask for them; null for what is still to come. */
+export function useShown(numbers: Readonly<Record<string, number | null>>): void {
+  const { shown } = useLab();
+  useEffect(() => {
+    for (const [name, value] of Object.entries(numbers)) if (value !== null) shown.set(name, value);
+    return () => {
+      for (const name of Object.keys(numbers)) shown.delete(name);
+    };
+  });
+}
+
 /** Reads the address once, and again whenever another link is opened; writes it when a value changes. */
 export function useLabState(id: string, controls: readonly Control[], kind: PlaceKind): Lab {
   const [link, setLink] = useState<LabLink>(() => decodeLab(location.hash, controls));
+  const [shown] = useState(() => new Map<string, number>());
   const change = (values: (before: Values) => Values) =>
     setLink((before) => ({ ...before, values: values(before.values) }));
   useEffect(() => {
@@ -43,7 +57,7 @@ export function useLabState(id: string, controls: readonly Control[], kind: Plac
   }, [id, controls]);
   return {
     ...link,
-    ...{ id, controls },
+    ...{ id, controls, shown },
     set(name, value) {
       const control = controls.find((one) => one.name === name);
       const read = control && readValue(control, String(value));

@@ -31,11 +31,21 @@ export function Segments<T extends string>(props: {
   readonly label: string;
   readonly value: T;
   readonly items: readonly { readonly id: T; readonly title: string; readonly detail?: string | undefined }[];
+  readonly isDisabled?: boolean;
+  /** The id of what says more of it. */
+  readonly describedBy?: string | undefined;
   readonly onChange: (id: T) => void;
 }) {
-  const { label, value, items, onChange } = props;
+  const { label, value, items, isDisabled = false, describedBy, onChange } = props;
   return (
-    <RadioGroup className="segments" aria-label={label} value={value} onChange={(id) => onChange(id as T)}>
+    <RadioGroup
+      className="segments"
+      aria-label={label}
+      value={value}
+      isDisabled={isDisabled}
+      onChange={(id) => onChange(id as T)}
+      {...(describedBy === undefined ? {} : { 'aria-describedby': describedBy })}
+    >
       {items.map(({ id, title, detail }) => (
         <Radio key={id} value={id} className="segment">
           {title}

@@ -11,9 +11,23 @@ export function Range(props: {
   readonly step: number;
   readonly tip?: ReactNode;
   readonly format?: (value: number) => string;
+  readonly isDisabled?: boolean;
+  /** The id of what says more of it. */
+  readonly describedBy?: string | undefined;
   readonly onChange: (value: number) => void;
 }) {
-  const { label, value, min, max, step, tip, format = String, onChange } = props;
+  const {
+    label,
+    value,
+    min,
+    max,
+    step,
+    tip,
+    format = String,
+    isDisabled = false,
+    describedBy,
+    onChange,
+  } = props;
   const fill = max > min ? ((value - min) / (max - min)) * 100 : 0;
   return (
     <Slider
@@ -22,7 +36,7 @@ export function Range(props: {
       minValue={min}
       maxValue={max}
       step={step}
-      isDisabled={max <= min}
+      isDisabled={isDisabled || max <= min}
       onChange={(next) => onChange(next as number)}
     >
       <span className="range-label">
@@ -31,7 +45,10 @@ export function Range(props: {
       </span>
       <SliderTrack className="range-track">
         <span className="range-fill" style={{ width: `${fill}%` }} />
-        <SliderThumb className="range-thumb" />
+        <SliderThumb
+          className="range-thumb"
+          {...(describedBy === undefined ? {} : { 'aria-describedby': describedBy })}
+        />
       </SliderTrack>
       <SliderOutput className="range-value">{() => format(value)}</SliderOutput>
     </Slider>

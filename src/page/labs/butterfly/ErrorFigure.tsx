@@ -1,10 +1,11 @@
 /** The figure of the lab: error by number of free numbers, a line for block-diagonal rotations and one for the butterflies of each block size. */
-import { say } from '../../../common.ts';
+import { least, say } from '../../../common.ts';
 import { type FitShape, STARTS } from '../../../labs.ts';
 import { power } from '../../format.ts';
 import { deviceName } from '../deviceName.ts';
 import { LabFigure } from '../LabFigure.tsx';
 import { Plot, type PlotLine } from '../Plot.tsx';
+import { useShown } from '../useLab.ts';
 import { isExact, mostTelling, type Row, rowsOf } from './compare.ts';
 import { type Fits, STEPS } from './useFits.ts';
 
@@ -62,6 +63,12 @@ export function ErrorFigure({ fits, picked }: { readonly fits: Fits; readonly pi
   const title = say`Distance from the target by free numbers`;
   const chosen = rows.find(({ m, b }) => m === picked.m && b === picked.b);
   const ticks = ticksOf(rows);
+  useShown({
+    distance: chosen?.error ?? null,
+    nearest: least(rows.map(({ error }) => error)),
+    numbers: chosen?.numbers ?? null,
+    step: answer.step,
+  });
   return (
     <LabFigure
       id="fits"

@@ -5,6 +5,7 @@ import { power, real } from '../../format.ts';
 import { deviceName } from '../deviceName.ts';
 import { LabFigure } from '../LabFigure.tsx';
 import { MatrixGrid } from '../MatrixGrid.tsx';
+import { useShown } from '../useLab.ts';
 import { Plane } from './Plane.tsx';
 import type { Turned } from './useCayley.ts';
 
@@ -25,9 +26,11 @@ const small = (value: number): string => (value === 0 ? '0' : power(value));
 
 export function RotationFigure({ b, skew, answer, device }: Turned) {
   const { engine, reference } = answer.exact;
-  const angles = anglesOf(b, skew).map((angle) => angle.toFixed(1));
+  const turns = anglesOf(b, skew);
+  const angles = turns.map((angle) => angle.toFixed(1));
   const off = offOrthogonal(engine, b);
   const apart = distanceOf(engine, reference);
+  useShown({ angle: turns[0]!, off, apart });
   const turn =
     angles.length === 1
       ? say`These numbers turn one plane by ${angles[0]!}°.`

@@ -4,6 +4,7 @@ import { anglesOf, type Both, distanceOf, TERMS, transposedOf } from '../../../l
 import { power } from '../../format.ts';
 import { LabFigure } from '../LabFigure.tsx';
 import { Plot } from '../Plot.tsx';
+import { useShown } from '../useLab.ts';
 import type { Turned } from './useCayley.ts';
 
 const FLOOR = 1e-8;
@@ -15,6 +16,7 @@ export function SeriesFigure({ b, skew, answer, terms }: Turned & { readonly ter
     answer.series.map((series) => distanceOf(series[side], transposedOf(answer.exact[side], b)));
   const [engine, reference] = [errors('engine'), errors('reference')];
   const at = TERMS.indexOf(terms);
+  useShown({ series: engine[at]! });
   const ceiling = CEILINGS.find((end) => end >= greatest(reference)) ?? CEILINGS.at(-1)!;
   const isWithin = anglesOf(b, skew)[0]! < 90;
   const title = say`Distance of the series from the exact rotation`;
