@@ -1,11 +1,12 @@
 /** `papilio/labs`: what the labs ask their worker and what it answers, the shapes that they fit, and the measures of what comes back. Nothing here trains. */
 
 export { anglesOf } from './labs/angles.ts';
-export { type FitShape, freeNumbers, mostFactors } from './labs/fitShapes.ts';
+export { type FitShape, freeNumbers, mostFactors, shapesOf } from './labs/fitShapes.ts';
 export { distanceOf, offOrthogonal, transposedOf } from './labs/matrices.ts';
 export {
   type Both,
   type CayleyAnswer,
+  FIT_STEPS,
   type FitAnswer,
   type LabApi,
   STARTS,

@@ -14,3 +14,10 @@ export const freeNumbers = (d: number, { m, b }: FitShape): number => m * (d / b
 
 /** Most factors of blocks of b that d inputs have room for: the last one mixes all of them. */
 export const mostFactors = (d: number, b: number): number => Math.log2(d / b) + 1;
+
+/** Every number of factors of every block size that d inputs have room for. */
+export function shapesOf(d: number): FitShape[] {
+  const shapes: FitShape[] = [];
+  for (let b = 2; b <= d; b *= 2) for (let m = 1; m <= mostFactors(d, b); m++) shapes.push({ m, b });
+  return shapes;
+}

@@ -58,9 +58,9 @@ export function createLabs(open: () => Promise<Backend>): LabApi {
   };
 }
 
-async function fitOf(backend: Backend, { target, d, seed, shapes, steps }: FitRequest) {
+async function fitOf(backend: Backend, { target, d, seed, shapes, steps, starts = STARTS }: FitRequest) {
   const wanted = targetOf(target, d, seed);
-  const targets = new Float32Array(STARTS * wanted.length);
-  for (let start = 0; start < STARTS; start++) targets.set(wanted, start * wanted.length);
+  const targets = new Float32Array(starts * wanted.length);
+  for (let start = 0; start < starts; start++) targets.set(wanted, start * wanted.length);
   return { fit: await openFit(backend, { d, shapes, targets, seed }, steps), target: [...wanted] };
 }

@@ -10,6 +10,9 @@ export const TERMS: readonly number[] = [2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12];
 /** Fits of one target from different first rotations: descent can end beside the best. */
 export const STARTS = 4;
 
+/** Steps of a fit in the lab. */
+export const FIT_STEPS = 400;
+
 /** The same matrix, row by row, from the engine in 32 bits and from the reference in float64. */
 export interface Both {
   readonly engine: readonly number[];
@@ -28,6 +31,8 @@ export interface FitRequest {
   readonly seed: number;
   readonly shapes: readonly FitShape[];
   readonly steps: number;
+  /** {@link STARTS} unless given. */
+  readonly starts?: number;
 }
 
 /** The best start so far of each shape. */

@@ -10,20 +10,25 @@ export function LabControl(props: {
   readonly label: string;
   /** Words for the values of a choice. */
   readonly titleOf?: (value: string) => string;
-  /** The values that are offered now; all unless said. */
-  readonly among?: readonly string[];
+  /** Why a value cannot be chosen now, or null; it is grey then, and the reason stands below. */
+  readonly refuse?: (value: string) => string | null;
+  /** What stands for a value that is refused. */
+  readonly instead?: string;
   readonly format?: (value: number) => string;
   /** Where the end depends on something else. */
   readonly max?: number;
   readonly hint?: ReactNode;
 }) {
-  const { name, label, titleOf = String, among, format, hint } = props;
+  const { name, label, titleOf = String, refuse = () => null, instead, format, hint } = props;
   const lab = useLab();
   const why = useId();
   const control = lab.controls.find((one) => one.name === name);
   if (control === undefined || lab.hidden.includes(name)) return null;
   const isLocked = lab.locked.includes(name);
   const held = isLocked ? { isDisabled: true, describedBy: why } : {};
+  const chosen = lab.text(name);
+  const reasons =
+    control.kind === 'choice' ? control.values.map(refuse).filter((reason) => reason !== null) : [];
   const className = `lab-control ${control.symbol === undefined ? '' : `sym-${control.symbol}`}`;
   return (
     <div className={className} data-testid={`control-${name}`} data-locked={isLocked || undefined}>
@@ -41,14 +46,21 @@ export function LabControl(props: {
           <span className="range-label">{label}</span>
           <Segments
             label={label}
-            value={lab.text(name)}
-            items={(among ?? control.values).map((id) => ({ id, title: titleOf(id) }))}
+            value={refuse(chosen) === null ? chosen : (instead ?? chosen)}
+            items={control.values.map((id) => ({
+              ...{ id, title: titleOf(id), isDisabled: refuse(id) !== null },
+            }))}
             {...held}
             onChange={(value) => lab.set(name, value)}
           />
         </div>
       )}
       {hint === undefined ? null : <p className="hint">{hint}</p>}
+      {[...new Set(reasons)].map((reason) => (
+        <p key={reason} className="hint">
+          {reason}
+        </p>
+      ))}
       {isLocked ? (
         <p id={why} className="hint">
           {say`Locked by whoever made this link.`}

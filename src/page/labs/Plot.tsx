@@ -1,5 +1,6 @@
-/** A plot of a few lines in SVG: drawn with the page, so that it prints, and small. */
+/** A plot of a few lines in SVG: drawn with the page, so that it prints, and small. Points beyond its axes stand at the edge, which it says. */
 import { useEffect, useRef, useState } from 'react';
+import { say } from '../../common.ts';
 
 export interface PlotLine {
   readonly id: string;
@@ -45,6 +46,18 @@ const placeOf = ({ isLog, low, high }: Axis, from: number, to: number) => {
   };
 };
 
+const isWithin = ({ low, high }: Axis, value: number): boolean => value >= low && value <= high;
+
+/** That some points are not where their numbers are; null where all are. */
+function beyondText(lines: readonly PlotLine[], x: Axis, y: Axis): string | null {
+  const points = lines.flatMap((line) => line.points);
+  const beyond = points.filter(([atX, atY]) => !isWithin(x, atX) || !isWithin(y, atY)).length;
+  if (beyond === 0) return null;
+  return beyond === 1
+    ? say`One point lies beyond the axes and is drawn at the edge; its number is in the table.`
+    : say`${beyond} points lie beyond the axes and are drawn at the edge; their numbers are in the table.`;
+}
+
 export function Plot(props: {
   readonly label: string;
   readonly x: Axis;
@@ -58,6 +71,7 @@ export function Plot(props: {
   const { ref, width } = useWidth();
   const atX = placeOf(x, MARGIN.left, width - MARGIN.right);
   const atY = placeOf(y, height - MARGIN.bottom, MARGIN.top);
+  const beyond = beyondText(lines, x, y);
   return (
     <div ref={ref} className="lab-plot">
       <svg viewBox={`0 0 ${width} ${height}`} width={width} height={height} role="img" aria-label={label}>
@@ -103,6 +117,7 @@ export function Plot(props: {
           </li>
         ))}
       </ul>
+      {beyond === null ? null : <p className="hint">{beyond}</p>}
     </div>
   );
 }

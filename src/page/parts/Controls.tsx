@@ -26,11 +26,16 @@ export function Toggle(props: {
   );
 }
 
-/** A few choices side by side, each with an optional second line. */
+/** A few choices side by side, each with an optional second line; one that cannot be chosen now is grey. */
 export function Segments<T extends string>(props: {
   readonly label: string;
   readonly value: T;
-  readonly items: readonly { readonly id: T; readonly title: string; readonly detail?: string | undefined }[];
+  readonly items: readonly {
+    readonly id: T;
+    readonly title: string;
+    readonly detail?: string | undefined;
+    readonly isDisabled?: boolean;
+  }[];
   readonly isDisabled?: boolean;
   /** The id of what says more of it. */
   readonly describedBy?: string | undefined;
@@ -46,8 +51,13 @@ export function Segments<T extends string>(props: {
       onChange={(id) => onChange(id as T)}
       {...(describedBy === undefined ? {} : { 'aria-describedby': describedBy })}
     >
-      {items.map(({ id, title, detail }) => (
-        <Radio key={id} value={id} className="segment">
+      {items.map(({ id, title, detail, isDisabled: isRefused = false }) => (
+        <Radio
+          key={id}
+          value={id}
+          className={isRefused ? 'segment is-refused' : 'segment'}
+          isDisabled={isRefused}
+        >
           {title}
           {detail === undefined ? null : <small className="segment-size tabular">{detail}</small>}
         </Radio>

@@ -83,7 +83,10 @@ export default function ButterflyLab() {
           <LabControl
             name="b"
             label={say`Block size b`}
-            among={['2', '4', '8', '16', '32'].filter((value) => Number(value) <= size)}
+            instead={String(block)}
+            refuse={(value) =>
+              Number(value) > size ? say`With ${size} inputs a block has at most ${size}.` : null
+            }
           />
           <LabControl name="m" label={say`Factors m`} max={mostFactors(size, block)} />
         </div>

@@ -1,9 +1,10 @@
 /** The questions of the butterfly lab; what is said to an answer comes from the fits on screen. */
 import { say } from '../../../common.ts';
+import { FIT_STEPS } from '../../../labs.ts';
 import { numberIn, Question, type Reply } from '../Question.tsx';
 import { isExact, mostTelling, rowsOf } from './compare.ts';
 import { errorText, shapeText } from './ErrorFigure.tsx';
-import { type Fits, STEPS } from './useFits.ts';
+import type { Fits } from './useFits.ts';
 
 const INPUTS = 16;
 const NEEDED = Math.log2(INPUTS);
@@ -14,7 +15,7 @@ const checkFactors =
     const m = numberIn(answer);
     if (!Number.isInteger(m) || m < 1) return { isRight: false, say: say`That is no number of factors.` };
     const rows = fits === null ? [] : rowsOf(fits.d, fits.shapes, fits.answer.best);
-    const isMeasured = fits?.target === 'hadamard' && fits.d === INPUTS && fits.answer.step >= STEPS;
+    const isMeasured = fits?.target === 'hadamard' && fits.d === INPUTS && fits.answer.step >= FIT_STEPS;
     const row = isMeasured ? rows.find((one) => one.b === 2 && one.m === m) : undefined;
     if (m === NEEDED)
       return {
@@ -42,7 +43,7 @@ const checkFactors =
 const checkNearer =
   (fits: Fits | null) =>
   (answer: string): Reply => {
-    if (fits === null || fits.target !== 'random' || fits.answer.step < STEPS)
+    if (fits === null || fits.target !== 'random' || fits.answer.step < FIT_STEPS)
       return { isRight: false, say: say`Take the random rotation first, and wait for the last step.` };
     const pair = mostTelling(rowsOf(fits.d, fits.shapes, fits.answer.best), fits.d);
     if (pair === null)

@@ -1,13 +1,13 @@
 /** The figure of the lab: error by number of free numbers, a line for block-diagonal rotations and one for the butterflies of each block size. */
 import { least, say } from '../../../common.ts';
-import { type FitShape, STARTS } from '../../../labs.ts';
+import { FIT_STEPS, type FitShape, STARTS } from '../../../labs.ts';
 import { power } from '../../format.ts';
 import { deviceName } from '../deviceName.ts';
 import { LabFigure } from '../LabFigure.tsx';
 import { Plot, type PlotLine } from '../Plot.tsx';
 import { useShown } from '../useLab.ts';
 import { isExact, mostTelling, type Row, rowsOf } from './compare.ts';
-import { type Fits, STEPS } from './useFits.ts';
+import type { Fits } from './useFits.ts';
 
 const COLOURS = ['--line-0', '--line-2', '--line-3', '--line-4'] as const;
 const DASHES = ['none', '7 4', '2 4', '9 3 2 3'] as const;
@@ -73,10 +73,12 @@ export function ErrorFigure({ fits, picked }: { readonly fits: Fits; readonly pi
     <LabFigure
       id="fits"
       title={title}
-      isDone={answer.step >= STEPS}
+      isDone={answer.step >= FIT_STEPS}
       sentence={
         <>
-          {answer.step < STEPS ? say`Step ${answer.step} of ${STEPS}.` : say`After ${STEPS} steps.`}{' '}
+          {answer.step < FIT_STEPS
+            ? say`Step ${answer.step} of ${FIT_STEPS}.`
+            : say`After ${FIT_STEPS} steps.`}{' '}
           {sentenceOf(rows, d)}{' '}
           <span className="hint">
             {say`The best of ${STARTS} starts each. Computed by ${deviceName(device)}.`}

@@ -2,14 +2,14 @@
 import { useEffect, useRef, useState } from 'react';
 import {
   type DeviceReport,
+  FIT_STEPS,
   type FitAnswer,
   type FitShape,
-  mostFactors,
+  shapesOf,
   type TargetName,
 } from '../../../labs.ts';
 import { labWorker, sentenceOf } from '../labWorker.ts';
 
-export const STEPS = 400;
 /** Between two pictures. */
 const AT_ONCE = 10;
 /** A slider that moves asks once, when it stands. */
@@ -28,13 +28,6 @@ export interface Fits {
     readonly target: readonly number[];
     readonly fitted: readonly number[];
   };
-}
-
-/** Every number of factors of every block size that d inputs have room for. */
-function shapesOf(d: number): FitShape[] {
-  const shapes: FitShape[] = [];
-  for (let b = 2; b <= d; b *= 2) for (let m = 1; m <= mostFactors(d, b); m++) shapes.push({ m, b });
-  return shapes;
 }
 
 export const indexOfShape = (shapes: readonly FitShape[], { m, b }: FitShape): number =>
@@ -65,8 +58,8 @@ export function useFits({ target, d, seed }: Wanted, picked: FitShape) {
       try {
         const device = await labWorker().device();
         if (isLeft()) return;
-        await labWorker().openFit({ target, d, seed, shapes, steps: STEPS });
-        for (let step = 0; step < STEPS && !isLeft() && !isStopped.current; ) {
+        await labWorker().openFit({ target, d, seed, shapes, steps: FIT_STEPS });
+        for (let step = 0; step < FIT_STEPS && !isLeft() && !isStopped.current; ) {
           const answer = await labWorker().advance(AT_ONCE);
           const shape = Math.max(0, indexOfShape(shapes, pick.current));
           const shown = await labWorker().fitted(shape);

@@ -9,7 +9,7 @@ import type { Turned } from './useCayley.ts';
 
 const FLOOR = 1e-8;
 /** Upper ends of the axis: the first that holds what is drawn. */
-const CEILINGS = [1, 100, 1e4] as const;
+const CEILINGS = [1, 100, 1e4, 1e6, 1e8] as const;
 
 export function SeriesFigure({ b, skew, answer, terms }: Turned & { readonly terms: number }) {
   const errors = (side: keyof Both) =>
