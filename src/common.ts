@@ -17,13 +17,16 @@ export { greatest, least, median } from './lib/numbers.ts';
 export { rng } from './lib/rng.ts';
 export {
   anyOf,
+  inEnglish,
   type Language,
   language,
   listOf,
   onLanguage,
+  paragraph,
   pieces,
   say,
   speak,
+  whole,
 } from './lib/say.ts';
 export { isSoftwareAdapter } from './lib/softwareAdapter.mjs';
 export { ASKED_ANEW, isEnded, PATIENCE_MS, settlesWithin, WorkerHost } from './lib/workers.ts';

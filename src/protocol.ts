@@ -4,23 +4,18 @@ export type { ExamplePreview, TokenPreview } from './data/preview.ts';
 export type { QuantisedMerge } from './models/merge.ts';
 export {
   CHECK_FIGURES,
+  checkTitle,
   checkVerdict,
   type DeviceCheckEvent,
   type DeviceCheckReport,
-  deviceCheckText,
   marginText,
   type OpCheckRow,
 } from './training/checkReport.ts';
+export { deviceCheckText } from './training/checkText.ts';
+export { methodComparisonMarkdown, provenance, settingsText } from './training/comparisonTable.ts';
 export { sizeOf } from './training/inputFiles.ts';
 export type { SpeedReport } from './training/kernels.ts';
-export {
-  methodComparisonMarkdown,
-  methodFacts,
-  type Outcome,
-  outcomeOf,
-  scoredOn,
-  settingsText,
-} from './training/outcome.ts';
+export { methodFacts, type Outcome, outcomeOf } from './training/outcome.ts';
 export type { ParityReport } from './training/parity.ts';
 export type {
   AdapterCommand,
@@ -73,4 +68,12 @@ export {
 } from './training/settings.ts';
 export type { CachedFiles, SourceApi } from './training/sourceWorker.ts';
 export type { TuningReport } from './training/tuning.ts';
-export { ENGINE_TITLES, ENGINES, type EngineName, isMoreBetter, METRICS } from './training/words.ts';
+export {
+  ENGINE_TITLES,
+  ENGINES,
+  type EngineName,
+  isMoreBetter,
+  METRICS,
+  metricText,
+  scoredOn,
+} from './training/words.ts';

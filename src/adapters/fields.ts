@@ -3,7 +3,7 @@
  * are PEFT's.
  */
 import { z } from 'zod';
-import { say } from '../lib/say.ts';
+import { say, whole } from '../lib/say.ts';
 
 /** What a form needs to know of a field beyond its type. */
 export interface FieldMeta {
@@ -41,7 +41,7 @@ export const givenFields = z.custom<Record<string, unknown>>(
     value !== null &&
     !Array.isArray(value) &&
     Object.keys(value).length <= MOST_FIELDS,
-  `expected an object of at most ${MOST_FIELDS} fields`,
+  { error: () => say`it must be an object of at most ${MOST_FIELDS} fields` },
 );
 
 /** Gives a schema its default and its description. */
@@ -67,22 +67,22 @@ const refuseLarge = ({ value, issues }: z.core.ParsePayload): void => {
   };
   if (typeof value === 'string') {
     if (value.length > MOST_LETTERS)
-      refuse(`it has ${value.length} letters, and the most is ${MOST_LETTERS}`);
+      refuse(say`it has ${value.length} letters, and the most is ${MOST_LETTERS}`);
     return;
   }
   if (typeof value !== 'object' || value === null) return;
   const entries = Object.entries(value);
   if (entries.length > MOST_ENTRIES)
-    refuse(`it has ${entries.length} entries, and the most is ${MOST_ENTRIES}`);
+    refuse(say`it has ${entries.length} entries, and the most is ${MOST_ENTRIES}`);
   const long = entries.find(
     ([key, entry]) => key.length > MOST_LETTERS || (typeof entry === 'string' && entry.length > MOST_LETTERS),
   );
-  if (long) refuse(`an entry has more than ${MOST_LETTERS} letters`);
+  if (long) refuse(say`an entry has more than ${MOST_LETTERS} letters`);
 };
 
 /** The schema of a rank or another size of an adapter: whole, and no larger than any model is wide. */
 export const size = (most = 65_536) =>
-  z.int().max(most, `a size is at most ${most.toLocaleString('en-GB')} here`);
+  z.int().max(most, { error: () => say`a size is at most ${whole(most)} here` });
 
 /** What {@link told} said of it, in the language spoken. */
 export function fieldMeta(schema: z.ZodType): FieldMeta | undefined {
@@ -93,9 +93,9 @@ export function fieldMeta(schema: z.ZodType): FieldMeta | undefined {
 const names = z.union([z.array(z.string()), z.string()]).nullable();
 const nameList = z.array(z.string()).nullable();
 const indices = z.union([z.array(z.int().min(0)), z.int().min(0)]).nullable();
-const file = (description: string): FieldWords => ({
+const file = (description: () => string): FieldWords => ({
   title: () => '',
-  description: () => description,
+  description,
   group: 'file',
 });
 
@@ -120,18 +120,22 @@ export const fileFields = {
   auto_mapping: field(
     z.record(z.string(), z.unknown()).nullable(),
     null,
-    file('The class of the base model, for PEFT.'),
+    file(() => say`The class of the base model, for PEFT.`),
   ),
   base_model_name_or_path: field(
     z.string().nullable(),
     null,
-    file('The base model that the adapter belongs to.'),
+    file(() => say`The base model that the adapter belongs to.`),
   ),
-  revision: field(z.string().nullable(), null, file('The revision of the base model.')),
+  revision: field(
+    z.string().nullable(),
+    null,
+    file(() => say`The revision of the base model.`),
+  ),
   inference_mode: field(
     z.boolean(),
     false,
-    file('Written as true: an adapter file is loaded frozen unless asked otherwise.'),
+    file(() => say`Written as true: an adapter file is loaded frozen unless asked otherwise.`),
   ),
   modules_to_save: field(nameList, null, {
     title: () => say`Modules to save`,

@@ -6,7 +6,7 @@ import process from 'node:process';
 import { fail } from '../common.ts';
 import { shown } from '../hub.ts';
 import { METHODS, type MethodId, methodById } from '../methods.ts';
-import { type MethodComparisonRequest, methodComparisonMarkdown } from '../protocol.ts';
+import { type MethodComparisonRequest, methodComparisonMarkdown, provenance } from '../protocol.ts';
 import { compareMethods } from '../trainer.ts';
 import { engineOptions, openEngine, runtimeOf } from './engine.ts';
 import {
@@ -109,6 +109,7 @@ async function compareInto(values: CompareValues): Promise<number> {
       where: request.where,
       training: request.training,
       ...report,
+      provenance: provenance(report.ranOn),
       runtime: runtimeOf(on),
       device: on.info,
       date: new Date().toISOString(),

@@ -1,6 +1,6 @@
 /** Prompts and answers, or whole conversations, in the model's chat format; the loss counts what the assistant says. */
 import { PapilioError } from '../lib/errors.ts';
-import { say } from '../lib/say.ts';
+import { clause, say } from '../lib/say.ts';
 import type { ChatFormat } from './chat.ts';
 import type { Message } from './messages.ts';
 import { type Drops, type Fault, type Origin, originList } from './notes.ts';
@@ -71,10 +71,7 @@ export function stopIds(format: ChatFormat, tokenizer: Tokenizer): Set<number> {
 
 /** What a sentence on a conversation or its text says of the row, and what it advises. */
 function faultOf(sentence: string): Fault {
-  const [what, ...advice] = sentence
-    .replace(/^The (conversation|text) /, '')
-    .replace(/\.$/, '')
-    .split('; ');
+  const [what, ...advice] = clause(sentence.replace(/^The (conversation|text) /, '')).split(/; |；/);
   return { what: what!, advice: advice.length > 0 ? advice.join('; ') : say`mend or delete it` };
 }
 

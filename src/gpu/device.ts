@@ -2,8 +2,10 @@
  * Opens a WebGPU device with the adapter's own limits, and turns what can go wrong on it into PapilioErrors: no adapter, memory
  * that is not there, limits, a lost device.
  */
+
 import type { Caps } from '../graph/types.ts';
 import { fail, PapilioError } from '../lib/errors.ts';
+import { say } from '../lib/say.ts';
 import { isSoftwareAdapter } from '../lib/softwareAdapter.mjs';
 import { createPipelines, type Pipelines, type ShaderLibrary, shaderLibrary } from './pipelines.ts';
 
@@ -101,7 +103,7 @@ const owners = new WeakMap<GPUDevice, GPU>();
 export async function openDevice(gpu: GPU, options: OpenOptions = {}): Promise<Device> {
   const adapter = await gpu.requestAdapter({ powerPreference: 'high-performance' });
   if (!adapter)
-    return fail('no-adapter', 'WebGPU is there but offers no adapter: check the graphics driver.');
+    return fail('no-adapter', say`WebGPU is there but offers no adapter: check the graphics driver.`);
   const timestamps = adapter.features.has('timestamp-query');
   const raw = await requestDevice(adapter, timestamps);
   owners.set(raw, gpu);
@@ -139,7 +141,7 @@ async function requestDevice(adapter: GPUAdapter, timestamps: boolean): Promise<
     });
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
-    return fail('no-webgpu', `The adapter gives no device: ${reason}.`);
+    return fail('no-webgpu', say`The adapter gives no device: ${reason}.`);
   }
 }
 
@@ -162,10 +164,12 @@ function watchDevice(raw: GPUDevice): Pick<Device, 'lost' | 'assertAlive'> & { r
   let closed = false;
   const lost = new Promise<PapilioError>((resolve) => {
     void raw.lost.then((info) => {
-      const why = info.message ? ` (${info.message.split('\n')[0]})` : '';
+      const [why = ''] = info.message.split('\n');
       gone = new PapilioError(
         'device-lost',
-        `The GPU device was lost${why}: start again, a run from its last checkpoint.`,
+        why === ''
+          ? say`The GPU device was lost: start again, a run from its last checkpoint.`
+          : say`The GPU device was lost (${why}): start again, a run from its last checkpoint.`,
         { reason: info.reason ?? 'unknown' },
       );
       if (!closed) resolve(gone);
@@ -227,7 +231,7 @@ function createBuffers(
       if (bytes > raw.limits.maxBufferSize) {
         fail(
           'limit',
-          `${label} needs a buffer of ${megabytes(bytes)}, but this device allows ${megabytes(raw.limits.maxBufferSize)}: use a smaller batch, sequence or model.`,
+          say`${label} needs a buffer of ${megabytes(bytes)}, but this device allows ${megabytes(raw.limits.maxBufferSize)}: use a smaller batch, sequence or model.`,
           { label, bytes, limit: raw.limits.maxBufferSize },
         );
       }
@@ -242,7 +246,7 @@ function createBuffers(
         if (memory) {
           throw new PapilioError(
             'out-of-memory',
-            `The GPU has no ${megabytes(bytes)} left for ${label} (${megabytes(used)} in use with it): use a smaller batch, sequence or model.`,
+            say`The GPU has no ${megabytes(bytes)} left for ${label} (${megabytes(used)} in use with it): use a smaller batch, sequence or model.`,
             { label, bytes, total: used },
           );
         }

@@ -1,7 +1,9 @@
 /** Persistent values of a program family: parameters and states, one buffer for each name, filled from their source once. */
+
 import { byteSizeOf } from '../graph/shape.ts';
 import type { DeviceData, DType, TensorSource, Value } from '../graph/types.ts';
 import { fail } from '../lib/errors.ts';
+import { say } from '../lib/say.ts';
 import type { Device } from './device.ts';
 import { readBuffer } from './readback.ts';
 
@@ -97,7 +99,7 @@ export function createStore(device: Device): Store {
       const value = values.get(key);
       if (value) return { key, value, buffer: buffers.get(key)! };
     }
-    return fail('not-found', `There is no ${role ?? 'state or parameter'} ${name}.`);
+    return fail('not-found', say`There is no state or parameter ${name}.`);
   };
 
   return {

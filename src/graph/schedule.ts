@@ -5,7 +5,9 @@
  * Two rules of WebGPU shape this: a dispatch must not bind one buffer read-only and writable, and bindings start at multiples of
  * 256 bytes. Where sharing would break the first, the operand that is read is copied; where a view breaks the second, the view is.
  */
+
 import { fail } from '../lib/errors.ts';
+import { say } from '../lib/say.ts';
 import { findLateSums, type LateSums, packOf } from './lateSums.ts';
 import {
   bindingAlignment,
@@ -307,7 +309,7 @@ function operandOf(
   if (bytes > caps.maxStorageBindingBytes) {
     fail(
       'limit',
-      `${label} needs ${bytes} bytes in one binding, but this device allows ${caps.maxStorageBindingBytes}: use a smaller batch or sequence.`,
+      say`${label} needs ${bytes} bytes in one binding, but this device allows ${caps.maxStorageBindingBytes}: use a smaller batch or sequence.`,
       { node: label, bytes, limit: caps.maxStorageBindingBytes },
     );
   }
@@ -319,13 +321,13 @@ function checkDispatch(label: string, { workgroups, bindings }: Dispatch, caps: 
   if (workgroups.some((n) => n > maxWorkgroupsPerDimension || n < 0 || !Number.isInteger(n))) {
     fail(
       'limit',
-      `${label} asks for ${workgroups.join(' × ')} workgroups; each count must be at most 65535.`,
+      say`${label} asks for ${workgroups.join(' × ')} workgroups; each count must be at most 65535.`,
     );
   }
   if (bindings.length > caps.maxStorageBuffersPerStage) {
     fail(
       'limit',
-      `${label} binds ${bindings.length} buffers; this device allows ${caps.maxStorageBuffersPerStage}.`,
+      say`${label} binds ${bindings.length} buffers; this device allows ${caps.maxStorageBuffersPerStage}.`,
     );
   }
 }

@@ -1,6 +1,8 @@
 /** Integer helpers on shapes: sizes, strides, broadcasting. */
+
 import { fail } from '../lib/errors.ts';
 import { sizeOf } from '../lib/numbers.ts';
+import { listOf, say } from '../lib/say.ts';
 import type { DeviceData, TensorType } from './types.ts';
 import { bytesOf } from './types.ts';
 
@@ -49,7 +51,8 @@ export function broadcastShapes(op: string, ...shapes: readonly (readonly number
       if (out[at] !== 1) {
         fail(
           'shape',
-          `${op}: shapes ${shapes.map((s) => `[${s.join(', ')}]`).join(' and ')} do not broadcast.`,
+          say`${op}: shapes ${listOf(shapes.map((s) => `[${s.join(', ')}]`))} do not broadcast.`,
+          { shapes },
         );
       }
       out[at] = d;

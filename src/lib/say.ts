@@ -17,15 +17,21 @@ const ENGLISH: Language = { locale: 'en-GB', phrases: {} };
 let current = ENGLISH;
 /** Sentences as they have been cut in this language, by their place in the code. */
 let cut = new WeakMap<readonly string[], readonly string[]>();
+let group = new Intl.NumberFormat(ENGLISH.locale, { maximumFractionDigits: 0 });
 const listeners = new Set<(language: Language) => void>();
 
 /** The language that is spoken now. */
 export const language = (): Language => current;
 
-/** Speaks another language from now on, English without one. */
-export function speak(next: Language = ENGLISH): void {
+function take(next: Language): void {
   current = next;
   cut = new WeakMap();
+  group = new Intl.NumberFormat(next.locale, { maximumFractionDigits: 0 });
+}
+
+/** Speaks another language from now on, English without one. */
+export function speak(next: Language = ENGLISH): void {
+  take(next);
   for (const listener of listeners) listener(next);
 }
 
@@ -33,6 +39,20 @@ export function speak(next: Language = ENGLISH): void {
 export function onLanguage(listener: (language: Language) => void): () => void {
   listeners.add(listener);
   return () => listeners.delete(listener);
+}
+
+/**
+ * Has something made in English, whatever is spoken: files that others read are in English. Nothing in it may wait, since the language is everyone's.
+ */
+export function inEnglish<T>(make: () => T): T {
+  const spoken = current;
+  if (spoken === ENGLISH) return make();
+  take(ENGLISH);
+  try {
+    return make();
+  } finally {
+    take(spoken);
+  }
 }
 
 /** An English sentence as tables have it: "Layer {0} has {1} rows". */
@@ -67,3 +87,13 @@ export const anyOf = (items: readonly string[]): string =>
 /** "a, b and c" */
 export const listOf = (items: readonly string[]): string =>
   new Intl.ListFormat(current.locale, { type: 'conjunction' }).format(items);
+
+/** Whole sentences one after the other: Chinese and Japanese have no space between them. */
+export const paragraph = (sentences: readonly string[]): string =>
+  sentences.join(/^(zh|ja)\b/.test(current.locale) ? '' : ' ');
+
+/** A sentence as part of another: without its full stop. */
+export const clause = (sentence: string): string => sentence.replace(/[.。]$/, '');
+
+/** 1,234 */
+export const whole = (n: number): string => group.format(n);

@@ -3,10 +3,12 @@
  * The fuse pass makes it of slices, concatenations, broadcasts, factors and sums that read one another (fuse/assemblies.ts), after
  * differentiation, so it has no gradient.
  */
+
 import { sizeOf } from '../graph/shape.ts';
 import type { Kernel, Param } from '../graph/types.ts';
 import { defineOp } from '../graph/types.ts';
 import { fail } from '../lib/errors.ts';
+import { say } from '../lib/say.ts';
 import { divisor, perElement, WORKGROUP } from './dispatch.ts';
 
 /** Parts, each with a binding, and axes that the shader has room for. */
@@ -112,10 +114,10 @@ export const assembleOp = defineOp<AssembleAttrs>({
     const { shape, windows } = attrs;
     const fits = windows.every((w, i) => inputs[i] && checkWindow(w, sizeOf(inputs[i].shape), shape));
     if (inputs.length !== windows.length || inputs.length > MOST_PARTS || !fits)
-      fail('shape', `assemble: ${inputs.length} inputs do not go into the windows of [${shape}].`);
-    if (inputs.some(({ dtype }) => dtype !== 'f32')) fail('shape', 'assemble: takes f32.');
+      fail('shape', say`assemble: ${inputs.length} inputs do not go into the windows of [${shape}].`);
+    if (inputs.some(({ dtype }) => dtype !== 'f32')) fail('shape', say`assemble: takes f32.`);
     if (mergedWindows(attrs).shape.length > MOST_AXES)
-      fail('shape', `assemble: [${shape}] does not merge into ${MOST_AXES} axes.`);
+      fail('shape', say`assemble: [${shape}] does not merge into ${MOST_AXES} axes.`);
     return [{ dtype: 'f32', shape }];
   },
   gradient: null,

@@ -3,6 +3,7 @@
  * copies of queries, keys and values that are columns of one matrix. The forward pass keeps only the log-sum-exp of each row; the
  * backward pass recomputes the probabilities tile by tile.
  */
+
 import { broadcastStrides, sizeOf } from '../graph/shape.ts';
 import type {
   Caps,
@@ -19,6 +20,7 @@ import type {
 } from '../graph/types.ts';
 import { defineOp } from '../graph/types.ts';
 import { fail } from '../lib/errors.ts';
+import { say } from '../lib/say.ts';
 import { perElement } from './dispatch.ts';
 import { type SliceAttrs, sliceOp, split } from './moves.ts';
 import { FLOAT, matmul, swapped } from './onnx.ts';
@@ -106,16 +108,16 @@ export function attentionSizes(
     const shapes = operands.map(({ input, from }, i) => `${'qkv'[i]} [${inputs[input]!.shape}] from ${from}`);
     fail(
       'shape',
-      `${name}: ${shapes.join(', ')} are not [B, S, heads·${headDim}] with ${heads} and ${kvHeads} heads.`,
+      say`${name}: ${shapes.join(', ')} are not [B, S, heads·${headDim}] with ${heads} and ${kvHeads} heads.`,
     );
   }
   if (headDim > MAX_HEAD)
-    fail('shape', `${name}: heads of ${headDim} numbers; at most ${MAX_HEAD} are supported.`);
+    fail('shape', say`${name}: heads of ${headDim} numbers; at most ${MAX_HEAD} are supported.`);
   const scoreShape = [batch, heads, queries, keys];
   if (mask && (mask.shape.length > 4 || mask.shape.at(-1) !== keys)) {
     fail(
       'shape',
-      `${name}: the mask [${mask.shape}] must broadcast to [${scoreShape}] and have ${keys} keys.`,
+      say`${name}: the mask [${mask.shape}] must broadcast to [${scoreShape}] and have ${keys} keys.`,
     );
   }
   return {

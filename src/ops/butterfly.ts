@@ -8,10 +8,12 @@
  * The gradient of y = x B_(m−1) … B_0 in its blocks, and on the way in x, is an op of its own; the blocks' part needs rows · d · b
  * multiply-adds per factor, never a d × d matrix. Kernels: butterflyKernels.ts.
  */
+
 import { sizeOf } from '../graph/shape.ts';
 import type { Emitter, TensorType, Value } from '../graph/types.ts';
 import { defineOp } from '../graph/types.ts';
 import { fail } from '../lib/errors.ts';
+import { say } from '../lib/say.ts';
 import {
   type ButterflySizes,
   backKernel,
@@ -39,9 +41,13 @@ export function butterflyLayout([x, blocks, mask]: readonly TensorType[], attrs:
   const shape = x!.shape;
   const stacked = blocks!.shape.length === 5;
   const own = attrs.stack !== 'share';
-  if (!stacked && attrs.stack !== 'own') fail('shape', `butterfly: blocks [${blocks!.shape}] are no stack.`);
+  if (!stacked && attrs.stack !== 'own')
+    fail('shape', say`butterfly: blocks [${blocks!.shape}] are no stack.`);
   if (stacked && own && shape[0] !== blocks!.shape[0]) {
-    fail('shape', `butterfly: x [${shape}] and blocks [${blocks!.shape}] are stacks of different lengths.`);
+    fail(
+      'shape',
+      say`butterfly: x [${shape}] and blocks [${blocks!.shape}] are stacks of different lengths.`,
+    );
   }
   const entry = stacked && own ? shape.slice(1) : shape;
   const d = entry.at(-1)!;
@@ -143,7 +149,7 @@ export function butterflyGradLayout(inputs: readonly TensorType[], attrs: Butter
   )
     fail(
       'shape',
-      `butterflyGrad: no slope [${slopeAt.shape}] with x [${x!.shape}] and blocks [${blocks!.shape}].`,
+      say`butterflyGrad: no slope [${slopeAt.shape}] with x [${x!.shape}] and blocks [${blocks!.shape}].`,
     );
   return {
     size: butterflySizes(blocks!, d, rows, mask),

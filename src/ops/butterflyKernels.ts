@@ -6,8 +6,10 @@
  * On the way back a pass turns its rows again, gives the sums of its factors' block gradients over ranges of rows, and the gradient in its
  * rows; what stands between passes is a buffer, what stands between the two factors of a pass is not.
  */
+
 import type { Caps, Dispatch, Kernel, Param, Partials, Ref, TensorType } from '../graph/types.ts';
 import { fail } from '../lib/errors.ts';
+import { say } from '../lib/say.ts';
 import { addParts } from './addParts.ts';
 import { perElement, WORKGROUP } from './dispatch.ts';
 import { type Gemm, gemmKernel } from './gemm.ts';
@@ -36,15 +38,16 @@ export function butterflySizes(
   const stack = shape.length === 5 ? shape[0]! : 1;
   const num = d / b;
   const bad = (why: string) =>
-    fail('shape', `butterfly: blocks [${shape}] on an axis of ${d}: ${why}.`, { blocks: shape, d });
-  if ((shape.length !== 4 && shape.length !== 5) || b !== c) bad('blocks must be [m, num, b, b]');
+    fail('shape', say`butterfly: blocks [${shape}] on an axis of ${d}: ${why}.`, { blocks: shape, d });
+  if ((shape.length !== 4 && shape.length !== 5) || b !== c) bad(say`blocks must be [m, num, b, b]`);
   if (!Number.isInteger(num) || (stored !== num && stored !== 1))
-    bad(`${stored} blocks of ${b} do not tile the axis`);
+    bad(say`${stored} blocks of ${b} do not tile the axis`);
   if (m > 1 && (b % 2 !== 0 || num % 2 ** (m - 1) !== 0)) {
-    bad(`${m} factors need an even block size and a number of blocks divisible by ${2 ** (m - 1)}`);
+    bad(say`${m} factors need an even block size and a number of blocks divisible by ${2 ** (m - 1)}`);
   }
   const maskShape = shape.length === 5 ? [stack, m, num] : [m, num];
-  if (mask && mask.shape.join() !== maskShape.join()) bad(`the mask [${mask.shape}] must be [${maskShape}]`);
+  if (mask && mask.shape.join() !== maskShape.join())
+    bad(say`the mask [${mask.shape}] must be [${maskShape}]`);
   return { rows, d, m, b, stored, stack };
 }
 

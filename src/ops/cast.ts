@@ -1,8 +1,10 @@
 /** cast: f32 ↔ i32 (towards zero), f16 → f32. */
+
 import { sizeOf } from '../graph/shape.ts';
 import type { DType, Emitter, Value } from '../graph/types.ts';
 import { defineOp } from '../graph/types.ts';
 import { fail } from '../lib/errors.ts';
+import { say } from '../lib/say.ts';
 import { perElement, WORKGROUP } from './dispatch.ts';
 import { FLOAT, INT32 } from './onnx.ts';
 
@@ -19,7 +21,7 @@ const ENTRIES: Readonly<Record<string, string>> = {
 export const castOp = defineOp<CastAttrs>({
   name: 'cast',
   infer([x], { to }) {
-    if (!ENTRIES[`${x!.dtype} ${to}`]) fail('shape', `cast: ${x!.dtype} to ${to} is not possible.`);
+    if (!ENTRIES[`${x!.dtype} ${to}`]) fail('shape', say`cast: ${x!.dtype} to ${to} is not possible.`);
     return [{ dtype: to, shape: x!.shape }];
   },
   // Whole numbers have no gradient, and what is stored as f16 is frozen.

@@ -4,6 +4,7 @@
  *
  * Sign: the series approximates the transpose of the exact rotation. That is PEFT's, and adapters depend on it.
  */
+
 import { sizeOf } from '../graph/shape.ts';
 import type {
   Caps,
@@ -18,6 +19,7 @@ import type {
 } from '../graph/types.ts';
 import { defineOp } from '../graph/types.ts';
 import { fail } from '../lib/errors.ts';
+import { say } from '../lib/say.ts';
 import { perElement, spread } from './dispatch.ts';
 import { gemmKernel } from './gemm.ts';
 import { identity, matmul, swapped, times } from './onnx.ts';
@@ -52,10 +54,13 @@ export const sourceShape = (lead: readonly number[], { b, form }: CayleyAttrs): 
 export function leadOf(source: TensorType, attrs: CayleyAttrs): number[] {
   const lead = source.shape.slice(0, attrs.form === 'packed' ? -1 : -2);
   if (attrs.b < 2 || source.shape.join() !== sourceShape(lead, attrs).join()) {
-    fail('shape', `cayley: [${source.shape}] is no ${attrs.form} stack of skew blocks of size ${attrs.b}.`);
+    fail(
+      'shape',
+      say`cayley: [${source.shape}] is no ${attrs.form} stack of skew blocks of size ${attrs.b}.`,
+    );
   }
   if (attrs.form === 'full' && attrs.kind !== 'exact')
-    fail('shape', 'cayley: the series takes packed blocks only.');
+    fail('shape', say`cayley: the series takes packed blocks only.`);
   return [...lead];
 }
 

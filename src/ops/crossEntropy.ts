@@ -1,7 +1,9 @@
 /** Softmax cross-entropy of logits, summed over the rows whose label counts. */
+
 import type { Emitter, OnnxWriter, TensorType, Value } from '../graph/types.ts';
 import { defineOp } from '../graph/types.ts';
 import { fail } from '../lib/errors.ts';
+import { say } from '../lib/say.ts';
 import { perElement, spread } from './dispatch.ts';
 import { FLOAT, INT64 } from './onnx.ts';
 
@@ -20,7 +22,7 @@ export function crossEntropyDims(inputs: readonly TensorType[]): [rows: number, 
   if (logits?.shape.length !== 2 || labels?.dtype !== 'i32' || labels.shape.join() !== `${logits.shape[0]}`) {
     fail(
       'shape',
-      `crossEntropy: logits [${logits?.shape}] and ${labels?.dtype} labels [${labels?.shape}] must be [N, V] and i32 [N].`,
+      say`crossEntropy: logits [${logits?.shape ?? ''}] and ${labels?.dtype ?? ''} labels [${labels?.shape ?? ''}] must be [N, V] and i32 [N].`,
     );
   }
   return [logits.shape[0]!, logits.shape[1]!];

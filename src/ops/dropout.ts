@@ -1,8 +1,10 @@
 /** dropout by a counter-based hash of element, salt and the step's seed: no state, the same mask backward. */
+
 import { sizeOf } from '../graph/shape.ts';
 import type { Emitter, OnnxForm, OnnxWriter, Value } from '../graph/types.ts';
 import { defineOp } from '../graph/types.ts';
 import { fail } from '../lib/errors.ts';
+import { say } from '../lib/say.ts';
 import { perElement, WORKGROUP } from './dispatch.ts';
 import { FLOAT, INT64 } from './onnx.ts';
 
@@ -63,11 +65,11 @@ export const dropoutOp = defineOp<DropoutAttrs>({
     if (x!.dtype !== 'f32' || seed!.dtype !== 'i32' || sizeOf(seed!.shape) !== 4) {
       fail(
         'shape',
-        `dropout: takes f32 and an i32 seed of four numbers, not ${x!.dtype} and ${seed!.dtype} [${seed!.shape}].`,
+        say`dropout: takes f32 and an i32 seed of four numbers, not ${x!.dtype} and ${seed!.dtype} [${seed!.shape}].`,
       );
     }
     if (!(p >= 0 && p < 1))
-      fail('illegal-config', `dropout: the probability ${p} must be at least 0 and below 1.`);
+      fail('illegal-config', say`dropout: the probability ${p} must be at least 0 and below 1.`);
     return [{ dtype: 'f32', shape: x!.shape }];
   },
   gradient: (g, node, [dY]) => [dropout(g, dY!, node.inputs[1]!, node.attrs), null],

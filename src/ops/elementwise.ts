@@ -2,10 +2,12 @@
  * Elementwise functions of tensors with broadcasting, and the sums and expansions that undo it: where, binary, scale, addN, axpy,
  * expand, sumTo, reduce. They stand in one file because they are one another's gradients.
  */
+
 import { broadcastShapes, broadcastStrides, sameShape, sizeOf, stridesOf } from '../graph/shape.ts';
 import type { Dispatch, DType, Emitter, Kernel, TensorType, Value } from '../graph/types.ts';
 import { defineOp } from '../graph/types.ts';
 import { fail } from '../lib/errors.ts';
+import { say } from '../lib/say.ts';
 import { addParts } from './addParts.ts';
 import { cast } from './cast.ts';
 import {
@@ -87,16 +89,16 @@ export const binaryOp = defineOp<BinaryAttrs>({
   infer([a, b], { fn }) {
     const whole = a!.dtype === 'i32';
     if (a!.dtype !== b!.dtype || (!whole && a!.dtype !== 'f32')) {
-      fail('shape', `binary ${fn}: takes two f32 or two i32, not ${a!.dtype} and ${b!.dtype}.`);
+      fail('shape', say`binary ${fn}: takes two f32 or two i32, not ${a!.dtype} and ${b!.dtype}.`);
     }
     if (whole ? fn === 'pow' : fn === 'and' || fn === 'or') {
-      fail('shape', `binary ${fn}: does not take ${a!.dtype}.`);
+      fail('shape', say`binary ${fn}: does not take ${a!.dtype}.`);
     }
     const shape = broadcastShapes(`binary ${fn}`, a!.shape, b!.shape);
     if (mergeBroadcast(shape, a!.shape, b!.shape).shape.length > MAX_RANK) {
       fail(
         'shape',
-        `binary ${fn}: [${a!.shape}] and [${b!.shape}] broadcast over more than ${MAX_RANK} axes.`,
+        say`binary ${fn}: [${a!.shape}] and [${b!.shape}] broadcast over more than ${MAX_RANK} axes.`,
       );
     }
     const dtype: DType = whole || described(fn).truth ? 'i32' : 'f32';
@@ -186,14 +188,14 @@ export const whereOp = defineOp<Record<never, never>>({
     if (cond.dtype !== 'i32' || a.dtype !== b.dtype || a.dtype === 'f16') {
       fail(
         'shape',
-        `where: takes an i32 condition and two of one type, not ${cond.dtype}, ${a.dtype}, ${b.dtype}.`,
+        say`where: takes an i32 condition and two of one type, not ${cond.dtype}, ${a.dtype}, ${b.dtype}.`,
       );
     }
     const shape = broadcastShapes('where', cond.shape, a.shape, b.shape);
     if (merged(inputs, shape).shape.length > MAX_RANK) {
       fail(
         'shape',
-        `where: [${cond.shape}], [${a.shape}], [${b.shape}] broadcast over more than ${MAX_RANK} axes.`,
+        say`where: [${cond.shape}], [${a.shape}], [${b.shape}] broadcast over more than ${MAX_RANK} axes.`,
       );
     }
     return [{ dtype: a.dtype, shape }];
@@ -240,7 +242,7 @@ export interface ScaleAttrs {
 export const scaleOp = defineOp<ScaleAttrs>({
   name: 'scale',
   infer([x]) {
-    if (x!.dtype !== 'f32') fail('shape', `scale: takes f32, not ${x!.dtype}.`);
+    if (x!.dtype !== 'f32') fail('shape', say`scale: takes f32, not ${x!.dtype}.`);
     return [{ dtype: 'f32', shape: x!.shape }];
   },
   gradient: (g, node, [dY]) => [scale(g, dY!, node.attrs)],
@@ -276,13 +278,13 @@ export const addNOp = defineOp<Record<never, never>>({
   name: 'addN',
   infer(inputs) {
     if (inputs.length < 2 || inputs.length > MOST)
-      fail('shape', `addN: takes 2 to ${MOST} tensors, not ${inputs.length}.`);
+      fail('shape', say`addN: takes 2 to ${MOST} tensors, not ${inputs.length}.`);
     const first = inputs[0]!;
     for (const t of inputs) {
       if (t.dtype !== 'f32' || !sameShape(t.shape, first.shape)) {
         fail(
           'shape',
-          `addN: takes f32 tensors of one shape, not ${t.dtype} [${t.shape}] beside [${first.shape}].`,
+          say`addN: takes f32 tensors of one shape, not ${t.dtype} [${t.shape}] beside [${first.shape}].`,
         );
       }
     }
@@ -320,8 +322,8 @@ export function addN(g: Emitter, terms: readonly Value[]): Value {
 export const axpyOp = defineOp<Record<string, never>>({
   name: 'axpy',
   infer: ([acc, x, keep]) => {
-    if (!sameShape(acc!.shape, x!.shape)) fail('shape', `axpy: [${acc!.shape}] and [${x!.shape}] differ.`);
-    if (keep?.shape.join() !== '1') fail('shape', `axpy: keep must be [1], not [${keep?.shape}].`);
+    if (!sameShape(acc!.shape, x!.shape)) fail('shape', say`axpy: [${acc!.shape}] and [${x!.shape}] differ.`);
+    if (keep?.shape.join() !== '1') fail('shape', say`axpy: keep must be [1], not [${keep?.shape ?? ''}].`);
     return [];
   },
   gradient: null,
@@ -360,7 +362,7 @@ export const expandOp = defineOp<ExpandAttrs>({
       shape.length > MAX_RANK ||
       !sameShape(broadcastShapes('expand', x!.shape, shape), shape)
     ) {
-      fail('shape', `expand: ${x!.dtype} [${x!.shape}] does not broadcast to [${shape}].`);
+      fail('shape', say`expand: ${x!.dtype} [${x!.shape}] does not broadcast to [${shape}].`);
     }
     return [{ dtype: x!.dtype, shape }];
   },
@@ -392,7 +394,7 @@ export const sumToOp = defineOp<SumToAttrs>({
       broadcastStrides(shape, x!.shape).length === x!.shape.length &&
       shape.every((d, i) => d === 1 || d === x!.shape[x!.shape.length - shape.length + i]);
     if (!fits || x!.dtype !== 'f32' || x!.shape.length > MAX_RANK) {
-      fail('shape', `sumTo: [${shape}] does not broadcast to ${x!.dtype} [${x!.shape}].`);
+      fail('shape', say`sumTo: [${shape}] does not broadcast to ${x!.dtype} [${x!.shape}].`);
     }
     return [{ dtype: 'f32', shape }];
   },
@@ -508,9 +510,10 @@ export const reduceOp = defineOp<ReduceAttrs>({
       axes.some((a) => a < 0 || a >= shape.length) ||
       new Set(axes).size !== axes.length
     ) {
-      fail('shape', `reduce ${fn}: ${dtype} [${shape}] has no axes [${axes}] to fold.`);
+      fail('shape', say`reduce ${fn}: ${dtype} [${shape}] has no axes [${axes}] to fold.`);
     }
-    if (shape.length > MAX_RANK || shape.includes(0)) fail('shape', `reduce ${fn}: cannot fold [${shape}].`);
+    if (shape.length > MAX_RANK || shape.includes(0))
+      fail('shape', say`reduce ${fn}: cannot fold [${shape}].`);
     return [
       { dtype: 'f32', shape: keepdims ? kept(shape, axes) : shape.filter((_, i) => !axes.includes(i)) },
     ];

@@ -2,9 +2,11 @@
  * factorGrads: the gradients of a low-rank update's factors, dB = dYᵀ low [out, r] and dA = dLowᵀ x [r, in], which one dispatch makes.
  * Inputs dY [T, out], low [T, r], dLow [T, r], x [T, in]. The fuse pass makes it of two products, so it has no gradient. Kernel: gemm.ts.
  */
+
 import type { Caps, Dispatch, Kernel, KernelNode, Ref, TensorType } from '../graph/types.ts';
 import { defineOp } from '../graph/types.ts';
 import { fail } from '../lib/errors.ts';
+import { say } from '../lib/say.ts';
 import { gemmKernel } from './gemm.ts';
 import { pairOf, type SkinnyForm } from './skinny.ts';
 
@@ -28,7 +30,7 @@ export function factorSizes(inputs: readonly TensorType[]): {
   if (shapes.some((shape) => shape.length !== 2 || shape[0] !== terms))
     fail(
       'shape',
-      `factorGrads: [${dY}], [${low}], [${dLow}] and [${x}] must have two axes and the same rows.`,
+      say`factorGrads: [${dY}], [${low}], [${dLow}] and [${x}] must have two axes and the same rows.`,
     );
   return {
     terms,

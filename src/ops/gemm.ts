@@ -1,7 +1,9 @@
 /** Lowers one matrix product, batched and with its epilogue, to dispatches of matmul.wgsl; how its work is cut: gemmVariants.ts. */
+
 import { sizeOf } from '../graph/shape.ts';
 import type { Caps, Dispatch, Kernel, Ref } from '../graph/types.ts';
 import { fail } from '../lib/errors.ts';
+import { say } from '../lib/say.ts';
 import { addParts } from './addParts.ts';
 import { divisor, mergeAxes, perElement, rowParts } from './dispatch.ts';
 import { type Epilogue, epilogueParts } from './epilogue.ts';
@@ -108,7 +110,7 @@ function cutOf(gemm: Gemm, caps: Caps): Cut {
   const { m, n, k, batch } = gemm;
   const ldc = rowC(gemm);
   const merged = mergeAxes(batch, [gemm.aStrides, gemm.bStrides, gemm.cStrides ?? following(batch, m * ldc)]);
-  if (merged.shape.length > 3) fail('shape', `matmul: batch axes [${batch}] do not merge into three.`);
+  if (merged.shape.length > 3) fail('shape', say`matmul: batch axes [${batch}] do not merge into three.`);
   const three = (values: readonly number[], fill: number): number[] => [
     ...new Array<number>(3 - values.length).fill(fill),
     ...values,

@@ -2,10 +2,12 @@
  * linear: y = activation(x Wᵀ + b), x [..., in], W [out, in] (f32, or f16 when frozen), b [out]. Bias and activation run in the
  * product's epilogue; with `keepPre` the second output is x Wᵀ + b, which the gradient of the activation reads.
  */
+
 import { sameShape, sizeOf } from '../graph/shape.ts';
 import type { Emitter, TensorType, Value } from '../graph/types.ts';
 import { defineOp } from '../graph/types.ts';
 import { fail } from '../lib/errors.ts';
+import { say } from '../lib/say.ts';
 import { addN, reduce } from './elementwise.ts';
 import { gemmKernel } from './gemm.ts';
 import { matmul } from './matmul.ts';
@@ -27,13 +29,16 @@ export const linearOp = defineOp<LinearAttrs>({
   infer([x, stored, b], attrs) {
     const w = logicalMatrix(stored!, attrs.packed, 'linear');
     if (w.shape.length !== 2 || x!.shape.length < 1 || x!.shape.at(-1) !== w.shape[1]) {
-      fail('shape', `linear: input [${x!.shape}] does not go with the weight [${w.shape}] ([out, in]).`);
+      fail('shape', say`linear: input [${x!.shape}] does not go with the weight [${w.shape}] ([out, in]).`);
     }
     if (x!.dtype !== 'f32' || (w.dtype !== 'f32' && w.dtype !== 'f16')) {
-      fail('shape', `linear: takes an f32 input and an f32 or f16 weight, not ${x!.dtype} and ${w.dtype}.`);
+      fail(
+        'shape',
+        say`linear: takes an f32 input and an f32 or f16 weight, not ${x!.dtype} and ${w.dtype}.`,
+      );
     }
     if (b && !sameShape(b.shape, [w.shape[0]!])) {
-      fail('shape', `linear: bias [${b.shape}] does not go with the weight [${w.shape}].`);
+      fail('shape', say`linear: bias [${b.shape}] does not go with the weight [${w.shape}].`);
     }
     const y: TensorType = { dtype: 'f32', shape: [...x!.shape.slice(0, -1), w.shape[0]!] };
     return attrs.keepPre ? [y, y] : [y];

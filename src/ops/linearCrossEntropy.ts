@@ -2,9 +2,11 @@
  * Softmax cross-entropy of a frozen output layer, summed over the rows whose label counts. Its logits exist for a chunk of rows at a time,
  * become their own gradient in place, and are multiplied back at once: at 50,000 classes that saves hundreds of megabytes.
  */
+
 import type { Dispatch, Emitter, OnnxForm, Ref, TensorType, Value } from '../graph/types.ts';
 import { defineOp } from '../graph/types.ts';
 import { fail } from '../lib/errors.ts';
+import { say } from '../lib/say.ts';
 import { countedLabels } from './crossEntropy.ts';
 import { ALIGNED, spread } from './dispatch.ts';
 import { binary } from './elementwise.ts';
@@ -52,7 +54,7 @@ function dims(
   ) {
     fail(
       'shape',
-      `linearCrossEntropy: x [${x!.shape}], W [${w.shape}], labels [${labels!.shape}] must be [N, D], [V, D], [N].`,
+      say`linearCrossEntropy: x [${x!.shape}], W [${w.shape}], labels [${labels!.shape}] must be [N, D], [V, D], [N].`,
     );
   }
   return [rows, width, w.shape[0]!];
@@ -91,7 +93,7 @@ export const linearCrossEntropyOp = defineOp<LinearCrossEntropyAttrs>({
   infer: (inputs, { chunkRows, withGradient, packed }) => {
     const [rows, width] = dims(inputs, packed);
     if (chunkRows % ALIGNED !== 0)
-      fail('shape', `linearCrossEntropy: ${chunkRows} rows are no multiple of ${ALIGNED}.`);
+      fail('shape', say`linearCrossEntropy: ${chunkRows} rows are no multiple of ${ALIGNED}.`);
     const loss = { dtype: 'f32' as const, shape: [1] };
     return withGradient ? [loss, { dtype: 'f32', shape: [rows, width] }] : [loss];
   },

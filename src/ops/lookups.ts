@@ -2,9 +2,11 @@
  * Look-ups by number, each with the gradient that adds what was taken back, in a fixed order and without atomics: gather (rows of a
  * table), takeAlong (from every row the entries that a row of indices names, as torch.gather on the last axis).
  */
+
 import { sizeOf } from '../graph/shape.ts';
 import { bytesOf, defineOp, type Emitter, type TensorType, type Value } from '../graph/types.ts';
 import { fail } from '../lib/errors.ts';
+import { say } from '../lib/say.ts';
 import { divisor, perElement, rowParts, WORKGROUP } from './dispatch.ts';
 import { INT64 } from './onnx.ts';
 import {
@@ -31,7 +33,7 @@ export const gatherOp = defineOp<GatherAttrs>({
   infer([stored, ids], { packed }) {
     const table = logicalMatrix(stored!, packed, 'gather');
     if (table.shape.length < 1 || ids!.dtype !== 'i32') {
-      fail('shape', `gather: takes a table of rows and i32 ids, not [${table.shape}] and ${ids!.dtype}.`);
+      fail('shape', say`gather: takes a table of rows and i32 ids, not [${table.shape}] and ${ids!.dtype}.`);
     }
     const dtype = table.dtype === 'f16' ? 'f32' : table.dtype;
     return [{ dtype, shape: [...ids!.shape, ...table.shape.slice(1)] }];
@@ -73,7 +75,7 @@ export const scatterAddRowsOp = defineOp<ScatterAddRowsAttrs>({
       ids!.dtype !== 'i32' ||
       dY!.shape.slice(0, lead).join() !== ids!.shape.join()
     ) {
-      fail('shape', `scatterAddRows: rows [${dY!.shape}] do not go with ids [${ids!.shape}].`);
+      fail('shape', say`scatterAddRows: rows [${dY!.shape}] do not go with ids [${ids!.shape}].`);
     }
     return [{ dtype: 'f32', shape: [rows, ...dY!.shape.slice(lead)] }];
   },
@@ -142,7 +144,10 @@ export function takeAlongLayout(
     x.shape.length < 1 ||
     rows % period !== 0
   ) {
-    fail('shape', `${op}: ${x.dtype} [${x.shape}] does not take ${index.dtype} [${index.shape}] row by row.`);
+    fail(
+      'shape',
+      say`${op}: ${x.dtype} [${x.shape}] does not take ${index.dtype} [${index.shape}] row by row.`,
+    );
   }
   return { rows, period, taken };
 }

@@ -1,8 +1,10 @@
 /** matmul: C = alpha · op(A) op(B) over batch axes that broadcast; op transposes the last two axes. Kernel: gemm.ts. */
+
 import { broadcastShapes, broadcastStrides, sizeOf } from '../graph/shape.ts';
 import type { Emitter, TensorType, Value } from '../graph/types.ts';
 import { defineOp } from '../graph/types.ts';
 import { fail } from '../lib/errors.ts';
+import { say } from '../lib/say.ts';
 import { sumTo } from './elementwise.ts';
 import { gemmKernel, type ProductVariant } from './gemm.ts';
 import { view } from './moves.ts';
@@ -30,14 +32,14 @@ interface MatmulSizes {
 
 export function matmulSizes(a: TensorType, b: TensorType, attrs: MatmulAttrs): MatmulSizes {
   if (a.shape.length < 2 || b.shape.length < 2) {
-    fail('shape', `matmul: operands [${a.shape}] and [${b.shape}] must have two axes or more.`);
+    fail('shape', say`matmul: operands [${a.shape}] and [${b.shape}] must have two axes or more.`);
   }
   const [a0, a1] = a.shape.slice(-2) as [number, number];
   const [b0, b1] = b.shape.slice(-2) as [number, number];
   const [m, k] = attrs.transA ? [a1, a0] : [a0, a1];
   const [k2, n] = attrs.transB ? [b1, b0] : [b0, b1];
   if (k !== k2) {
-    fail('shape', `matmul: inner sizes ${k} and ${k2} of [${a.shape}] and [${b.shape}] differ.`);
+    fail('shape', say`matmul: inner sizes ${k} and ${k2} of [${a.shape}] and [${b.shape}] differ.`);
   }
   const aBatch = a.shape.slice(0, -2);
   const bBatch = b.shape.slice(0, -2);
@@ -57,7 +59,7 @@ export const matmulOp = defineOp<MatmulAttrs>({
   infer([a, stored], attrs) {
     const b = logicalMatrix(stored!, attrs.packed, 'matmul');
     if (a!.dtype !== 'f32' || (b.dtype !== 'f32' && b.dtype !== 'f16')) {
-      fail('shape', `matmul: takes f32 times f32 or f16, not ${a!.dtype} times ${b.dtype}.`);
+      fail('shape', say`matmul: takes f32 times f32 or f16, not ${a!.dtype} times ${b.dtype}.`);
     }
     const { m, n, batch } = matmulSizes(a!, b, attrs);
     return [{ dtype: 'f32', shape: [...batch, m, n] }];

@@ -2,6 +2,7 @@
  * Ops that move elements and compute nothing: view (another shape, or a contiguous part), detach, split (many parts), pack (the
  * inverse of split) move no data; transpose, slice and concat copy it, and unslice, the gradient of slice, puts a range back into zeros.
  */
+
 import { sameShape, sizeOf, stridesOf } from '../graph/shape.ts';
 import {
   bytesOf,
@@ -13,6 +14,7 @@ import {
   type Value,
 } from '../graph/types.ts';
 import { fail } from '../lib/errors.ts';
+import { say } from '../lib/say.ts';
 import { assembleKernel, MOST_PARTS } from './assemble.ts';
 import { axes, eight, MAX_RANK, mergeAxes, perElement, WORKGROUP } from './dispatch.ts';
 import { backwards, withGaps } from './onnx.ts';
@@ -59,7 +61,7 @@ export interface PackAttrs {
 
 function checkPart(op: string, size: number, { offset, shape }: Part): void {
   if (offset < 0 || offset + sizeOf(shape) > size) {
-    fail('shape', `${op}: [${shape}] at ${offset} lies outside a tensor of ${size} elements.`);
+    fail('shape', say`${op}: [${shape}] at ${offset} lies outside a tensor of ${size} elements.`);
   }
 }
 
@@ -135,12 +137,12 @@ export const packOp = defineOp<PackAttrs>({
       if (offset === undefined || offset < end || t.dtype !== inputs[0]!.dtype) {
         fail(
           'shape',
-          `pack: ${t.dtype} [${t.shape}] at ${offset} overlaps what precedes it, or differs in type.`,
+          say`pack: ${t.dtype} [${t.shape}] at ${offset ?? ''} overlaps what precedes it, or differs in type.`,
         );
       }
       end = offset + sizeOf(t.shape);
     });
-    if (inputs.length === 0 || end > size) fail('shape', `pack: ${end} elements do not fit into ${size}.`);
+    if (inputs.length === 0 || end > size) fail('shape', say`pack: ${end} elements do not fit into ${size}.`);
     return [{ dtype: inputs[0]!.dtype, shape: [size] }];
   },
   gradient: (g, node, [dY], wants) =>
@@ -197,7 +199,7 @@ export const transposeOp = defineOp<TransposeAttrs>({
     const { dtype, shape } = x!;
     const sorted = [...perm].sort((a, b) => a - b);
     if (dtype === 'f16' || shape.length > MAX_RANK || sorted.join() !== shape.map((_, i) => i).join()) {
-      fail('shape', `transpose: ${dtype} [${shape}] does not take the permutation [${perm}].`);
+      fail('shape', say`transpose: ${dtype} [${shape}] does not take the permutation [${perm}].`);
     }
     return [{ dtype, shape: permuted(shape, perm) }];
   },
@@ -259,9 +261,9 @@ export const sliceOp = defineOp<SliceAttrs>({
       steps.includes(0) ||
       !inside
     ) {
-      fail('shape', `slice: [${starts}] to [${ends}] by [${steps}] does not lie in [${shape}].`);
+      fail('shape', say`slice: [${starts}] to [${ends}] by [${steps}] does not lie in [${shape}].`);
     }
-    if (dtype === 'f16' || axes > MAX_RANK) fail('shape', `slice: does not take ${dtype} [${shape}].`);
+    if (dtype === 'f16' || axes > MAX_RANK) fail('shape', say`slice: does not take ${dtype} [${shape}].`);
     return [{ dtype, shape: outShape(attrs) }];
   },
   gradient: (g, node, [dY]) => [
@@ -290,7 +292,7 @@ export const unsliceOp = defineOp<UnsliceAttrs>({
   name: 'unslice',
   infer([dY], { shape }) {
     if (dY!.dtype !== 'f32' || shape.length !== dY!.shape.length) {
-      fail('shape', `unslice: ${dY!.dtype} [${dY!.shape}] does not go into [${shape}].`);
+      fail('shape', say`unslice: ${dY!.dtype} [${dY!.shape}] does not go into [${shape}].`);
     }
     return [{ dtype: 'f32', shape }];
   },
@@ -345,14 +347,14 @@ export const concatOp = defineOp<ConcatAttrs>({
   infer(inputs, { axis }) {
     const first = inputs[0]!;
     if (inputs.length > MOST_PARTS)
-      fail('shape', `concat: takes ${MOST_PARTS} tensors at most, not ${inputs.length}.`);
+      fail('shape', say`concat: takes ${MOST_PARTS} tensors at most, not ${inputs.length}.`);
     for (const { dtype, shape } of inputs) {
       const alike =
         shape.length === first.shape.length && shape.every((d, i) => i === axis || d === first.shape[i]);
       if (!alike || dtype !== first.dtype || dtype === 'f16' || axis < 0 || axis >= shape.length) {
         fail(
           'shape',
-          `concat: ${dtype} [${shape}] does not join ${first.dtype} [${first.shape}] along axis ${axis}.`,
+          say`concat: ${dtype} [${shape}] does not join ${first.dtype} [${first.shape}] along axis ${axis}.`,
         );
       }
     }

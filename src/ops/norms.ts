@@ -1,4 +1,5 @@
 /** layerNorm and rmsNorm over the last axis, each with two backward kernels: for the input, and for weight and bias. */
+
 import { sameShape, sizeOf } from '../graph/shape.ts';
 import type {
   Emitter,
@@ -14,6 +15,7 @@ import type {
 } from '../graph/types.ts';
 import { defineOp } from '../graph/types.ts';
 import { fail } from '../lib/errors.ts';
+import { say } from '../lib/say.ts';
 import { addParts } from './addParts.ts';
 import { perElement, rowRanges, spread, WORKGROUP } from './dispatch.ts';
 
@@ -42,10 +44,10 @@ export function normRows(
 ): NormRows {
   const columns = x.shape.at(-1);
   if (x.dtype !== 'f32' || !columns)
-    fail('shape', `${op}: needs f32 with a last axis, not ${x.dtype} [${x.shape}].`);
+    fail('shape', say`${op}: needs f32 with a last axis, not ${x.dtype} [${x.shape}].`);
   for (const v of vectors) {
     if (v && (v.dtype !== 'f32' || v.shape.join() !== `${columns}`)) {
-      fail('shape', `${op}: ${v.dtype} [${v.shape}] does not go with rows of ${columns}.`);
+      fail('shape', say`${op}: ${v.dtype} [${v.shape}] does not go with rows of ${columns}.`);
     }
   }
   return { rows: sizeOf(x.shape) / columns, columns };
@@ -203,11 +205,11 @@ const defineNormGrad = (norm: Norm) =>
       const { weight, added, gain } = optionalOperands(inputs, attrs);
       const { rows } = normRows(`${norm}Grad`, x!, weight, gain);
       for (const [what, own, type] of [
-        ['what is added', added, x!],
-        ['the statistics', stats, statisticsType(norm, rows)],
+        [say`what is added`, added, x!],
+        [say`the statistics`, stats, statisticsType(norm, rows)],
       ] as const)
         if (own && !sameShape(own.shape, type.shape))
-          fail('shape', `${norm}Grad: ${what} [${own.shape}] is not [${type.shape}].`);
+          fail('shape', say`${norm}Grad: ${what} [${own.shape}] is not [${type.shape}].`);
       const dx = { dtype: 'f32', shape: x!.shape } as const;
       return gain ? [dx, dx] : [dx];
     },

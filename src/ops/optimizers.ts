@@ -1,7 +1,9 @@
 /** torch.optim's AdamW and SGD with momentum over one packed buffer of all trained parameters, with global-norm clipping on the GPU. */
+
 import type { Emitter, KernelNode, TensorType, Value } from '../graph/types.ts';
 import { defineOp } from '../graph/types.ts';
 import { fail } from '../lib/errors.ts';
+import { say } from '../lib/say.ts';
 import { perElement } from './dispatch.ts';
 import { MOST_SQUARES } from './sumSquares.ts';
 
@@ -14,13 +16,13 @@ function sizeOfUpdate(name: string, inputs: readonly TensorType[], buffers: numb
   if (shape.length !== 1 || all.some((t) => t.dtype !== 'f32' || t.shape.join() !== shape.join())) {
     fail(
       'shape',
-      `${name}: parameters, gradients and moments must be f32 of one shape [N], not ${all.map((t) => `[${t.shape}]`).join(' ')}.`,
+      say`${name}: parameters, gradients and moments must be f32 of one shape [N], not ${all.map((t) => `[${t.shape}]`).join(' ')}.`,
     );
   }
-  if (inputs[buffers]!.shape.join() !== '16') fail('shape', `${name}: the step scalars are f32[16].`);
+  if (inputs[buffers]!.shape.join() !== '16') fail('shape', say`${name}: the step scalars are f32[16].`);
   const squares = inputs[buffers + 1]!.shape;
   if (squares.length !== 1 || squares[0]! > MOST_SQUARES)
-    fail('shape', `${name}: the sum of squares has at most ${MOST_SQUARES} parts, not [${squares}].`);
+    fail('shape', say`${name}: the sum of squares has at most ${MOST_SQUARES} parts, not [${squares}].`);
   return shape[0]!;
 }
 

@@ -3,10 +3,12 @@
  * with `second` the sum of two products, as a low-rank update makes it: op(a) op(b) + a2 op(b2) in place of the first.
  * The fuse pass makes it of products and what follows them, after differentiation, so it has no gradient. Kernel: gemm.ts.
  */
+
 import { sameShape, sizeOf } from '../graph/shape.ts';
 import type { TensorType } from '../graph/types.ts';
 import { defineOp } from '../graph/types.ts';
 import { fail } from '../lib/errors.ts';
+import { say } from '../lib/say.ts';
 import { ALIGNED } from './dispatch.ts';
 import { type Gemm, gemmKernel, type ProductVariant } from './gemm.ts';
 import { logicalMatrix, type QuantFormat } from './quantised.ts';
@@ -58,7 +60,8 @@ interface Sizes {
 }
 
 function stackSizes(inputs: readonly TensorType[], { transA, transB, second, stack }: ProductAttrs): Sizes {
-  if (transA || second) fail('shape', 'product: a stack has no transposed first operand and no second pair.');
+  if (transA || second)
+    fail('shape', say`product: a stack has no transposed first operand and no second pair.`);
   const attrs = { ...stack!, transA, transB, b: 'apart', c: 'beside' } as const;
   const sizes = stackedSizes(inputs, attrs);
   const { m, n, k } = sizes;
@@ -73,7 +76,7 @@ export function productSizes(inputs: readonly TensorType[], attrs: ProductAttrs)
   const leading = attrs.transA ? [a.shape[1]!] : a.shape.slice(0, -1);
   const [n, k] = attrs.transB ? [b.shape[0]!, b.shape[1]!] : [b.shape[1]!, b.shape[0]!];
   if (b.shape.length !== 2 || (attrs.transA && a.shape.length !== 2) || inner !== k) {
-    fail('shape', `product: [${a.shape}] does not go with [${b.shape}].`);
+    fail('shape', say`product: [${a.shape}] does not go with [${b.shape}].`);
   }
   const m = sizeOf(leading);
   const k2 = attrs.second ? innerOfSecond(inputs, attrs, m, n) : 0;
@@ -86,14 +89,14 @@ function innerOfSecond([, , a, b]: readonly TensorType[], attrs: ProductAttrs, m
   const k = a!.shape.at(-1)! / groups;
   const lies = groups > 1 ? [groups, n / groups, k] : transB ? [n, k] : [k, n];
   if (sizeOf(a!.shape) !== m * groups * k || !sameShape(b!.shape, lies))
-    fail('shape', `product: a second pair of [${a!.shape}] and [${b!.shape}] makes no [${m}, ${n}].`);
+    fail('shape', say`product: a second pair of [${a!.shape}] and [${b!.shape}] makes no [${m}, ${n}].`);
   if (groups > 1 && !(transB && isGrouped(n, groups)))
-    fail('shape', `product: ${groups} groups of ${n} columns are no multiples of ${ALIGNED}.`);
+    fail('shape', say`product: ${groups} groups of ${n} columns are no multiples of ${ALIGNED}.`);
   const has = (extra: Extra) => extras.includes(extra);
   if (alpha !== 1 || transA || keepRaw || has('scale') || (has('slope') && has('bias')))
     fail(
       'shape',
-      'product: a second pair goes with none of alpha, transA, scale, keepRaw, nor slope with bias.',
+      say`product: a second pair goes with none of alpha, transA, scale, keepRaw, nor slope with bias.`,
     );
   return k;
 }
@@ -119,16 +122,16 @@ export const productOp = defineOp<ProductAttrs>({
     const { shape } = productSizes(inputs, attrs);
     const pairs = pairsOf(attrs);
     if (inputs.length !== attrs.extras.length + pairs)
-      fail('shape', `product: ${inputs.length} operands, not ${attrs.extras.length + pairs}.`);
+      fail('shape', say`product: ${inputs.length} operands, not ${attrs.extras.length + pairs}.`);
     attrs.extras.forEach((extra, i) => {
       const t = inputs[i + pairs]!;
       const fits = ofColumns(extra) ? sameShape(t.shape, shape.slice(-1)) : sizeOf(t.shape) === sizeOf(shape);
-      if (!fits) fail('shape', `product: ${extra} [${t.shape}] does not go with a result of [${shape}].`);
+      if (!fits) fail('shape', say`product: ${extra} [${t.shape}] does not go with a result of [${shape}].`);
     });
     if (attrs.extras.includes('slope') && (attrs.extras.includes('scale') || attrs.activation !== 'none'))
-      fail('shape', 'product: a slope goes with neither a scale nor an activation.');
+      fail('shape', say`product: a slope goes with neither a scale nor an activation.`);
     if (attrs.extras.includes('gain') && attrs.keepPre)
-      fail('shape', 'product: with a gain, the value before the activation cannot be kept.');
+      fail('shape', say`product: with a gain, the value before the activation cannot be kept.`);
     const y = { dtype: 'f32', shape } as const;
     return [y, ...(attrs.keepPre ? [y] : []), ...(attrs.keepRaw ? [y] : [])];
   },

@@ -2,10 +2,12 @@
  * COFT's projection of OFT's stored weights, in place and without gradient: the skew matrix of every row is pulled back onto a
  * ball of radius `limit` in the Frobenius norm. PEFT does this before every forward.
  */
+
 import { sizeOf } from '../graph/shape.ts';
 import type { Emitter, Value } from '../graph/types.ts';
 import { defineOp } from '../graph/types.ts';
 import { fail } from '../lib/errors.ts';
+import { say } from '../lib/say.ts';
 import { spread } from './dispatch.ts';
 
 export interface ProjectRowsAttrs {
@@ -25,7 +27,7 @@ export const projectRowsOp = defineOp<ProjectRowsAttrs>({
     if (offset + rows * columns > size) {
       fail(
         'shape',
-        `projectRows: ${rows} rows of ${columns} from ${offset} on do not fit into [${state!.shape}].`,
+        say`projectRows: ${rows} rows of ${columns} from ${offset} on do not fit into [${state!.shape}].`,
       );
     }
     return [];

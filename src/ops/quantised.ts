@@ -6,9 +6,11 @@
  * binding limit can be bound in parts.
  * dequantize makes the float matrix of it.
  */
+
 import type { Emitter, TensorType, Value } from '../graph/types.ts';
 import { defineOp } from '../graph/types.ts';
 import { fail } from '../lib/errors.ts';
+import { say } from '../lib/say.ts';
 import { perElement, WORKGROUP } from './dispatch.ts';
 
 export interface QuantFormat {
@@ -51,7 +53,7 @@ export function logicalMatrix(operand: TensorType, format: QuantFormat | undefin
   ) {
     fail(
       'shape',
-      `${op}: ${operand.dtype} [${operand.shape}] is no matrix of ${format.columns} columns in ${format.bits} bits and blocks of ${format.block}.`,
+      say`${op}: ${operand.dtype} [${operand.shape}] is no matrix of ${format.columns} columns in ${format.bits} bits and blocks of ${format.block}.`,
     );
   }
   return { dtype: 'f32', shape: [operand.shape[0]!, format.columns] };

@@ -2,10 +2,12 @@
  * AdaLoRA's budget: the importance of each trained number after every update (smoothed |p·∂p| and how much that varies), and keeping
  * the best of the ranks by it.
  */
+
 import { sizeOf } from '../graph/shape.ts';
 import type { Emitter, TensorType, Value } from '../graph/types.ts';
 import { defineOp } from '../graph/types.ts';
 import { fail } from '../lib/errors.ts';
+import { say } from '../lib/say.ts';
 import { perElement, WORKGROUP } from './dispatch.ts';
 
 export interface ImportanceAttrs {
@@ -21,7 +23,7 @@ function check(inputs: readonly TensorType[]): number {
   if (!fits || step !== '16' || norm2 !== '1' || on !== '1') {
     fail(
       'shape',
-      `importance: takes two states [n], parameters and gradients [N ≥ n], [16], [1] and [1], not ${inputs.map((t) => `[${t.shape}]`).join(' ')}.`,
+      say`importance: takes two states [n], parameters and gradients [N ≥ n], [16], [1] and [1], not ${inputs.map((t) => `[${t.shape}]`).join(' ')}.`,
     );
   }
   return size;
@@ -82,9 +84,9 @@ export const keepBestOp = defineOp<Record<string, never>>({
   name: 'keepBest',
   infer: ([mask, scores, drop, norm2]) => {
     if (mask!.shape.length !== 1 || mask!.shape.join() !== scores!.shape.join())
-      fail('shape', `keepBest: mask [${mask!.shape}] and scores [${scores!.shape}] must be one [n].`);
+      fail('shape', say`keepBest: mask [${mask!.shape}] and scores [${scores!.shape}] must be one [n].`);
     if (sizeOf(drop!.shape) !== 1 || sizeOf(norm2!.shape) !== 1)
-      fail('shape', 'keepBest: drop and norm2 are [1].');
+      fail('shape', say`keepBest: drop and norm2 are [1].`);
     return [];
   },
   gradient: null,
@@ -120,11 +122,11 @@ export const zeroDroppedOp = defineOp<ZeroDroppedAttrs>({
     if (offset + count > sizeOf(packed!.shape) || first + count > sizeOf(mask!.shape)) {
       fail(
         'shape',
-        `zeroDropped: ${count} entries from ${offset} and ${first} on lie outside [${packed!.shape}] or [${mask!.shape}].`,
+        say`zeroDropped: ${count} entries from ${offset} and ${first} on lie outside [${packed!.shape}] or [${mask!.shape}].`,
       );
     }
     if (sizeOf(on!.shape) !== 1 || sizeOf(norm2!.shape) !== 1)
-      fail('shape', 'zeroDropped: on and norm2 are [1].');
+      fail('shape', say`zeroDropped: on and norm2 are [1].`);
     return [];
   },
   gradient: null,

@@ -1,8 +1,10 @@
 /** Rotary position embedding over heads that lie side by side in the last axis: half-split (Llama) or interleaved (GPT-J) pairs. */
+
 import { sizeOf } from '../graph/shape.ts';
 import type { Emitter, OnnxForm, OnnxWriter, Op, TensorType, Value } from '../graph/types.ts';
 import { defineOp } from '../graph/types.ts';
 import { fail } from '../lib/errors.ts';
+import { say } from '../lib/say.ts';
 import { perElement, WORKGROUP } from './dispatch.ts';
 
 export interface RopeAttrs {
@@ -43,7 +45,7 @@ export function ropeLayout(
   ) {
     fail(
       'shape',
-      `rope: x [${x!.shape}], cos [${cos!.shape}], sin [${sin!.shape}] do not fit ${heads} heads of ${headDim} with ${rotaryDim} rotated.`,
+      say`rope: x [${x!.shape}], cos [${cos!.shape}], sin [${sin!.shape}] do not fit ${heads} heads of ${headDim} with ${rotaryDim} rotated.`,
     );
   }
   return { sequence, table, tableBatch: tableRows === 1 ? 0 : sequence * table };

@@ -1,8 +1,10 @@
 /** softmax and logSoftmax over the last axis, with the backward kernel of both. */
+
 import { sizeOf } from '../graph/shape.ts';
 import type { Emitter, Kernel, Op, TensorType, Value } from '../graph/types.ts';
 import { defineOp } from '../graph/types.ts';
 import { fail } from '../lib/errors.ts';
+import { say } from '../lib/say.ts';
 import { spread, WORKGROUP } from './dispatch.ts';
 
 export interface SoftmaxGradAttrs {
@@ -15,7 +17,7 @@ type None = Record<never, never>;
 export function softmaxRows(op: string, x: TensorType): { rows: number; columns: number } {
   const columns = x.shape.at(-1);
   if (x.dtype !== 'f32' || !columns)
-    fail('shape', `${op}: needs an f32 tensor with a last axis, not ${x.dtype} [${x.shape}].`);
+    fail('shape', say`${op}: needs an f32 tensor with a last axis, not ${x.dtype} [${x.shape}].`);
   return { rows: sizeOf(x.shape) / columns, columns };
 }
 

@@ -2,9 +2,11 @@
  * FourierFT's ΔW: the real part of the inverse 2-D DFT of a matrix that has n non-zero entries at places shared by a whole stack,
  * and its adjoint. Kernels: spectralProducts.ts; in ONNX: spectralOnnx.ts.
  */
+
 import type { Emitter, TensorType, Value } from '../graph/types.ts';
 import { defineOp } from '../graph/types.ts';
 import { fail } from '../lib/errors.ts';
+import { say } from '../lib/say.ts';
 import { type FrequencyInputs, hasFastTransform, spectralTables, turnTable } from './spectral.ts';
 import { deltaOnnx, spectraOf, spectrumOnnx } from './spectralOnnx.ts';
 import {
@@ -28,11 +30,14 @@ function sizesOf(
   const { out, in: width } = attrs;
   const expected = adjoint ? [first[0], out, width] : [first[0], n];
   if (inputs.length !== 5 || first.join() !== expected.join()) {
-    fail('shape', `${name}: [${first}] is not [${expected}] for ${n} frequencies of ${out} × ${width}.`);
+    fail(
+      'shape',
+      say`${name}: [${first}] is not [${expected.join()}] for ${n} frequencies of ${out} × ${width}.`,
+    );
   }
   // Products of indices are reduced as u32.
   if (out > 65535 || width > 65535)
-    fail('limit', `${name}: ${out} × ${width} exceeds 65535 rows or columns.`);
+    fail('limit', say`${name}: ${out} × ${width} exceeds 65535 rows or columns.`);
   return { ...attrs, stack: first[0]!, n };
 }
 

@@ -2,6 +2,7 @@
  * FourierFT by fast Fourier transforms along rows: spectral adds ΔW to a linear layer without making it (y = Re IDFT(S · DFT(x))). For even
  * sizes of small prime factors up to 4096.
  */
+
 import { sizeOf } from '../graph/shape.ts';
 import type {
   Caps,
@@ -16,6 +17,7 @@ import type {
 } from '../graph/types.ts';
 import { defineOp } from '../graph/types.ts';
 import { fail } from '../lib/errors.ts';
+import { say } from '../lib/say.ts';
 import { addParts } from './addParts.ts';
 import { divisor, perElement, spread, WORKGROUP } from './dispatch.ts';
 import { matmul } from './onnx.ts';
@@ -194,9 +196,12 @@ function sizesOf(name: string, inputs: readonly TensorType[], attrs: SpectralAtt
   const rows = sizeOf(x!.shape) / attrs.in;
   const stride = spectrum!.shape[0]!;
   if (x!.shape.at(-1) !== attrs.in || spectrum!.shape.length !== 1 || stride < n)
-    fail('shape', `${name}: [${x!.shape}] and [${spectrum!.shape}] are not [..., ${attrs.in}] and [${n}].`);
+    fail(
+      'shape',
+      say`${name}: [${x!.shape}] and [${spectrum!.shape}] are not [..., ${attrs.in}] and [${n}].`,
+    );
   if (!hasFastTransform(attrs))
-    fail('shape', `${name}: ${attrs.out} × ${attrs.in} has no fast transform of rows.`);
+    fail('shape', say`${name}: ${attrs.out} × ${attrs.in} has no fast transform of rows.`);
   return { ...attrs, n, stride, rows };
 }
 

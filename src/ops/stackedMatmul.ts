@@ -3,9 +3,11 @@
  * [count, rows, columns], or `beside` each other, as columns of one matrix [rows, count · columns]. Layers that read one activation, and their
  * adapters, are computed so. Kernel: gemm.ts.
  */
+
 import type { Emitter, OnnxWriter, TensorType, Value } from '../graph/types.ts';
 import { defineOp } from '../graph/types.ts';
 import { fail } from '../lib/errors.ts';
+import { say } from '../lib/say.ts';
 import { type Gemm, gemmKernel } from './gemm.ts';
 import { matmul as matmulOnnx, swapped } from './onnx.ts';
 
@@ -26,7 +28,7 @@ function matrixOf({ shape }: TensorType, lies: Lies, count: number): [rows: numb
   if (lies === 'apart' && shape.length === 3 && shape[0] === count) return [shape[1]!, shape[2]!];
   if (lies === 'beside' && shape.length === 2 && shape[1]! % count === 0)
     return [shape[0]!, shape[1]! / count];
-  return fail('shape', `stackedMatmul: [${shape}] are no ${count} matrices ${lies}.`);
+  return fail('shape', say`stackedMatmul: [${shape}] are no ${count} matrices ${lies}.`);
 }
 
 /** Elements from a row to the next, and from a matrix to the next. */
@@ -53,7 +55,7 @@ export function stackedSizes([x, y]: readonly TensorType[], attrs: StackedMatmul
   const [m, k] = transA ? [a[1], a[0]] : a;
   const [k2, n] = transB ? [b[1], b[0]] : b;
   if (k !== k2)
-    fail('shape', `stackedMatmul: inner sizes ${k} and ${k2} of [${x!.shape}] and [${y!.shape}] differ.`);
+    fail('shape', say`stackedMatmul: inner sizes ${k} and ${k2} of [${x!.shape}] and [${y!.shape}] differ.`);
   return { a, b, m, n, k };
 }
 
@@ -83,7 +85,7 @@ function apartOnnx(
 export const stackedMatmulOp = defineOp<StackedMatmulAttrs>({
   name: 'stackedMatmul',
   infer(inputs, attrs) {
-    if (inputs.some(({ dtype }) => dtype !== 'f32')) fail('shape', 'stackedMatmul: takes f32.');
+    if (inputs.some(({ dtype }) => dtype !== 'f32')) fail('shape', say`stackedMatmul: takes f32.`);
     const { m, n } = stackedSizes(inputs, attrs);
     const { count, c } = attrs;
     return [{ dtype: 'f32', shape: c === 'apart' ? [count, m, n] : [m, count * n] }];

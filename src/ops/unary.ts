@@ -1,8 +1,10 @@
 /** Elementwise functions of one tensor, and their backward kernel. The functions themselves: scalar.ts. */
+
 import { sameShape, sizeOf } from '../graph/shape.ts';
 import type { Emitter, OnnxWriter, Value } from '../graph/types.ts';
 import { defineOp } from '../graph/types.ts';
 import { fail } from '../lib/errors.ts';
+import { say } from '../lib/say.ts';
 import { perElement, WORKGROUP } from './dispatch.ts';
 import { INT32, isTrue } from './onnx.ts';
 import { type Activation, type ScalarName, scalarFunction } from './scalar.ts';
@@ -125,7 +127,8 @@ const slopes: Readonly<Partial<Record<UnaryName | 'none', (e: OnnxWriter, x: str
 };
 
 const named = (forms: typeof values, op: string, fn: UnaryName | 'none') =>
-  forms[fn] ?? fail('unsupported-onnx', `The op ${op} with the function ${fn} has no translation to ONNX.`);
+  forms[fn] ??
+  fail('unsupported-onnx', say`The op ${op} with the function ${fn} has no translation to ONNX.`);
 
 /** activation(x), as `linear` ends in it. */
 export const activationOnnx = (e: OnnxWriter, x: string, fn: Activation): string =>
@@ -142,7 +145,7 @@ export const unaryOp = defineOp<UnaryAttrs>({
     if (dtype === 'f32' && fn === 'isNaN') return [{ dtype: 'i32', shape }];
     if (dtype === 'f32' && fn !== 'not') return [{ dtype, shape }];
     if (dtype === 'i32' && WHOLE[fn] !== undefined) return [{ dtype, shape }];
-    return fail('shape', `unary ${fn}: does not take ${dtype}.`);
+    return fail('shape', say`unary ${fn}: does not take ${dtype}.`);
   },
   gradient(g, node, [dY]) {
     const { fn } = node.attrs;
@@ -178,7 +181,7 @@ export const unaryGradOp = defineOp<UnaryGradAttrs>({
   name: 'unaryGrad',
   infer([x, dy], { fn }) {
     if (!sameShape(x!.shape, dy!.shape)) {
-      fail('shape', `unaryGrad ${fn}: shapes [${x!.shape}] and [${dy!.shape}] differ.`);
+      fail('shape', say`unaryGrad ${fn}: shapes [${x!.shape}] and [${dy!.shape}] differ.`);
     }
     return [{ dtype: 'f32', shape: x!.shape }];
   },

@@ -1,8 +1,10 @@
 /** unfold: pictures cut into (overlapping) windows, so that a convolution becomes a linear layer; fold is its adjoint. */
+
 import { sizeOf } from '../graph/shape.ts';
 import type { Emitter, KernelNode, OnnxForm, Param, Value } from '../graph/types.ts';
 import { defineOp } from '../graph/types.ts';
 import { fail } from '../lib/errors.ts';
+import { say } from '../lib/say.ts';
 import { divisor, perElement, WORKGROUP } from './dispatch.ts';
 import { pick, withGaps } from './onnx.ts';
 
@@ -32,7 +34,7 @@ export function windows(
 export function patchShape(shape: readonly number[], attrs: UnfoldAttrs): number[] {
   const [down, across] = windows(shape, attrs);
   if (shape.length !== 4 || down < 1 || across < 1) {
-    fail('shape', `unfold: windows of [${attrs.kernel}] do not fit into [${shape}].`);
+    fail('shape', say`unfold: windows of [${attrs.kernel}] do not fit into [${shape}].`);
   }
   return [shape[0]!, down * across, shape[1]! * attrs.kernel[0] * attrs.kernel[1]];
 }
@@ -113,7 +115,7 @@ const foldOnnx: OnnxForm<FoldAttrs> = (e, [patches], { attrs }) => {
 export const unfoldOp = defineOp<UnfoldAttrs>({
   name: 'unfold',
   infer([x], attrs) {
-    if (x!.dtype !== 'f32') fail('shape', `unfold: takes f32, not ${x!.dtype}.`);
+    if (x!.dtype !== 'f32') fail('shape', say`unfold: takes f32, not ${x!.dtype}.`);
     return [{ dtype: 'f32', shape: patchShape(x!.shape, attrs) }];
   },
   gradient: (g, node, [dY]) => [g.emit(foldOp, [dY!], { ...node.attrs, shape: node.inputs[0]!.shape })[0]!],
@@ -125,7 +127,7 @@ export const foldOp = defineOp<FoldAttrs>({
   name: 'fold',
   infer([patches], attrs) {
     if (patches!.shape.join() !== patchShape(attrs.shape, attrs).join()) {
-      fail('shape', `fold: patches [${patches!.shape}] are not those of [${attrs.shape}].`);
+      fail('shape', say`fold: patches [${patches!.shape}] are not those of [${attrs.shape}].`);
     }
     return [{ dtype: 'f32', shape: attrs.shape }];
   },

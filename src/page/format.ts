@@ -1,17 +1,10 @@
 /** Numbers and symbols as people read them. */
-import { language, say } from '../common.ts';
+import { say, whole } from '../common.ts';
 import { METHODS, type MethodId } from '../methods.ts';
 import type { DataReport, EvalMetric } from '../protocol.ts';
+import { metricText, scoredOn } from '../protocol.ts';
 
-const groups = new Map<string, Intl.NumberFormat>();
-
-/** 1,234 */
-export function whole(n: number): string {
-  const { locale } = language();
-  const group = groups.get(locale) ?? new Intl.NumberFormat(locale, { maximumFractionDigits: 0 });
-  groups.set(locale, group);
-  return group.format(n);
-}
+export { metricText, scoredOn, whole };
 
 /** 1,234 · 1.41 M */
 export function count(n: number): string {
@@ -57,21 +50,6 @@ export function methodTitle(id: MethodId): string {
   if (id === 'head') return say`Head only`;
   return METHODS[id].title;
 }
-
-/** What a score counts; names of formulas stay. */
-export const metricText = (metric: EvalMetric['metric']): string =>
-  ({
-    accuracy: say`accuracy`,
-    perplexity: say`perplexity`,
-    'pseudo-perplexity': say`pseudo-perplexity`,
-    rmse: 'rmse',
-  })[metric];
-
-/** What a score was counted on. */
-export const scoredOn = ({ examples, words }: Pick<EvalMetric, 'examples' | 'words'>): string =>
-  words === undefined
-    ? say`${whole(examples)} examples`
-    : say`${whole(words)} tagged words of ${whole(examples)} examples`;
 
 /** A held-out score by its metric. */
 export const scoreText = ({ metric, value }: Pick<EvalMetric, 'metric' | 'value'>): string =>

@@ -1,6 +1,7 @@
 /** What a check asks, and how long it waits: a case that gets no answer is named and left, and the next is asked. */
 import type { Graph, Tensor } from '../graph/types.ts';
 import { PapilioError } from '../lib/errors.ts';
+import { say } from '../lib/say.ts';
 
 /** What the cases are run on. */
 export interface CheckEngine {
@@ -31,24 +32,27 @@ export interface Limit {
   readonly heard?: (isAnswered: boolean) => void;
 }
 
+const compilerIsSilent = (seconds: number): string =>
+  say`The shader compiler gave no answer in ${seconds} s; the rest of this case is left.`;
+const engineIsSilent = (seconds: number): string =>
+  say`The engine gave no answer in ${seconds} s; the rest of this case is left.`;
+
 /**
  * The engine, whose questions end with {@link Unanswered} after the limit, and with PapilioError 'aborted' when the signal does; what it answers
  * later is let go.
  */
 export function limited(engine: CheckEngine, limit: Limit): CheckEngine {
   const { limitMs = CASE_LIMIT_MS, signal, heard = () => {} } = limit;
-  const asked = async <T>(whom: string, answer: Promise<T>): Promise<T> => {
+  const asked = async <T>(sentence: (seconds: number) => string, answer: Promise<T>): Promise<T> => {
     const done = new AbortController();
     const ended = new Promise<never>((_, reject) => {
       const late = () => {
         heard(false);
-        reject(
-          new Unanswered(`${whom} gave no answer in ${limitMs / 1000} s; the rest of this case is left.`),
-        );
+        reject(new Unanswered(sentence(limitMs / 1000)));
       };
       const timer = setTimeout(late, limitMs);
       done.signal.addEventListener('abort', () => clearTimeout(timer));
-      const stop = () => reject(new PapilioError('aborted', 'The check was stopped.'));
+      const stop = () => reject(new PapilioError('aborted', say`The check was stopped.`));
       signal?.addEventListener('abort', stop, { signal: done.signal });
       if (signal?.aborted) stop();
     });
@@ -61,13 +65,13 @@ export function limited(engine: CheckEngine, limit: Limit): CheckEngine {
   const { keepsWeights, messages } = engine;
   return {
     keepsWeights,
-    messages: messages && ((graph) => asked('The shader compiler', messages(graph))),
+    messages: messages && ((graph) => asked(compilerIsSilent, messages(graph))),
     run: (...given) => {
       const answer = engine.run(...given);
       // An error is an answer too.
       const hear = () => heard(true);
       answer.then(hear, hear);
-      return asked('The engine', answer);
+      return asked(engineIsSilent, answer);
     },
   };
 }

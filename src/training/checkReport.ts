@@ -1,4 +1,5 @@
-/** What a check of the device found, and the same as a text to copy into a report of a bug. */
+/** What a check of the device found, in figures and sentences. */
+import { paragraph, say, whole } from '../lib/say.ts';
 import type { EngineName } from './words.ts';
 
 export type CheckKind = 'compiles' | 'forward' | 'gradient-reference' | 'gradient-engine';
@@ -28,13 +29,39 @@ export interface OpCheckRow {
   readonly left: readonly string[];
 }
 
+/** What the device says of itself, and its limits. */
+export type DeviceFacts =
+  | {
+      readonly engine: 'webgpu';
+      readonly isSoftware: boolean;
+      /** Empty where it has no name. */
+      readonly device: string;
+      readonly bufferBytes: number;
+      readonly bindingBytes: number;
+      readonly bindings: number;
+      readonly workgroupBytes: number;
+      readonly invocations: number;
+      readonly timestamps: boolean;
+      readonly features: readonly string[];
+    }
+  | {
+      readonly engine: 'onnxruntime';
+      readonly device: string;
+      readonly threads: number;
+      readonly memoryBytes: number;
+    };
+
 export interface DeviceCheckReport {
   readonly engine: EngineName;
-  /** By name: what the device says of itself, and its limits. */
-  readonly facts: Readonly<Record<string, string>>;
+  readonly facts: DeviceFacts;
   readonly rows: readonly OpCheckRow[];
   /** Why it came to an end before the last op; null where it did not. */
-  readonly ended: string | null;
+  readonly ended:
+    | { readonly why: 'lost'; readonly op: string; readonly message: string }
+    | { readonly why: 'stopped' }
+    /** So many cases in a row got no answer. */
+    | { readonly why: 'silent'; readonly cases: number }
+    | null;
   readonly seconds: number;
 }
 
@@ -49,68 +76,41 @@ export type DeviceCheckEvent =
   | { readonly type: 'row'; readonly row: OpCheckRow };
 
 /** The kinds that have a figure; of compiling there are only messages. */
-export const CHECK_FIGURES: Readonly<Record<Exclude<CheckKind, 'compiles'>, string>> = {
-  forward: 'against float64',
-  'gradient-reference': 'gradient rule against differences',
-  'gradient-engine': 'gradient against float64',
-};
+export const CHECK_FIGURES = ['forward', 'gradient-reference', 'gradient-engine'] as const;
+
+export const checkTitle = (kind: CheckKind): string =>
+  ({
+    compiles: say`compiles`,
+    forward: say`against float64`,
+    'gradient-reference': say`gradient rule against differences`,
+    'gradient-engine': say`gradient against float64`,
+  })[kind];
 
 /** "2.1e-7 of 2.0e-5"; "–" where there is none. */
 export const marginText = (worst: WorstCheck | undefined): string =>
-  worst === undefined ? '–' : `${worst.error.toExponential(1)} of ${worst.tolerance.toExponential(1)}`;
+  worst === undefined ? '–' : say`${worst.error.toExponential(1)} of ${worst.tolerance.toExponential(1)}`;
 
 /** One line for a failed check. */
 export const describeCheck = (r: CheckResult): string =>
   `${r.op} / ${r.case} / ${r.what}: error ${r.error.toExponential(2)} over ${r.tolerance.toExponential(1)}: ${r.message ?? ''}`;
 
-/** What came of all of it, in one sentence. */
+/** Why it came to an end before the last op, if it did. */
+export function whyEnded(ended: DeviceCheckReport['ended']): readonly string[] {
+  if (ended === null) return [];
+  if (ended.why === 'stopped') return [say`It was stopped early.`];
+  return ended.why === 'lost'
+    ? [say`The device was lost in ${ended.op}: ${ended.message}`]
+    : [say`${ended.cases} cases in a row got no answer, so the others were not asked.`];
+}
+
+/** What came of all of it, in sentences. */
 export function checkVerdict({ rows, ended }: Pick<DeviceCheckReport, 'rows' | 'ended'>): string {
   const checks = rows.reduce((n, row) => n + row.checks, 0);
   const failed = rows.reduce((n, row) => n + row.failures.length, 0);
-  const of = `${checks.toLocaleString('en-GB')} checks of ${rows.length} ops`;
-  const found =
-    failed === 0 ? `Every one of ${of} passed` : `${failed.toLocaleString('en-GB')} of ${of} failed`;
-  return `${found}${ended === null ? '' : `; ${ended}`}.`;
-}
-
-/**
- * The whole report as Markdown.
- *
- * @param about further facts by name: the browser, the page's version
- */
-export function deviceCheckText(report: DeviceCheckReport, about: Readonly<Record<string, string>>): string {
-  const { facts, rows, seconds } = report;
-  const kinds = Object.entries(CHECK_FIGURES) as [Exclude<CheckKind, 'compiles'>, string][];
-  const cell = (text: string) => text.replaceAll('|', '\\|').replaceAll('\n', ' ');
-  const failures = rows.flatMap((row) => row.failures);
-  const left = rows.filter((row) => row.left.length > 0);
-  return [
-    '# Papilio: check of a device',
-    '',
-    ...Object.entries({ ...about, ...facts }).map(([name, value]) => `- ${name}: ${value}`),
-    `- Took: ${seconds.toFixed(0)} s`,
-    '',
-    checkVerdict(report),
-    '',
-    'Each figure is the largest error over the largest number of the reference, of the allowed one.',
-    '',
-    `| op | cases | checks | failed | ${kinds.map(([, title]) => title).join(' | ')} |`,
-    `| --- | ---: | ---: | ---: |${kinds.map(() => ' ---: |').join('')}`,
-    ...rows.map(
-      ({ op, cases, checks, failures: own, worst }) =>
-        `| ${op} | ${cases} | ${checks} | ${own.length} | ${kinds.map(([kind]) => marginText(worst[kind])).join(' | ')} |`,
-    ),
-    ...(failures.length === 0
-      ? []
-      : ['', '## What failed', '', ...failures.map((r) => `- ${cell(describeCheck(r))}`)]),
-    ...(left.length === 0
-      ? []
-      : [
-          '',
-          '## What this engine cannot be asked',
-          '',
-          ...left.flatMap((row) => row.left.map((reason) => `- ${row.op}: ${cell(reason)}`)),
-        ]),
-    '',
-  ].join('\n');
+  return paragraph([
+    failed === 0
+      ? say`Every one of ${whole(checks)} checks of ${rows.length} ops passed.`
+      : say`${whole(failed)} of ${whole(checks)} checks of ${rows.length} ops failed.`,
+    ...whyEnded(ended),
+  ]);
 }

@@ -1,9 +1,11 @@
 /** What checks feed and how they compare: seeded contents of a case, the same for a device, and the difference of two tensors. */
+
 import type { OpCase } from '../graph/interpret.ts';
 import { sizeOf } from '../graph/shape.ts';
 import type { DeviceData, Tensor, TensorType } from '../graph/types.ts';
 import { float32ToHalf, fromHalf, toHalf } from '../lib/half.ts';
 import type { Rng } from '../lib/rng.ts';
+import { say } from '../lib/say.ts';
 
 /** A number as the dtype can hold it, so that device and reference start from equal values. */
 function rounded(dtype: TensorType['dtype'], x: number): number {
@@ -61,10 +63,10 @@ export function difference(actual: ArrayLike<number>, expected: ArrayLike<number
       Object.is(a, b) || a === b ? 0 : Number.isFinite(a) && Number.isFinite(b) ? Math.abs(a - b) : Infinity;
     if (d > worst) {
       worst = d;
-      at = `element ${i} is ${a}, expected ${b}`;
+      at = say`element ${i} is ${a}, expected ${b}`;
     }
   }
   if (actual.length !== expected.length)
-    return { error: Infinity, at: `${actual.length} elements, expected ${expected.length}` };
+    return { error: Infinity, at: say`${actual.length} elements, expected ${expected.length}` };
   return { error: worst / largest, at };
 }

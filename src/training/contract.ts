@@ -7,6 +7,7 @@ import { IGNORED_LABEL } from '../data/tensors.ts';
 import type { Tokenizer } from '../data/tokenizer.ts';
 import { type Dataset, isRows, type Rows, type SplitName } from '../data/types.ts';
 import { fail } from '../lib/errors.ts';
+import { say } from '../lib/say.ts';
 import { type Limit, leastLimit } from '../models/contract.ts';
 import type { LoadedModel } from '../models/load.ts';
 
@@ -37,19 +38,19 @@ export function fitLength(reader: Reader, asked: number): Length {
   if (reader.model.image !== null) return { sequenceLength: asked, exactly: null, notes: [] };
   const limit = mostTokens(reader);
   if (limit && limit.tokens < 2)
-    return fail('unsupported-onnx', `The model reads ${limit.tokens} token(s) only (${limit.because}).`);
+    return fail('unsupported-onnx', say`The model reads ${limit.tokens} token(s) only (${limit.because}).`);
   const { exactly } = contract;
   if (exactly !== null) {
     if (limit && limit.tokens < exactly)
       fail(
         'unsupported-onnx',
-        `The file takes exactly ${exactly} tokens, but ${limit.because}; export it with a free sequence length.`,
+        say`The file takes exactly ${exactly} tokens, but ${limit.because}; export it with a free sequence length.`,
       );
     const notes =
       exactly === asked
         ? []
         : [
-            `Texts are padded or cut to ${exactly} tokens instead of ${asked}: the file takes no other length.`,
+            say`Texts are padded or cut to ${exactly} tokens instead of ${asked}: the file takes no other length.`,
           ];
     return { sequenceLength: exactly, exactly, notes };
   }
@@ -57,18 +58,18 @@ export function fitLength(reader: Reader, asked: number): Length {
   return {
     sequenceLength: limit.tokens,
     exactly: null,
-    notes: [`Texts are cut at ${limit.tokens} tokens: ${limit.because}.`],
+    notes: [say`Texts are cut at ${limit.tokens} tokens: ${limit.because}.`],
   };
 }
 
 /** A token as people see it. */
 const shown = (tokenizer: Tokenizer | null, id: number): string => {
   const text = tokenizer?.token(id);
-  return text === undefined ? 'a token' : `the token "${text}"`;
+  return text === undefined ? say`a token` : say`the token "${text}"`;
 };
 
 const SPLITS: readonly SplitName[] = ['train', 'held'];
-const SPLIT_WORDS: Readonly<Record<SplitName, string>> = { train: 'training text', held: 'held-out text' };
+const textOf = (split: SplitName): string => (split === 'train' ? say`training text` : say`held-out text`);
 
 interface Place {
   readonly id: number;
@@ -79,12 +80,13 @@ interface Place {
 /** Where a token stands in a running text: the text of several, the line, or the token, and what is before it. */
 function placeIn(tokens: Int32Array, at: number, tokenizer: Tokenizer | null, what: string): string {
   const shownBefore = tokenizer?.decode(tokens.subarray(Math.max(0, at - 8), at)).trim() ?? '';
-  const after = shownBefore === '' ? '' : `, after ${JSON.stringify(shownBefore)}`;
+  const after = (place: string): string =>
+    shownBefore === '' ? place : say`${place}, after ${JSON.stringify(shownBefore)}`;
   const ends = (part: Int32Array): number => part.reduce((n, id) => n + (id === tokenizer?.eos ? 1 : 0), 0);
   // Documents follow each other, each with the end token behind it.
-  if (ends(tokens) > 1) return `in text ${ends(tokens.subarray(0, at)) + 1} of the ${what}${after}`;
+  if (ends(tokens) > 1) return after(say`in text ${ends(tokens.subarray(0, at)) + 1} of the ${what}`);
   const lines = tokenizer ? tokenizer.decode(tokens.subarray(0, at)).split('\n').length : 1;
-  return lines > 1 ? `in line ${lines} of the ${what}${after}` : `at token ${at + 1} of the ${what}${after}`;
+  return after(lines > 1 ? say`in line ${lines} of the ${what}` : say`at token ${at + 1} of the ${what}`);
 }
 
 /** The first id of the examples that `isBad` says, as far as they are read. */
@@ -99,13 +101,13 @@ function firstOf(
       const part: Rows[SplitName] = dataset[split];
       for (let i = 0; i < part.count; i++) {
         const id = part.ids(i).subarray(0, length).find(isBad);
-        if (id !== undefined) return { id, where: `in ${part.origin(i)}` };
+        if (id !== undefined) return { id, where: say`in ${part.origin(i)}` };
       }
     } else if (dataset.kind !== 'image') {
       const { tokens } = dataset[split];
       const at = tokens.findIndex(isBad);
       if (at < 0) continue;
-      return { id: tokens[at]!, where: placeIn(tokens, at, tokenizer, SPLIT_WORDS[split]) };
+      return { id: tokens[at]!, where: placeIn(tokens, at, tokenizer, textOf(split)) };
     }
   }
   return null;
@@ -114,15 +116,15 @@ function firstOf(
 /** Ids that batches hold besides those of the examples: padding, frames, the mask. */
 function addedIds(dataset: Dataset): readonly { readonly id: number; readonly what: string }[] {
   if (dataset.kind === 'image') return [];
-  if (isRows(dataset)) return [{ id: dataset.padId, what: 'fills up short rows' }];
-  const frame = dataset.prefix.map((id) => ({ id, what: 'begins every window' }));
+  if (isRows(dataset)) return [{ id: dataset.padId, what: say`fills up short rows` }];
+  const frame = dataset.prefix.map((id) => ({ id, what: say`begins every window` }));
   if (dataset.kind === 'text') return frame;
   const { masking } = dataset;
   return [
     ...frame,
-    { id: masking.id, what: 'hides words' },
-    { id: masking.padId, what: 'fills up short rows' },
-    ...masking.suffix.map((id) => ({ id, what: 'ends every window' })),
+    { id: masking.id, what: say`hides words` },
+    { id: masking.padId, what: say`fills up short rows` },
+    ...masking.suffix.map((id) => ({ id, what: say`ends every window` })),
   ];
 }
 
@@ -151,19 +153,19 @@ function checkIds(
   const isLanguage =
     dataset.kind === 'text' || dataset.kind === 'masked-text' || dataset.kind === 'instruction';
   const tables = [
-    ...(contract.tokens ? [{ rows: contract.tokens.rows, what: "the model's token table has" }] : []),
-    ...(isLanguage ? [{ rows: scores, what: 'the model scores' }] : []),
+    ...(contract.tokens ? [{ rows: contract.tokens.rows, isTable: true }] : []),
+    ...(isLanguage ? [{ rows: scores, isTable: false }] : []),
   ];
-  for (const { rows, what } of tables) {
-    const unit = what.endsWith('has') ? 'rows' : 'tokens';
+  for (const { rows, isTable } of tables) {
     const place = firstOf(dataset, tokenizer, length, (id) => id >= rows || id < 0);
-    if (place) failToken(tokenizer, place, rows, what, unit);
-    if (unit === 'tokens') continue;
+    if (place)
+      failToken(tokenizer, place, rows, isTable ? tableRows(rows) : say`the model scores ${rows} tokens`);
+    if (!isTable) continue;
     const added = addedIds(dataset).find(({ id }) => id >= rows);
     if (added)
       fail(
         'bad-data',
-        `The tokenizer gives ${shown(tokenizer, added.id)}, which ${added.what}, the id ${added.id}, but ${what} ${rows} ${unit} (ids 0 to ${rows - 1}); name another token for it in tokenizer_config.json, or export the model with its embeddings resized.`,
+        say`The tokenizer gives ${shown(tokenizer, added.id)}, which ${added.what}, the id ${added.id}, but ${tableRows(rows)} (ids 0 to ${rows - 1}); name another token for it in tokenizer_config.json, or export the model with its embeddings resized.`,
         { id: added.id, rows },
       );
   }
@@ -177,20 +179,16 @@ export function checkText(
 ): void {
   const rows = model.contract.tokens?.rows ?? Number.POSITIVE_INFINITY;
   const bad = Array.from(ids).find((id) => id >= rows || id < 0);
-  if (bad !== undefined)
-    failToken(tokenizer, { id: bad, where }, rows, "the model's token table has", 'rows');
+  if (bad !== undefined) failToken(tokenizer, { id: bad, where }, rows, tableRows(rows));
 }
 
-function failToken(
-  tokenizer: Tokenizer | null,
-  { id, where }: Place,
-  rows: number,
-  what: string,
-  unit: string,
-): never {
+const tableRows = (rows: number): string => say`the model's token table has ${rows} rows`;
+
+/** @param bound what has no more than `rows`, in words */
+function failToken(tokenizer: Tokenizer | null, { id, where }: Place, rows: number, bound: string): never {
   return fail(
     'bad-data',
-    `The tokenizer gives ${shown(tokenizer, id)} the id ${id} (${where}), but ${what} ${rows} ${unit} (ids 0 to ${rows - 1}); take the tokenizer that belongs to the model, leave such tokens out, or export the model with its embeddings resized.`,
+    say`The tokenizer gives ${shown(tokenizer, id)} the id ${id} (${where}), but ${bound} (ids 0 to ${rows - 1}); take the tokenizer that belongs to the model, leave such tokens out, or export the model with its embeddings resized.`,
     { id, rows },
   );
 }
@@ -206,7 +204,9 @@ function checkSegments({ contract, inputs }: LoadedModel, dataset: Dataset): voi
       if (id !== undefined)
         fail(
           'bad-data',
-          `The second text of ${origin(i)} has the token type ${id}, but the model's table of token types has ${rows} row${rows === 1 ? '' : 's'}; give rows of one text each.`,
+          rows === 1
+            ? say`The second text of ${origin(i)} has the token type ${id}, but the model's table of token types has one row; give rows of one text each.`
+            : say`The second text of ${origin(i)} has the token type ${id}, but the model's table of token types has ${rows} rows; give rows of one text each.`,
         );
     }
   }
@@ -217,7 +217,7 @@ function checkLabels(model: LoadedModel, dataset: Dataset): void {
   const complain = (label: number, where: string): never =>
     fail(
       'bad-data',
-      `The label ${label} ${where} is none of the ${model.scores} classes that the model scores (0 to ${model.scores - 1}).`,
+      say`The label ${label} ${where} is none of the ${model.scores} classes that the model scores (0 to ${model.scores - 1}).`,
     );
   const isBad = (label: number): boolean =>
     label !== IGNORED_LABEL && !(Number.isInteger(label) && label >= 0 && label < model.scores);
@@ -226,15 +226,15 @@ function checkLabels(model: LoadedModel, dataset: Dataset): void {
     for (let i = 0; i < count; i++) {
       if (dataset.kind === 'image') {
         const label = dataset[split].label(i);
-        if (isBad(label)) complain(label, `of picture ${i + 1}`);
+        if (isBad(label)) complain(label, say`of picture ${i + 1}`);
       } else if (dataset.kind === 'text-class') {
         const label = dataset[split].label(i);
-        if (isBad(label)) complain(label, `in ${dataset[split].origin(i)}`);
+        if (isBad(label)) complain(label, say`in ${dataset[split].origin(i)}`);
       } else if (dataset.kind === 'token-class') {
         const label = dataset[split].labels(i).find(isBad);
-        if (label !== undefined) complain(label, `in ${dataset[split].origin(i)}`);
+        if (label !== undefined) complain(label, say`in ${dataset[split].origin(i)}`);
       } else if (dataset.kind === 'text-value' && !Number.isFinite(dataset[split].value(i)))
-        fail('bad-data', `The number in ${dataset[split].origin(i)} is not finite; mend or delete it.`);
+        fail('bad-data', say`The number in ${dataset[split].origin(i)} is not finite; mend or delete it.`);
     }
   }
 }

@@ -2,6 +2,7 @@
  * Every op's cases on the visitor's own engine, in a device of their own, so that what fails there leaves an open run alone. Loaded only when it is
  * asked for: references and cases come with it.
  */
+
 import { compile } from '../gpu/compile.ts';
 import { type Device, openDevice } from '../gpu/device.ts';
 import { createStore } from '../gpu/store.ts';
@@ -11,6 +12,7 @@ import { schedule } from '../graph/schedule.ts';
 import type { AnyOp, Caps, DeviceData, Graph, Tensor } from '../graph/types.ts';
 import { fail, PapilioError } from '../lib/errors.ts';
 import { halfToFloat32 } from '../lib/half.ts';
+import { say } from '../lib/say.ts';
 import { othersTurn } from '../lib/turn.ts';
 import { encodeModel } from '../onnx/encode.ts';
 import type { OrtRuntime } from '../onnxruntime/runtime.ts';
@@ -84,14 +86,14 @@ function requireForm({ nodes }: Graph): void {
   for (const { op, inputs, outputs } of nodes) {
     const odd = [...inputs, ...outputs].find(({ dtype }) => dtype !== 'f32' && dtype !== 'i32');
     if (odd && !WIDENS.includes(op.name))
-      fail('unsupported-onnx', `Values of ${odd.dtype} are widened before ${op.name} reads them.`);
+      fail('unsupported-onnx', say`Values of ${odd.dtype} are widened before ${op.name} reads them.`);
     const by = nodes.length === 1 ? COMPUTED_AGAIN[op.name] : undefined;
     if (by !== undefined)
       fail(
         'unsupported-onnx',
-        `It computes again what the forward pass has kept, which the cases of ${op.name} make up; the gradient of ${by} goes through it.`,
+        say`It computes again what the forward pass has kept, which the cases of ${op.name} make up; the gradient of ${by} goes through it.`,
       );
-    if (op.mutates) fail('unsupported-onnx', `What ${op.name} writes in place is done beside the graph.`);
+    if (op.mutates) fail('unsupported-onnx', say`What ${op.name} writes in place is done beside the graph.`);
   }
 }
 
@@ -143,7 +145,7 @@ const rowOf = (op: AnyOp, { cases, results, left }: OpChecks): OpCheckRow => ({
 export function opsNamed(names: readonly string[] | undefined): readonly AnyOp[] {
   const unknown = names?.filter((name) => !ops.some((op) => op.name === name)) ?? [];
   if (unknown.length > 0)
-    fail('bad-argument', `There is no op ${unknown.join(', ')}; take names of src/ops.`);
+    fail('bad-argument', say`There is no op ${unknown.join(', ')}; take names of src/ops.`);
   return names === undefined ? ops : ops.filter((op) => names.includes(op.name));
 }
 
@@ -159,7 +161,7 @@ export async function checkOps(
   chosen: readonly AnyOp[],
   heard: (event: DeviceCheckEvent) => unknown,
   { signal, limitMs }: Pick<Limit, 'signal' | 'limitMs'> = {},
-): Promise<string | null> {
+): Promise<DeviceCheckReport['ended']> {
   let unanswered = 0;
   const asked = limited(engine, {
     ...{ signal, ...(limitMs === undefined ? {} : { limitMs }) },
@@ -183,36 +185,34 @@ export async function checkOps(
       if (checks.cases > 0) await heard({ type: 'row', row: rowOf(op, checks) });
     } catch (error) {
       if (!(error instanceof PapilioError && error.kind === 'device-lost')) throw error;
-      return `the device was lost in ${op.name}: ${error.message}`;
+      return { why: 'lost', op: op.name, message: error.message };
     }
-    if (signal?.aborted) return 'it was stopped early';
-    if (isSilent()) return `${MOST_UNANSWERED} cases in a row got no answer, so the others were not asked`;
+    if (signal?.aborted) return { why: 'stopped' };
+    if (isSilent()) return { why: 'silent', cases: MOST_UNANSWERED };
   }
   return null;
 }
 
-const mebibytes = (bytes: number): string => `${Math.floor(bytes / 2 ** 20).toLocaleString('en-GB')} MiB`;
-
 function gpuFacts({ info, caps, raw, timestamps }: Device): DeviceCheckReport['facts'] {
   return {
-    Engine: `WebGPU${caps.software ? ', software adapter' : ''}`,
-    Device:
-      [...new Set([info.description, info.vendor, info.architecture])].filter(Boolean).join(', ') ||
-      'unnamed',
-    'Largest buffer': mebibytes(raw.limits.maxBufferSize),
-    'Largest binding': mebibytes(caps.maxStorageBindingBytes),
-    'Bindings of a kernel': String(caps.maxStorageBuffersPerStage),
-    'Memory of a workgroup': `${caps.maxWorkgroupStorageBytes.toLocaleString('en-GB')} bytes`,
-    'Invocations of a workgroup': String(caps.maxInvocationsPerWorkgroup),
-    Timestamps: timestamps ? 'yes' : 'no',
-    Features: [...raw.features].join(', ') || 'none',
+    engine: 'webgpu',
+    isSoftware: caps.software,
+    device: [...new Set([info.description, info.vendor, info.architecture])].filter(Boolean).join(', '),
+    bufferBytes: raw.limits.maxBufferSize,
+    bindingBytes: caps.maxStorageBindingBytes,
+    bindings: caps.maxStorageBuffersPerStage,
+    workgroupBytes: caps.maxWorkgroupStorageBytes,
+    invocations: caps.maxInvocationsPerWorkgroup,
+    timestamps,
+    features: [...raw.features],
   };
 }
 
 const ortFacts = (ort: OrtRuntime): DeviceCheckReport['facts'] => ({
-  Engine: 'onnxruntime, on the processor',
-  Device: `${ort.name} ${ort.version}, ${ort.cpu}, ${ort.threads} ${ort.threads === 1 ? 'thread' : 'threads'}`,
-  'Memory at most': mebibytes(ort.memoryBytes),
+  engine: 'onnxruntime',
+  device: `${ort.name} ${ort.version}, ${ort.cpu}`,
+  threads: ort.threads,
+  memoryBytes: ort.memoryBytes,
 });
 
 /** Checks what the engine of this name computes here. @throws PapilioError where there is no such engine */
@@ -237,7 +237,7 @@ export async function checkDevice(
     return { engine: name, facts, rows, ended, seconds: (performance.now() - from) / 1000 };
   };
   if (name === 'onnxruntime') {
-    const ort = await (onnxruntime?.() ?? fail('bad-argument', 'There is no onnxruntime here.'));
+    const ort = await (onnxruntime?.() ?? fail('bad-argument', say`There is no onnxruntime here.`));
     return run(ortChecks(ort), ortFacts(ort));
   }
   const device = await openDevice(await gpu());

@@ -28,23 +28,6 @@ export interface MethodComparisonOptions {
   readonly signal: AbortSignal;
 }
 
-/** How each column of a table was got, in words. */
-function provenance(where: string): Readonly<Record<string, string>> {
-  return {
-    settings:
-      'derived: the value of the size setting whose count is nearest to the budget, as the layers have it: where a method fits it to each layer, every value that came of it; everything else is the method’s start.',
-    adapter: 'derived from the shapes of the adapter’s tensors: what the budget was held against.',
-    stored: 'derived: the adapter’s numbers with the modules and biases that train beside it.',
-    free: 'derived: the same without numbers that have no effect.',
-    before: `measured in this run on ${where}, on held-out examples, without the adapter.`,
-    after: `measured in this run on ${where}, on the same held-out examples, after the last step.`,
-    own: `measured in this run on ${where}: the base model’s own task on its own held-out examples, before and after, with its own head unless that was trained; where it is not known, none.`,
-    secondsPerStep: `measured in this run on ${where}: the median of the times between two steps.`,
-    peakBytes: 'derived from the plan that ran: bytes of all buffers that it holds at once.',
-    dispatchesPerStep: 'counted in the program that ran.',
-  };
-}
-
 /** Results come some steps late and the last ones together, so that fewer times between them say nothing. */
 const FEWEST_GAPS = 5;
 
@@ -171,5 +154,5 @@ export async function compareMethods(
       emit({ type: 'refused', method, reason: error.message });
     }
   }
-  return { rows, provenance: provenance(options.where), isWhole: !signal.aborted };
+  return { rows, ranOn: options.where, isWhole: !signal.aborted };
 }

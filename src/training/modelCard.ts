@@ -4,7 +4,6 @@
  */
 import type { AdapterMethod } from '../adapters/types.ts';
 import { visible } from '../lib/names.ts';
-import { scoredOn } from './outcome.ts';
 import type { ParityReport } from './parity.ts';
 import type { DataSource, EvalMetric, MergeReport, ModelSource, OpenReport } from './protocol.ts';
 import type { TrainingSettings } from './settings.ts';
@@ -15,7 +14,7 @@ import {
   type Snippet,
   transformersSnippet,
 } from './snippets.ts';
-import { ENGINE_TITLES } from './words.ts';
+import { ENGINE_TITLES, scoredOn } from './words.ts';
 
 export interface CardOf {
   readonly name: string;

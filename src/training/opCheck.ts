@@ -6,11 +6,13 @@
  * `gradient-engine`     the gradient's nodes on the engine against the same nodes interpreted.
  * Inputs are seeded; the upstream gradient is random, because a uniform one hides transposes and sums.
  */
+
 import { createBuilder } from '../graph/builder.ts';
 import { checkOf, type Interpretation, interpret, type OpCase } from '../graph/interpret.ts';
 import type { AnyOp, Graph, Tensor, Value } from '../graph/types.ts';
 import { PapilioError } from '../lib/errors.ts';
 import { type Rng, rng } from '../lib/rng.ts';
+import { say } from '../lib/say.ts';
 import { type CheckEngine, Unanswered } from './checkEngine.ts';
 import type { CheckResult } from './checkReport.ts';
 import { type Difference, difference, inputTensor, toDevice } from './checkTensors.ts';
@@ -132,9 +134,9 @@ function gradientGraph(
   const shown: Record<string, Value> = {};
   for (const i of wanted) {
     const d = gradients[i];
-    if (!d) report('gradient-reference', Infinity, 0, `the rule gives no gradient for input ${i}`);
+    if (!d) report('gradient-reference', Infinity, 0, say`the rule gives no gradient for input ${i}`);
     else if (d.shape.join() !== tensors[i]!.shape.join()) {
-      const shapes = `input ${i} is [${tensors[i]!.shape}] but its gradient [${d.shape}]`;
+      const shapes = say`input ${i} is [${tensors[i]!.shape}] but its gradient [${d.shape}]`;
       report('gradient-reference', Infinity, 0, shapes);
     } else shown[`g${i}`] = d;
   }
@@ -154,7 +156,7 @@ function checkAgainstDifferences(
     const at = sample(tensors[i]!.data.length, random);
     const numeric = at.map((k) => slopeAt(op, test, tensors, seeds, i, k));
     const analytic = at.map((k) => interpreted.get(d).data[k]!);
-    differences.push({ ...difference(analytic, numeric, 1e-3), of: `gradient of input ${i}, sampled` });
+    differences.push({ ...difference(analytic, numeric, 1e-3), of: say`gradient of input ${i}, sampled` });
   }
   const { error, of, at } = worst(differences);
   report('gradient-reference', error, differenceTolerance, `${of}: ${at}`);
@@ -203,7 +205,7 @@ async function checkGradientOnEngine(
   const { error, of, at } = worst(
     Object.entries(graph.outputs).map(([name, v]) => ({
       ...difference(actual[name]!, interpreted.get(v).data),
-      of: `gradient ${name}`,
+      of: say`gradient ${name}`,
     })),
   );
   report('gradient-engine', error, (test.tolerance ?? forwardTolerance) * gradientFactor, `${of}: ${at}`);

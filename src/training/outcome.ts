@@ -3,13 +3,13 @@
  * what a score that is no number means. Plain data in, sentences out; page and command line ask the same.
  */
 
-import { METHODS } from '../adapters/registry.ts';
 import { startRate } from '../adapters/start.ts';
 import type { AdapterMethod, Layer } from '../adapters/types.ts';
 import { greatest } from '../lib/numbers.ts';
-import type { EvalMetric, MethodComparisonReport, MethodRow, StepMetric } from './protocol.ts';
+import { listOf, paragraph, say } from '../lib/say.ts';
+import type { EvalMetric, StepMetric } from './protocol.ts';
 import type { TrainingSettings } from './settings.ts';
-import { isMoreBetter } from './words.ts';
+import { isMoreBetter, metricText, scoredOn } from './words.ts';
 
 /** What is known of a run once it has ended. */
 export interface RunFacts {
@@ -53,10 +53,6 @@ export interface Outcome {
   readonly remarks: readonly string[];
 }
 
-/** What a score is of: `20 examples`, `31 tagged words of 6 examples`. */
-export const scoredOn = ({ examples, words }: Pick<EvalMetric, 'examples' | 'words'>): string =>
-  words === undefined ? `${examples} examples` : `${words} tagged words of ${examples} examples`;
-
 /** A score moves by so much, of its own size, without meaning anything. */
 const NOISE = 1e-3;
 /** Losses of so many steps are put together at either end of the curve. */
@@ -75,16 +71,19 @@ function isWorse({ before, after }: RunFacts): boolean {
 
 export function outcomeOf(facts: RunFacts): Outcome {
   const { before, after } = facts;
-  const scores = [scoreRemark('before training', before), scoreRemark('after training', after)].filter(
+  const scores = [scoreRemark(say`before training`, before), scoreRemark(say`after training`, after)].filter(
     (remark) => remark !== null,
   );
   if (!isWorse(facts)) return { isWorse: false, remarks: scores };
   const shown = (m: EvalMetric): string => (before.value === after.value ? m.loss : m.value).toPrecision(4);
-  const what = before.value === after.value ? 'loss' : before.metric;
+  const what = before.value === after.value ? say`loss` : metricText(before.metric);
   return {
     isWorse: true,
     remarks: [
-      `The run ended worse than it began: held-out ${what} ${shown(before)} before, ${shown(after)} after, on the same ${scoredOn(after)}. ${likelyCause(facts)}`,
+      paragraph([
+        say`The run ended worse than it began: held-out ${what} ${shown(before)} before, ${shown(after)} after, on the same ${scoredOn(after)}.`,
+        ...likelyCause(facts),
+      ]),
       ...scores,
     ],
   };
@@ -94,18 +93,18 @@ export function outcomeOf(facts: RunFacts): Outcome {
 function scoreRemark(when: string, { metric, value, loss, examples }: EvalMetric): string | null {
   if (Number.isFinite(value)) return null;
   if (Number.isNaN(value))
-    return `Held-out ${metric} ${when} is not a number: the model's answers to some of the ${examples} examples are not numbers, so its weights or activations overflow.`;
+    return say`Held-out ${metricText(metric)} ${when} is not a number: the model's answers to some of the ${examples} examples are not numbers, so its weights or activations overflow.`;
   return Number.isFinite(loss)
-    ? `Held-out ${metric} ${when} is infinite: it is e to the mean loss, which is ${loss.toPrecision(4)}, and no number is large enough. The model is certain of wrong answers; compare by the loss.`
-    : `Held-out ${metric} ${when} is infinite: to some right answer among the ${examples} examples the model gives a probability of 0.`;
+    ? say`Held-out ${metricText(metric)} ${when} is infinite: it is e to the mean loss, which is ${loss.toPrecision(4)}, and no number is large enough. The model is certain of wrong answers; compare by the loss.`
+    : say`Held-out ${metricText(metric)} ${when} is infinite: to some right answer among the ${examples} examples the model gives a probability of 0.`;
 }
 
 const mean = (values: readonly number[]): number => values.reduce((a, b) => a + b, 0) / values.length;
 
 /** The first cause that the run's own figures speak for, with what to try. */
-function likelyCause(facts: RunFacts): string {
+function likelyCause(facts: RunFacts): readonly string[] {
   const { steps } = facts;
-  if (steps.length === 0) return 'No step was made, so the adapter as it starts is the cause.';
+  if (steps.length === 0) return [say`No step was made, so the adapter as it starts is the cause.`];
   const ends = Math.max(1, Math.min(SOME_STEPS, steps.length >> 1));
   const losses = steps.map((s) => s.loss);
   const [first, last] = [mean(losses.slice(0, ends)), mean(losses.slice(-ends))];
@@ -131,7 +130,7 @@ function isClimb({ steps, training, method }: RunFacts, first: number, last: num
 const RANDOM_SHARE = 0.1;
 
 /** FourierFT's update grows as its layers get smaller: the adapter itself moves the model, before anything is learnt or at every step. */
-function startCause({ method, config, before, steps, training }: RunFacts): string | null {
+function startCause({ method, config, before, steps, training }: RunFacts): readonly string[] | null {
   const scaling = Number(config.scaling);
   const suited = method.suitedScaling;
   if (suited === null || !(scaling > 0)) return null;
@@ -142,100 +141,80 @@ function startCause({ method, config, before, steps, training }: RunFacts): stri
   const times = scaling / fitting;
   if (times < 2) return null;
   const first = steps[0]!.loss;
-  const start =
-    random && first > before.loss * 1.2
-      ? `FourierFT starts at random coefficients, and the first step's loss was ${first.toPrecision(4)} already, against ${before.loss.toPrecision(4)} without the adapter: a`
-      : 'A';
-  return `Likely cause: the scaling. ${start} scaling of ${scaling} weighs ${times.toPrecision(2)} times as much on layers of this size as the paper's does on its own${random ? '' : `, at a learning rate of ${training.learningRate}`}. Try "scaling": ${fitting.toPrecision(2)}${random ? ', or "init_weights": true, which starts without effect' : ', or a lower learning rate'}.`;
+  const [share, next] = [times.toPrecision(2), fitting.toPrecision(2)];
+  const cause = say`Likely cause: the scaling.`;
+  if (!random)
+    return [
+      cause,
+      say`A scaling of ${scaling} weighs ${share} times as much on layers of this size as the paper's does on its own, at a learning rate of ${training.learningRate}.`,
+      say`Try "scaling": ${next}, or a lower learning rate.`,
+    ];
+  return [
+    cause,
+    ...(first > before.loss * 1.2
+      ? [
+          say`FourierFT starts at random coefficients, and the first step's loss was ${first.toPrecision(4)} already, against ${before.loss.toPrecision(4)} without the adapter.`,
+        ]
+      : []),
+    say`A scaling of ${scaling} weighs ${share} times as much on layers of this size as the paper's does on its own.`,
+    say`Try "scaling": ${next}, or "init_weights": true, which starts without effect.`,
+  ];
 }
 
-function rateCause({ training, method, steps }: RunFacts, first: number): string {
+function rateCause({ training, method, steps }: RunFacts, first: number): readonly string[] {
   const { learningRate } = training;
   const peak = steps.reduce((most, s) => (s.loss > most.loss ? s : most));
   const norms = steps.map((s) => s.gradNorm);
   const grew = greatest(norms) / Math.max(norms[0]!, 1e-12);
   const usual = method.startLearningRate;
   const next = learningRate > 2 * usual ? usual : learningRate / 5;
-  return `Likely cause: the learning rate. The training loss rose, from ${Math.min(first, steps[0]!.loss).toPrecision(4)} to ${peak.loss.toPrecision(4)} at step ${peak.step}${grew > 10 ? `, and the gradient's norm to ${grew.toPrecision(2)} times its first` : ''}. ${learningRate} is too high here; try ${next.toPrecision(2)}${training.maxGradNorm === 0 ? ', with the gradient clipped at a norm of 1' : ''}${training.warmupSteps === 0 ? ', and some steps of warm-up' : ''}.`;
+  const tries = [
+    next.toPrecision(2),
+    ...(training.maxGradNorm === 0 ? [say`a gradient that is clipped at a norm of 1`] : []),
+    ...(training.warmupSteps === 0 ? [say`some steps of warm-up`] : []),
+  ];
+  return [
+    say`Likely cause: the learning rate.`,
+    say`The training loss rose, from ${Math.min(first, steps[0]!.loss).toPrecision(4)} to ${peak.loss.toPrecision(4)} at step ${peak.step}.`,
+    ...(grew > 10 ? [say`The gradient's norm grew to ${grew.toPrecision(2)} times its first.`] : []),
+    say`${learningRate} is too high here; try ${listOf(tries)}.`,
+  ];
 }
 
 /** A classifier that answers as if it had drawn lots. */
-function guessingCause({ classes, after, training }: RunFacts, last: number): string | null {
+function guessingCause({ classes, after, training }: RunFacts, last: number): readonly string[] | null {
   if (classes === null || after.metric !== 'accuracy') return null;
   const guess = Math.log(classes);
   if (last < 0.95 * guess || after.value > 1.3 / classes) return null;
-  return `Likely cause: nothing is learnt. The training loss, ${last.toPrecision(3)}, is that of guessing among ${classes} classes. Check that the labels belong to the examples, that the head trains, and try another learning rate than ${training.learningRate}.`;
+  return [
+    say`Likely cause: nothing is learnt.`,
+    say`The training loss, ${last.toPrecision(3)}, is that of guessing among ${classes} classes.`,
+    say`Check that the labels belong to the examples, that the head trains, and try another learning rate than ${training.learningRate}.`,
+  ];
 }
 
 /** The training loss fell, the held-out score got worse. */
-function spreadCause({ steps, trainExamples, training }: RunFacts, first: number, last: number): string {
+function spreadCause(
+  { steps, trainExamples, training }: RunFacts,
+  first: number,
+  last: number,
+): readonly string[] {
   const passes = steps.at(-1)!.examples / Math.max(1, trainExamples);
-  const fell = `The training loss went from ${first.toPrecision(4)} to ${last.toPrecision(4)}`;
+  const [from, to] = [first.toPrecision(4), last.toPrecision(4)];
   if (last >= first * (1 - 10 * NOISE))
-    return `Likely cause: too little training. ${fell} in ${steps.length} steps, ${Math.min(training.warmupSteps, steps.length)} of which warm up; try more steps, or a higher learning rate than ${training.learningRate}.`;
+    return [
+      say`Likely cause: too little training.`,
+      say`The training loss went from ${from} to ${to} in ${steps.length} steps, ${Math.min(training.warmupSteps, steps.length)} of which warm up; try more steps, or a higher learning rate than ${training.learningRate}.`,
+    ];
   if (passes >= 2)
-    return `Likely cause: few examples. ${fell} while each of the ${trainExamples} training examples was seen ${passes.toPrecision(2)} times: they are learnt by heart. Try fewer steps, more data, or fewer trainable numbers.`;
-  return `Likely cause: held-out examples unlike those trained on. ${fell}, and the held-out score did not follow. Check how the data are split, or hold examples out of the same kind.`;
-}
-
-// A comparison of methods as a table in Markdown: the page saves it, the command line prints it.
-
-const COLUMNS = [
-  'method',
-  'settings',
-  'learning rate',
-  'adapter',
-  'trainable stored / free',
-  'before',
-  'after',
-  'own task, before → after',
-  's/step',
-  'peak MiB',
-  'dispatches/step',
-];
-
-/** `oft_block_size 16 and 20`; nothing where the method has no size. */
-export const settingsText = ({ settings }: MethodRow): string =>
-  Object.entries(settings)
-    .map(([field, values]) => `${field} ${values.join(' and ')}`)
-    .join(', ');
-
-/** The table with what it was got by beneath. */
-export function methodComparisonMarkdown({ rows, provenance, isWhole }: MethodComparisonReport): string {
-  const quality = ({ metric }: Pick<MethodRow, 'metric'>, value: number) =>
-    metric === 'accuracy' ? `${(100 * value).toFixed(1)} %` : value.toPrecision(4);
-  const line = (cells: readonly (string | number)[]) => `| ${cells.join(' | ')} |`;
-  const body = rows.map((row) =>
-    line([
-      METHODS[row.method].title,
-      settingsText(row) || '–',
-      row.learningRate,
-      row.adapter,
-      `${row.trainable.stored} / ${row.trainable.free}`,
-      quality(row, row.before),
-      quality(row, row.after),
-      row.own
-        ? `${quality(row.own.before, row.own.before.value)} → ${quality(row.own.after, row.own.after.value)}`
-        : '–',
-      row.secondsPerStep?.toPrecision(3) ?? '–',
-      row.peakBytes === null ? '–' : (row.peakBytes / 2 ** 20).toFixed(1),
-      row.dispatchesPerStep ?? '–',
-    ]),
-  );
-  const first = rows[0];
+    return [
+      say`Likely cause: few examples.`,
+      say`The training loss went from ${from} to ${to} while each of the ${trainExamples} training examples was seen ${passes.toPrecision(2)} times: they are learnt by heart.`,
+      say`Try fewer steps, more data, or fewer trainable numbers.`,
+    ];
   return [
-    ...(first
-      ? [
-          `Held-out ${first.metric} on ${scoredOn(first)}, ${first.steps} steps each, same seed and data order.`,
-          '',
-        ]
-      : []),
-    line(COLUMNS),
-    line(COLUMNS.map(() => '---')),
-    ...body,
-    '',
-    ...Object.entries(provenance).map(([column, words]) => `- ${column}: ${words}`),
-    ...(isWhole ? [] : ['', 'Stopped before the last method.']),
-    '',
-  ].join('\n');
+    say`Likely cause: held-out examples unlike those trained on.`,
+    say`The training loss went from ${from} to ${to}, and the held-out score did not follow.`,
+    say`Check how the data are split, or hold examples out of the same kind.`,
+  ];
 }

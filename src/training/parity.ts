@@ -12,7 +12,7 @@ import type { FeedTensor, OrtSession } from '../inference/session.ts';
 import { fail, PapilioError } from '../lib/errors.ts';
 import { greatest, least, sizeOf } from '../lib/numbers.ts';
 import { rng } from '../lib/rng.ts';
-import { say } from '../lib/say.ts';
+import { clause, say } from '../lib/say.ts';
 import type { ActivationRounding } from '../models/import/operators/quant.ts';
 import type { LoadedModel } from '../models/load.ts';
 import type { BatchPlan, FullBatch } from './batchPlan.ts';
@@ -225,7 +225,7 @@ async function couldNotRun<File>(
   };
 }
 
-const reasonOf = ({ message }: PapilioError): string => message.replace(/\.$/, '');
+const reasonOf = ({ message }: PapilioError): string => clause(message);
 
 type Measured = Omit<ParityReport, 'verdict' | 'sentence'>;
 

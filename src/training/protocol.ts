@@ -428,8 +428,8 @@ export type MethodComparisonEvent =
 
 export interface MethodComparisonReport {
   readonly rows: readonly MethodRow[];
-  /** How each column was got, in words. */
-  readonly provenance: Readonly<Record<string, string>>;
+  /** What ran it, for the sentences on how each number was got: "NVIDIA …, deno 2.9.6". */
+  readonly ranOn: string;
   /** False where it was stopped early. */
   readonly isWhole: boolean;
 }

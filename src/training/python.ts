@@ -1,10 +1,12 @@
 /** "Continue in Python": what a run in this room is to the project that goes on with it. */
+
 import { readFolder } from '../adapters/folder.ts';
 import { countPlan } from '../adapters/plan.ts';
 import type { AdapterMethod } from '../adapters/types.ts';
 import type { Dataset } from '../data/types.ts';
 import type { InputFile } from '../lib/bytes.ts';
 import { fail } from '../lib/errors.ts';
+import { say } from '../lib/say.ts';
 import type { PythonProject } from '../python/base.ts';
 import { pythonProject } from '../python/project.ts';
 import type { Host } from './openModel.ts';
@@ -51,7 +53,7 @@ function requireAdapterOf(method: AdapterMethod, files: readonly InputFile[]): v
   if (adapter!.method.id !== method.id)
     fail(
       'malformed-adapter',
-      `The run was trained with ${method.title}, and the adapter beside it is of ${adapter!.method.title}; give the folder as finetune has written it.`,
+      say`The run was trained with ${method.title}, and the adapter beside it is of ${adapter!.method.title}; give the folder as finetune has written it.`,
     );
 }
 

@@ -1,8 +1,10 @@
 /** What the page shows of a model and of data, before and during a run. */
+
 import { type BatchOptions, exampleCount } from '../data/batches.ts';
 import { tonesOf } from '../data/pictures.ts';
 import { previewExamples } from '../data/preview.ts';
 import { PapilioError } from '../lib/errors.ts';
+import { say } from '../lib/say.ts';
 import { kernelOf } from '../models/load.ts';
 import { mostTokens } from './contract.ts';
 import { type Host, type OpenedModel, openModel } from './openModel.ts';
@@ -117,16 +119,16 @@ export function reportData({ dataset, found }: OpenedData, options: BatchOptions
   const notes = [...found.notes];
   if ('tokens' in dataset.train && 'tokens' in dataset.held)
     notes.push(
-      `${dataset.train.tokens.length} tokens to learn from, ${dataset.held.tokens.length} held out, in windows of ${options.sequenceLength}.`,
+      say`${dataset.train.tokens.length} tokens to learn from, ${dataset.held.tokens.length} held out, in windows of ${options.sequenceLength!}.`,
     );
-  else notes.push(`${trainExamples} examples to learn from, ${heldExamples} held out.`);
+  else notes.push(say`${trainExamples} examples to learn from, ${heldExamples} held out.`);
   if (options.lengths && options.lengths.length > 1)
     notes.push(
-      `Batches are padded to ${options.lengths.join(', ')} tokens, by the length of their examples.`,
+      say`Batches are padded to ${options.lengths.join(', ')} tokens, by the length of their examples.`,
     );
   if (labels.length > 0)
     notes.push(
-      `${labels.length} classes: ${labels.slice(0, NAMED_CLASSES).map(shortened).join(', ')}${labels.length > NAMED_CLASSES ? ', …' : ''}.`,
+      say`${labels.length} classes: ${labels.slice(0, NAMED_CLASSES).map(shortened).join(', ')}${labels.length > NAMED_CLASSES ? ', …' : ''}.`,
     );
   const picture =
     dataset.kind === 'image' && options.mean && options.std

@@ -7,7 +7,7 @@ import { type Adapter, writeAdapter } from '../adapters/peft.ts';
 import { type AdapterPlan, countPlan, moduleTensors, savedParameters, sharedOf } from '../adapters/plan.ts';
 import { errorReport, PapilioError } from '../lib/errors.ts';
 import { createLock, type Lock } from '../lib/lock.ts';
-import { listOf, say } from '../lib/say.ts';
+import { clause, listOf, say } from '../lib/say.ts';
 import type { LoadedModel } from '../models/load.ts';
 import type { Merged, QuantisedMerge } from '../models/merge.ts';
 import { encodeModel } from '../onnx/encode.ts';
@@ -359,7 +359,7 @@ const diverged = ({ step, loss, learningRate }: StepResult): PapilioError =>
 const broken = (error: unknown, step: number): PapilioError =>
   new PapilioError(
     'internal',
-    `${errorReport(error).message.replace(/\.$/, '')}, after step ${step}; go on from there, or start again from a checkpoint.`,
+    say`${clause(errorReport(error).message)}, after step ${step}; go on from there, or start again from a checkpoint.`,
     { step },
   );
 

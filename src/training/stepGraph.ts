@@ -2,6 +2,7 @@
  * The graphs of a run over one family of weights, adapters and states: a training step, its parts when gradients are accumulated,
  * and evaluation with or without the adapter.
  */
+
 import { emitAfterStep, emitTrainables, inject, type StepInput, TRAINABLE } from '../adapters/inject.ts';
 import type { AdapterPlan } from '../adapters/plan.ts';
 import { type Siblings, siblingsOf } from '../adapters/siblings.ts';
@@ -12,6 +13,7 @@ import { schedule } from '../graph/schedule.ts';
 import { sizeOf } from '../graph/shape.ts';
 import type { Caps, Graph, TensorType, Value } from '../graph/types.ts';
 import { fail } from '../lib/errors.ts';
+import { say } from '../lib/say.ts';
 import { crossEntropy } from '../ops/crossEntropy.ts';
 import { addN, axpy, binary, reduce } from '../ops/elementwise.ts';
 import { storedParameter } from '../ops/fuse/stored.ts';
@@ -252,7 +254,7 @@ export function emitLossSum(
 function squaredErrorSum(g: Builder, logits: Value, labels: Value): Value {
   const batch = logits.shape[0]!;
   if (sizeOf(logits.shape) !== batch)
-    fail('shape', `The squared error needs one output per example, not [${logits.shape}].`);
+    fail('shape', say`The squared error needs one output per example, not [${logits.shape}].`);
   const row = (k: number): Value =>
     view(g, slice(g, labels, { starts: [k, 0], ends: [k + 1, batch], steps: [1, 1] }), [batch]);
   const error = binary(g, view(g, logits, [batch]), row(0), { fn: 'sub' });

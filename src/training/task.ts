@@ -13,6 +13,7 @@ import { maskedText, textDataset } from '../data/text.ts';
 import { type Dataset, isRows, type TextDataset } from '../data/types.ts';
 import type { InputFile } from '../lib/bytes.ts';
 import { fail, PapilioError } from '../lib/errors.ts';
+import { anyOf, paragraph, say } from '../lib/say.ts';
 import type { LoadedModel, ModelTask } from '../models/load.ts';
 import { type BatchPlan, planBatches } from './batchPlan.ts';
 import { checkData, fitLength, withinVocabulary } from './contract.ts';
@@ -95,7 +96,10 @@ const isTask = (word: string): word is Task => Object.hasOwn(dataTasks, word);
 export function checkTask(word: string): Task {
   return isTask(word)
     ? word
-    : fail('bad-argument', `There is no task "${word}"; choose one of ${Object.keys(dataTasks).join(', ')}.`);
+    : fail(
+        'bad-argument',
+        say`There is no task "${word}"; choose one of ${Object.keys(dataTasks).join(', ')}.`,
+      );
 }
 
 const outputsOf = (model: LoadedModel): number | undefined =>
@@ -128,27 +132,28 @@ function tasksOfKind(kind: ModelTask, model: LoadedModel): readonly Task[] {
 const distinct = <T>(values: readonly T[]): T[] => [...new Set(values)];
 
 /** In the words of a sentence: what a file may give. */
-const WORDS: Readonly<Record<ModelTask, string>> = {
-  'image-classification': 'scores of classes of pictures',
-  'causal-lm': 'scores of words',
-  'masked-lm': 'scores of words',
-  'token-classification': 'scores of classes of words',
-  'text-classification': 'scores of classes of texts',
-  regression: 'a number',
-  'bare-text': 'hidden states',
-  'bare-decoder': 'hidden states',
-  'bare-pictures': 'hidden states',
-  other: 'something else',
-};
+const wordsOf = (kind: ModelTask): string =>
+  ({
+    'image-classification': say`scores of classes of pictures`,
+    'causal-lm': say`scores of words`,
+    'masked-lm': say`scores of words`,
+    'token-classification': say`scores of classes of words`,
+    'text-classification': say`scores of classes of texts`,
+    regression: say`a number`,
+    'bare-text': say`hidden states`,
+    'bare-decoder': say`hidden states`,
+    'bare-pictures': say`hidden states`,
+    other: say`something else`,
+  })[kind];
 
 /** The sentence on a decoder that can learn labels, but no words. */
 const withoutWords = ({ name, model }: OpenedModel): string =>
-  `${name} ends in hidden states (${model.output}) without the language-model head, and config.json does not tie one to its token table, so it is given a new head for labelled texts; to learn texts alone, export the model with its own head (for instance with Optimum's task text-generation).`;
+  say`${name} ends in hidden states (${model.output}) without the language-model head, and config.json does not tie one to its token table, so it is given a new head for labelled texts; to learn texts alone, export the model with its own head (for instance with Optimum's task text-generation).`;
 
 function refuseKind({ name, model }: OpenedModel): never {
   return fail(
     'unsupported-onnx',
-    `${name} ${model.instead}, so it cannot be trained here; choose a classifier, a tagger or a language model of texts or pictures alone.`,
+    say`${name} ${model.instead}, so it cannot be trained here; choose a classifier, a tagger or a language model of texts or pictures alone.`,
   );
 }
 
@@ -179,29 +184,26 @@ export function taskOf(opened: OpenedModel, asked?: Task): Task {
   const tasks = tasksOf(opened);
   if (asked === undefined) {
     if (model.orElse.length === 0) return tasks[0]!;
-    const may = distinct([model.task, ...model.orElse].map((kind) => WORDS[kind])).join(' or ');
+    const may = distinct([model.task, ...model.orElse].map(wordsOf));
     return (
       settled(opened) ??
       fail(
         'bad-argument',
-        `${name} gives ${model.output} of width ${model.scores}, which may be ${may}, and neither names nor config.json say which; choose the task: ${tasks.map((task) => `--task ${task}`).join(', ')}.`,
+        say`${name} gives ${model.output} of width ${model.scores}, which may be ${anyOf(may)}, and neither names nor config.json say which; choose the task: ${tasks.map((task) => `--task ${task}`).join(', ')}.`,
       )
     );
   }
   if (tasks.includes(asked)) return asked;
   if (model.task === 'bare-decoder' && asked === 'causal-lm') fail('bad-argument', withoutWords(opened));
   const own = model.task.startsWith('bare-')
-    ? `gives ${WORDS[model.task]} and can be trained for ${tasks.join(', ')}`
-    : `is made for ${tasks[0]}`;
+    ? say`${name} gives ${wordsOf(model.task)} and can be trained for ${tasks.join(', ')}; it cannot be trained for ${asked}.`
+    : say`${name} is made for ${tasks[0]!}; it cannot be trained for ${asked}.`;
   const isLanguage = model.task === 'causal-lm' || model.task === 'masked-lm';
-  const anew =
+  const advice =
     isLanguage && HEADS.includes(asked)
-      ? `, or this one exported without its head (Optimum's task feature-extraction), which is given a new one`
-      : '';
-  return fail(
-    'bad-argument',
-    `${name} ${own}; it cannot be trained for ${asked}. Choose the task ${tasks[0]}, or a model made for ${asked}${anew}.`,
-  );
+      ? say`Choose the task ${tasks[0]!}, a model made for ${asked}, or this one exported without its head (Optimum's task feature-extraction), which is given a new one.`
+      : say`Choose the task ${tasks[0]!}, or a model made for ${asked}.`;
+  return fail('bad-argument', paragraph([own, advice]));
 }
 
 /** The classes of a dataset; none for data without. */
@@ -258,7 +260,7 @@ function withClassesOf(model: LoadedModel, dataset: Dataset, seed: number): Load
   const warnings =
     typeof problem === 'string' && problem !== 'single_label_classification'
       ? [
-          `config.json says problem_type ${problem}; the data has one label for each example, so it is trained with one label each (softmax and cross-entropy), and the merged config.json says so.`,
+          say`config.json says problem_type ${problem}; the data has one label for each example, so it is trained with one label each (softmax and cross-entropy), and the merged config.json says so.`,
         ]
       : [];
   const areNamed = (model.labels ?? []).some((label) => !/^LABEL_\d+$/.test(label));
@@ -268,7 +270,7 @@ function withClassesOf(model: LoadedModel, dataset: Dataset, seed: number): Load
     labels.some((label, i) => label !== String(i) && label !== model.labels?.[i])
   )
     warnings.push(
-      `The model does not name its classes: its ${labels.length} scores are taken for ${labels.slice(0, 8).join(', ')}${labels.length > 8 ? ', …' : ''}, in this order.`,
+      say`The model does not name its classes: its ${labels.length} scores are taken for ${labels.slice(0, 8).join(', ')}${labels.length > 8 ? ', …' : ''}, in this order.`,
     );
   return {
     ...resized,
@@ -326,7 +328,7 @@ async function openData(
       break;
     }
     case 'text':
-      dataset = asText(textDataset('Your text', source.text, needTokenizer()));
+      dataset = asText(textDataset(say`Your text`, source.text, needTokenizer()));
       bytes = encoded(source.text);
       break;
     case 'drawings':
@@ -350,7 +352,7 @@ async function openData(
   if (dataset.kind !== wanted && !(wanted === 'text' && dataset.kind === 'instruction')) {
     fail(
       'bad-data',
-      `${opened.name} is made for ${task}, but ${dataset.name} is ${dataset.kind} data; choose data or model to match.`,
+      say`${opened.name} is made for ${task}, but ${dataset.name} is ${dataset.kind} data; choose data or model to match.`,
     );
   }
   return { dataset, task, bytes, found };
@@ -384,7 +386,7 @@ async function openFiles(
   }
   const classes = await openFiles(opened, given, 'text-classification');
   classes.found.notes.push(
-    `The column "${label}" is learnt with a new head; to learn the texts alone, choose the task causal-lm.`,
+    say`The column "${label!}" is learnt with a new head; to learn the texts alone, choose the task causal-lm.`,
   );
   return classes;
 }
@@ -404,13 +406,17 @@ function adviseTask(error: unknown, opened: OpenedModel, asked: Task | undefined
   const { name, model } = opened;
   const advice =
     model.task === 'bare-decoder'
-      ? ` ${withoutWords(opened)}`
+      ? [withoutWords(opened)]
       : model.task.startsWith('bare-text')
-        ? ` ${name} gives hidden states and no scores, so it is given a new head for the labels of the data; for tags of words choose the task token-classification, for numbers regression.`
+        ? [
+            say`${name} gives hidden states and no scores, so it is given a new head for the labels of the data; for tags of words choose the task token-classification, for numbers regression.`,
+          ]
         : model.task === 'regression'
-          ? ` ${name} gives one number for a text; for classes choose the task text-classification, which gives it a new classifier.`
-          : '';
-  throw new PapilioError(error.kind, `${error.message}${advice}`, error.details);
+          ? [
+              say`${name} gives one number for a text; for classes choose the task text-classification, which gives it a new classifier.`,
+            ]
+          : [];
+  throw new PapilioError(error.kind, paragraph([error.message, ...advice]), error.details);
 }
 
 /** Columns that look like labels beside the text that a language model reads. */
@@ -427,7 +433,7 @@ function labelsLeft(found: Found, task: Task): string[] {
     .slice(0, 1)
     .map(
       (label) =>
-        `The column "${label}" is not read: the model scores words and learns the texts alone. For labels choose a classifier, or a file that ends in hidden states (Optimum's task feature-extraction), which is given a new head.`,
+        say`The column "${label}" is not read: the model scores words and learns the texts alone. For labels choose a classifier, or a file that ends in hidden states (Optimum's task feature-extraction), which is given a new head.`,
     );
 }
 

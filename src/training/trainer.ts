@@ -1,5 +1,7 @@
 /** {@link TrainerApi} over one session at a time: what the page's worker exposes. */
+
 import { fail } from '../lib/errors.ts';
+import { say } from '../lib/say.ts';
 import { createAdapterSet } from './adapterSet.ts';
 import { type Backend, openBackend } from './backend.ts';
 import { beforeAfter, classifyPixels } from './beforeAfter.ts';
@@ -146,13 +148,13 @@ class CurrentRun {
     if (this.#run?.session?.isRunning()) await this.pause();
     const on = await this.backend(request.engine);
     const { vendor, architecture, description } = on.info;
-    const where = [vendor, architecture, description].filter(Boolean).join(', ') || 'this device';
+    const where = [vendor, architecture, description].filter(Boolean).join(', ') || say`this device`;
     return compareMethods(request, { on, where, host: this.#host, signal }, events);
   };
 
   readonly checkDevice: TrainerApi['checkDevice'] = async (engine, events) => {
     if (this.#run?.session?.isRunning())
-      fail('bad-argument', 'The device is not checked while a run trains: pause the run first.');
+      fail('bad-argument', say`The device is not checked while a run trains: pause the run first.`);
     const signal = this.#nextBeside('check');
     // References and cases come with it.
     const { checkDevice } = await import('./deviceCheck.ts');

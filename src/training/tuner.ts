@@ -2,6 +2,7 @@
  * Tunes a device's products before a run: candidates are compiled, held against the default's bits on a small product, and timed at the sizes of the
  * step's own products. What was measured is kept by adapter and by a hash of the shaders.
  */
+
 import { compile } from '../gpu/compile.ts';
 import type { Device } from '../gpu/device.ts';
 import type { Program } from '../gpu/program.ts';
@@ -16,6 +17,7 @@ import { PapilioError } from '../lib/errors.ts';
 import { toHalf } from '../lib/half.ts';
 import { createLock } from '../lib/lock.ts';
 import { type Rng, rng } from '../lib/rng.ts';
+import { say } from '../lib/say.ts';
 import type { DispatchedProduct } from '../ops/dispatchedProduct.ts';
 import { allTuned, type GemmVariantName, gemmVariants } from '../ops/gemmVariants.ts';
 import { matmul } from '../ops/matmul.ts';
@@ -110,7 +112,7 @@ const MOST_BEGUN = 2;
 
 const givenUp: Trials = {
   how: 'timestamps',
-  open: async () => noTrial('It is not measured: that has twice come to no end on this device.'),
+  open: async () => noTrial(say`It is not measured: that has twice come to no end on this device.`),
 };
 
 const trialsOn = (device: Device): Trials => ({
@@ -187,12 +189,12 @@ async function openTrial(
       return { names: [], notes: [usual.message], time: async () => 0, close };
     for (const [i, name] of names.entries()) {
       const own = bits[i]!;
-      if (own instanceof PapilioError) notes.push(`${name} is refused: ${own.message}`);
+      if (own instanceof PapilioError) notes.push(say`${name} is refused: ${own.message}`);
       else if (own.some((word, at) => word !== usual[at]))
-        notes.push(`${name} gives other bits than ${names[0]} here and is left out.`);
+        notes.push(say`${name} gives other bits than ${names[0]!} here and is left out.`);
       else {
         const made = await timedProgram(device, store, product, name).catch(refusal);
-        if (made instanceof PapilioError) notes.push(`${name} is refused: ${made.message}`);
+        if (made instanceof PapilioError) notes.push(say`${name} is refused: ${made.message}`);
         else programs.set(name, made);
       }
     }

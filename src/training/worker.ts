@@ -1,9 +1,11 @@
 /** The page's training worker: a trainer that the page calls. */
+
 import { openDB } from 'idb';
 import { decodeInBrowser } from '../data/files/browserPicture.ts';
 import { browserStore } from '../hub/browserStore.ts';
 import { HUB_ADDRESS } from '../hub/names.ts';
 import { fail } from '../lib/errors.ts';
+import { say } from '../lib/say.ts';
 import { serve } from '../lib/workers.ts';
 import { type Host, modelCache } from './openModel.ts';
 import { createTrainer } from './trainer.ts';
@@ -29,7 +31,7 @@ const host: Host = {
   async gpu() {
     return (
       navigator.gpu ??
-      fail('no-webgpu', 'This browser has no WebGPU: use a recent Chrome, Edge, Firefox or Safari.')
+      fail('no-webgpu', say`This browser has no WebGPU: use a recent Chrome, Edge, Firefox or Safari.`)
     );
   },
 
@@ -43,7 +45,9 @@ const host: Host = {
     if (!response?.ok || !response.body) {
       return fail(
         'network',
-        `${path} could not be fetched${response ? ` (status ${response.status})` : ''}; check the connection and try again.`,
+        response
+          ? say`${path} could not be fetched (status ${response.status}); check the connection and try again.`
+          : say`${path} could not be fetched; check the connection and try again.`,
         { path },
       );
     }

@@ -2,8 +2,8 @@
 import { afterAll, describe, expect, it } from 'vitest';
 import { METHODS } from '../../src/adapters/registry.ts';
 import { gpuBackend } from '../../src/training/backend.ts';
+import { methodComparisonMarkdown, provenance } from '../../src/training/comparisonTable.ts';
 import { compareMethods } from '../../src/training/methodComparison.ts';
-import { methodComparisonMarkdown } from '../../src/training/outcome.ts';
 import type { MethodComparisonEvent, MethodComparisonRequest } from '../../src/training/protocol.ts';
 import { testDevice } from './device.ts';
 import { losses, openTiny, testHost, tinyRequest } from './tinyRuns.ts';
@@ -32,9 +32,7 @@ afterAll(async () => (await testDevice()).destroy());
 describe('a comparison of methods', () => {
   it('gives a row for each, measured with the same data, near the same size', async () => {
     const events: MethodComparisonEvent[] = [];
-    const { rows, isWhole, provenance } = await compareMethods(request, await options(), (e) =>
-      events.push(e),
-    );
+    const { rows, isWhole, ranOn } = await compareMethods(request, await options(), (e) => events.push(e));
     expect(isWhole).toBe(true);
     expect(rows.map((r) => r.method)).toEqual(request.methods);
     for (const row of rows) {
@@ -53,9 +51,9 @@ describe('a comparison of methods', () => {
       expect(row.dispatchesPerStep).toBeGreaterThan(10);
       expect(events.filter((e) => e.type === 'step' && e.method === row.method)).toHaveLength(12);
     }
-    const table = methodComparisonMarkdown({ rows, isWhole, provenance });
+    const table = methodComparisonMarkdown({ rows, isWhole, ranOn });
     for (const row of rows) expect(table).toContain(`| ${row.adapter} |`);
-    for (const words of Object.values(provenance)) expect(table).toContain(words);
+    for (const words of Object.values(provenance(ranOn))) expect(table).toContain(words);
   });
 
   it('leaves an open run as it was', async () => {

@@ -89,7 +89,7 @@ function setUp() {
       await new Promise<void>((resolve) => {
         endComparison = resolve;
       });
-      return { rows: [measured], provenance: { after: 'measured' }, isWhole: true };
+      return { rows: [measured], ranOn: 'a device', isWhole: true };
     },
     stopMethodComparison: async () => endComparison(),
   };

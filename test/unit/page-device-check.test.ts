@@ -32,8 +32,14 @@ function setUp() {
   };
 }
 
-const report = (rows: readonly OpCheckRow[], ended: string | null): DeviceCheckReport => ({
-  ...{ engine: 'onnxruntime', facts: {}, rows, ended, seconds: 1 },
+const report = (rows: readonly OpCheckRow[], ended: DeviceCheckReport['ended']): DeviceCheckReport => ({
+  ...{
+    engine: 'onnxruntime',
+    facts: { engine: 'onnxruntime', device: 'x', threads: 2, memoryBytes: 1 },
+    rows,
+    ended,
+    seconds: 1,
+  },
 });
 
 test('shows the case that is checked, rows as they come, and the report at the end', async () => {
@@ -60,7 +66,7 @@ test('keeps what was checked when it is stopped, and when it breaks', async () =
   hear({ type: 'row', row: row('softmax') });
   await check.stop();
   expect(calls).toEqual(['check webgpu', 'stop', 'end unless']);
-  resolve(report([row('softmax')], 'it was stopped early'));
+  resolve(report([row('softmax')], { why: 'stopped' }));
   await running;
   expect(view.getState()).toMatchObject({ busy: null, now: null, rows: [{ op: 'softmax' }] });
 

@@ -11,9 +11,9 @@ import {
   checkVerdict,
   type DeviceCheckEvent,
   describeCheck,
-  deviceCheckText,
   type OpCheckRow,
 } from '../../src/training/checkReport.ts';
+import { deviceCheckText } from '../../src/training/checkText.ts';
 import { checkDevice, checkOps, opsNamed } from '../../src/training/deviceCheck.ts';
 
 /** An engine that is the reference itself, times `by` where it computes forward passes. */
@@ -72,15 +72,20 @@ describe('a check', () => {
       /^softmax \/ .+ \/ forward: error 1\.00e-3 over 2\.0e-5: out0: element/,
     );
     expect(row!.worst.forward!.error).toBeCloseTo(0.001, 6);
-    const ended = 'it was stopped early';
+    const ended = { why: 'stopped' as const };
     expect(checkVerdict({ rows, ended })).toMatch(
-      /^\d+ of \d+ checks of 1 ops failed; it was stopped early\.$/,
+      /^\d+ of \d+ checks of 1 ops failed\. It was stopped early\.$/,
     );
     const text = deviceCheckText(
-      { engine: 'webgpu', facts: { Device: 'a|b' }, rows, ended: null, seconds: 3.2 },
+      {
+        ...{ engine: 'onnxruntime', rows, ended: null, seconds: 3.2 },
+        facts: { engine: 'onnxruntime', device: 'a|b', threads: 1, memoryBytes: 2 ** 31 },
+      },
       { Browser: 'x' },
     );
-    expect(text).toContain('- Browser: x\n- Device: a|b\n- Took: 3 s');
+    expect(text).toContain(
+      '- Browser: x\n- Engine: onnxruntime, on the processor\n- Device: a|b, 1 thread\n- Memory at most: 2,048 MiB\n- Took: 3 s',
+    );
     expect(text).toContain(
       `| softmax | ${row!.cases} | ${row!.checks} | ${row!.failures.length} | 1.0e-3 of 2.0e-5 |`,
     );
@@ -108,7 +113,7 @@ describe('a check', () => {
       },
     };
     const { rows, ended } = await rowsOf(engine, ['softmax', 'adamw'], stop);
-    expect(ended).toBe('it was stopped early');
+    expect(ended).toEqual({ why: 'stopped' });
     expect(rows).toHaveLength(1);
     expect(rows[0]!.cases).toBe(1);
   });
@@ -149,7 +154,7 @@ describe('a check', () => {
       ['softmax'],
       { limitMs: 20 },
     );
-    expect(ended).toBe('3 cases in a row got no answer, so the others were not asked');
+    expect(ended).toEqual({ why: 'silent', cases: 3 });
     expect(rows.flatMap(({ failures }) => failures)).toHaveLength(3);
     expect(events.filter(({ type }) => type === 'case')).toHaveLength(3);
   });
@@ -158,7 +163,7 @@ describe('a check', () => {
     const { rows, ended } = await rowsOf({ ...silentAt(() => true), messages: async () => [] }, ['softmax'], {
       limitMs: 20,
     });
-    expect(ended).toBe('3 cases in a row got no answer, so the others were not asked');
+    expect(ended).toEqual({ why: 'silent', cases: 3 });
     expect(rows.flatMap(({ failures }) => failures)).toHaveLength(3);
   });
 
@@ -171,7 +176,7 @@ describe('a check', () => {
     );
     setTimeout(() => stop.abort(), 20);
     const { rows, ended } = await running;
-    expect(ended).toBe('it was stopped early');
+    expect(ended).toEqual({ why: 'stopped' });
     expect(rows[0]).toMatchObject({ cases: 1, checks: 0, failures: [] });
   });
 
@@ -195,8 +200,10 @@ describe('a check', () => {
         throw new PapilioError('device-lost', 'The GPU device was lost.');
       },
     };
-    expect((await rowsOf(engine, ['softmax'])).ended).toBe(
-      'the device was lost in softmax: The GPU device was lost.',
+    const { rows, ended } = await rowsOf(engine, ['softmax']);
+    expect(ended).toEqual({ why: 'lost', op: 'softmax', message: 'The GPU device was lost.' });
+    expect(checkVerdict({ rows, ended })).toMatch(
+      / The device was lost in softmax: The GPU device was lost\.$/,
     );
   });
 

@@ -53,7 +53,7 @@ describe('a run that ended worse', () => {
         steps: curve(line(1.8, 2.6), (i) => 1 + 30 * i),
         training: trainingSchema.parse({ learningRate: 0.5 }),
       },
-      /learning rate\. The training loss rose, from 1\.8\d+ to 2\.600 at step 20, and the gradient's norm to \S+ times its first\. 0\.5 is too high here; try 0\.0020/,
+      /learning rate\. The training loss rose, from 1\.8\d+ to 2\.600 at step 20\. The gradient's norm grew to \S+ times its first\. 0\.5 is too high here; try 0\.0020/,
     ],
     [
       'FourierFT at the scaling of wide models',
@@ -62,7 +62,7 @@ describe('a run that ended worse', () => {
         config: { scaling: 150, n_frequency: 1000, init_weights: false },
         steps: curve(line(5, 4)),
       },
-      /the scaling\. FourierFT starts at random coefficients, and the first step's loss was 5\.000 already, against 1\.792 without the adapter: a scaling of 150 weighs 42 times as much on layers of this size as the paper's does on its own\. Try "scaling": 3\.6, or "init_weights": true/,
+      /the scaling\. FourierFT starts at random coefficients, and the first step's loss was 5\.000 already, against 1\.792 without the adapter\. A scaling of 150 weighs 42 times as much on layers of this size as the paper's does on its own\. Try "scaling": 3\.6, or "init_weights": true/,
     ],
     [
       'a rate that throws the model far off at once, and not all the way back',

@@ -14,8 +14,8 @@ import { addN } from '../../src/ops/elementwise.ts';
 import type { BatchPlan, FullBatch } from '../../src/training/batchPlan.ts';
 import type { Engine } from '../../src/training/engine.ts';
 import { evaluateHeld, metricsCsv } from '../../src/training/evaluation.ts';
-import { scoredOn } from '../../src/training/outcome.ts';
 import { emitLossSum, labelsType } from '../../src/training/stepGraph.ts';
+import { scoredOn } from '../../src/training/words.ts';
 
 const f32 = (shape: readonly number[], data: readonly number[]): Tensor => ({
   dtype: 'f32',

@@ -67,7 +67,7 @@ vi.mock('../../src/training/deviceCheck.ts', () => ({
   async checkDevice(_host: unknown, _engine: unknown, _heard: unknown, signal: AbortSignal) {
     made.comparisons.push({ signal });
     await new Promise((resolve) => signal.addEventListener('abort', resolve));
-    return { rows: [], ended: 'it was stopped early' };
+    return { rows: [], ended: { why: 'stopped' } };
   },
 }));
 
@@ -375,7 +375,7 @@ describe('a run', () => {
     const checking = trainer.checkDevice('webgpu', () => {});
     await settle();
     await trainer.play();
-    expect(await checking).toMatchObject({ ended: 'it was stopped early' });
+    expect(await checking).toMatchObject({ ended: { why: 'stopped' } });
     await trainer.pause();
     const again = trainer.checkDevice('webgpu', () => {});
     await settle();
@@ -386,6 +386,6 @@ describe('a run', () => {
     expect(await comparing).toMatchObject({ isWhole: false });
     expect(await Promise.race([again, 'still checking'])).toBe('still checking');
     await trainer.stopDeviceCheck();
-    expect(await again).toMatchObject({ ended: 'it was stopped early' });
+    expect(await again).toMatchObject({ ended: { why: 'stopped' } });
   });
 });

@@ -4,7 +4,8 @@
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { afterEach, describe, expect, it } from 'vitest';
-import { language, onLanguage, say, speak } from '../../src/common.ts';
+import { inEnglish, language, onLanguage, paragraph, say, speak, whole } from '../../src/common.ts';
+import { clause } from '../../src/lib/say.ts';
 import { LOCALES, ownName, suited } from '../../src/page/language.ts';
 import {
   allLanguages,
@@ -48,7 +49,10 @@ it('says nothing while a file is loaded', () => {
 });
 
 /** Rooms of the engine whose sentences reach the page and are said: more with every commit. */
-const ROOMS = ['data', 'hub', 'inference', 'lib', 'models', 'onnx', 'onnxruntime'];
+const ROOMS = [
+  ...['adapters', 'data', 'gpu', 'graph', 'hub', 'inference', 'lib', 'models', 'onnx'],
+  ...['onnxruntime', 'ops', 'training'],
+];
 /** Names, code and selectors, which are the same in every language. */
 const NO_WORDS: readonly RegExp[] = [
   /^src\/page\/(App|labs\/LabsPage)\.tsx:\d+: Papilio$/,
@@ -64,6 +68,20 @@ const NO_WORDS: readonly RegExp[] = [
   /^src\/models\/catalogue\.ts:\d+: (Glyphs ViT|Tales GPT)$/,
   /^src\/models\/import\/operators\/normalisation\.ts:\d+: no mask$/,
   /^src\/onnx\/decode\.ts:\d+: version https:/,
+  /^src\/training\/stepTime\.ts:\d+: a chain of one$/,
+  // Of cases, buffers and tables: "odd sizes", "sums of q".
+  /^src\/ops\/\w+\.check\.ts:/,
+  /^src\/ops\/sparseIdft\.ts:\d+: (frequency (rows|columns)|frequencies for (products|transforms))$/,
+  /^src\/ops\/spectralOnnx\.ts:\d+: (half waves of|of cells)$/,
+  /^src\/graph\/schedule\.ts:\d+: (partial )?sums of$/,
+  /^src\/gpu\/(compile|readback)\.ts:\d+: (parameters of the kernels|read-back ring)$/,
+  // Places in shaders, as compilers name them.
+  /^src\/gpu\/(compile|pipelines)\.ts:\d+: (, entry point|of the linked text)$/,
+  // Formulas and papers.
+  /^src\/adapters\/\w+\/card\.ts:/,
+  /^src\/adapters\/peft\.ts:\d+: version https:/,
+  // Files for others, in English in every language.
+  /^src\/training\/(checkText|comparisonTable|modelCard|snippets)\.ts:/,
   // Of the command line alone.
   /^src\/onnxruntime\/nativeRuntime\.ts:/,
   // Lines of Python.
@@ -133,6 +151,25 @@ describe('say', () => {
     speak();
     expect([heard, language().locale]).toEqual([['zh-Hans'], 'en-GB']);
     expect(say`Layer ${'q'} has ${3} rows`).toBe('Layer q has 3 rows');
+  });
+
+  it('speaks English for files that others read, and the reader’s language again', () => {
+    speak({ locale: 'zh-Hans', phrases: { 'One.': '一。', 'Two.': '二。' } });
+    const both = () => paragraph([say`One.`, say`Two.`]);
+    expect([both(), inEnglish(both), both(), clause(both())]).toEqual([
+      '一。二。',
+      'One. Two.',
+      '一。二。',
+      '一。二',
+    ]);
+    const broken = () =>
+      inEnglish(() => {
+        throw new Error('broken');
+      });
+    expect(broken).toThrow('broken');
+    expect(language().locale).toBe('zh-Hans');
+    speak({ locale: 'de', phrases: {} });
+    expect([whole(12345.6), inEnglish(() => whole(12345.6))]).toEqual(['12.346', '12,346']);
   });
 
   it('is found in the sources with its values numbered', () => {

@@ -9,10 +9,9 @@ import {
   type CheckResult,
   describeCheck,
   type OpCheckRow,
+  whyEnded,
 } from '../../src/training/checkReport.ts';
 import { checkOps, gpuChecks, opsNamed } from '../../src/training/deviceCheck.ts';
-
-const figures = Object.keys(CHECK_FIGURES) as (keyof typeof CHECK_FIGURES)[];
 
 const options = {
   ops: { type: 'string', value: 'a,b', about: 'only these ops', otherwise: 'all' },
@@ -47,7 +46,7 @@ async function check(values: Values<typeof options>): Promise<number> {
     failures.push(...failed);
     const errors = Object.fromEntries(Object.entries(worst).map(([what, { error }]) => [what, error]));
     report[op] = { checks, failed: failed.length, worst: errors };
-    const words = figures.map((what) => (worst[what]?.error.toExponential(1) ?? '-').padStart(9));
+    const words = CHECK_FIGURES.map((what) => (worst[what]?.error.toExponential(1) ?? '-').padStart(9));
     say(`${failed.length ? 'FAIL' : 'ok  '} ${op.padEnd(24)} ${words.join(' ')}`);
     for (const r of failed) say(`     ${describeCheck(r)}`);
   };
@@ -59,7 +58,7 @@ async function check(values: Values<typeof options>): Promise<number> {
     print(`${JSON.stringify({ adapter, ops: report, failures: failures.map(describeCheck), ended })}\n`);
   } else {
     if (failures.length) say(`${failures.length} checks failed.`);
-    if (ended) say(ended);
+    for (const why of whyEnded(ended)) say(why);
     if (!failures.length && !ended) say('Every check passed.');
   }
   device.destroy();

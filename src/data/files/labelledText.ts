@@ -4,7 +4,7 @@
  */
 import type { InputFile } from '../../lib/bytes.ts';
 import { PapilioError } from '../../lib/errors.ts';
-import { say } from '../../lib/say.ts';
+import { clause, say } from '../../lib/say.ts';
 import { baseName, extension, linesOf, readText } from './bytes.ts';
 import { type Draft, draftOf } from './delimited.ts';
 import type { TableOptions } from './dialect.ts';
@@ -160,7 +160,7 @@ export function entriesOfFolders(
       drops.add(
         { file: file.name },
         {
-          what: error.message.replace(`${file.name} `, '').replace(/\.$/, ''),
+          what: clause(error.message.replace(`${file.name} `, '')),
           advice: say`mend or delete it`,
         },
       );

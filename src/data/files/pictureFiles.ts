@@ -2,7 +2,7 @@
 import { type Budget, createBudget } from '../../lib/budget.ts';
 import { bytesOfBase64, type InputFile } from '../../lib/bytes.ts';
 import { fail } from '../../lib/errors.ts';
-import { say } from '../../lib/say.ts';
+import { clause, say } from '../../lib/say.ts';
 import {
   createPictureKeeper,
   type LabelledPicture,
@@ -43,7 +43,7 @@ async function decode(
     image = await decodeImage(bytes, path);
   } catch (cause) {
     const why = (cause as Error).message.replace(`${path} `, '');
-    return say`cannot be read as a picture (${why.replace(/\.$/, '')})`;
+    return say`cannot be read as a picture (${clause(why)})`;
   }
   // Outside: what the model demands is no fault of the picture, and what all cost together not of this one.
   pixels.take(image.width * image.height, path);

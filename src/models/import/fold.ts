@@ -44,7 +44,11 @@ export interface Missing {
   readonly op: string;
   readonly node: string;
   readonly reason: string;
+  /** Those that do not go together, where that is the reason. */
+  readonly shapes?: readonly (readonly number[])[];
 }
+
+type Obstacle = Pick<Missing, 'reason' | 'shapes'>;
 
 export interface Folding {
   readonly graph: IrGraph;
@@ -310,18 +314,18 @@ class Folder {
     const inputs = node.inputs.map((name, i) => (name === '' ? null : this.readBy(scope.get(name), node, i)));
     const waits = node.inputs.some((name, i) => name !== '' && inputs[i] === null);
     if (waits) this.waiting++;
-    const reason =
+    const obstacle =
       node.opType === 'If' && node.domain === ''
         ? this.branch(node, inputs[0], waits, scope)
         : this.calculate({ node, inputs, opset: this.opset }, waits, scope);
-    if (reason === null) return;
+    if (obstacle === null) return;
     for (const name of node.outputs) scope.set(name, null);
-    if (reason === WAITS) return;
+    if (obstacle === WAITS) return;
     if (waits) this.waiting--;
     this.missing.push({
       op: node.domain ? `${node.domain}.${node.opType}` : node.opType,
       node: node.name || node.outputs[0] || '',
-      reason,
+      ...obstacle,
     });
   }
 
@@ -331,14 +335,16 @@ class Folder {
     condition: IrValue | null | undefined,
     waits: boolean,
     scope: Scope,
-  ): string | null {
+  ): Obstacle | null {
     const cond = condition?.known?.()[0];
-    if (cond === undefined) return waits ? WAITS : say`its condition depends on the data`;
+    if (cond === undefined) return waits ? WAITS : { reason: say`its condition depends on the data` };
     const branch = node.attributes.get(cond !== 0 ? 'then_branch' : 'else_branch');
-    if (branch?.kind !== 'graph') return say`its branch is missing`;
+    if (branch?.kind !== 'graph') return { reason: say`its branch is missing` };
     const { outputs } = branch.value;
     if (outputs.length < node.outputs.length)
-      return say`its branch gives ${outputs.length} of its ${node.outputs.length} results`;
+      return {
+        reason: say`its branch gives ${outputs.length} of its ${node.outputs.length} results`,
+      };
     const inner = new Scope(scope);
     this.walk(branch.value, inner);
     node.outputs.forEach((name, i) => {
@@ -348,19 +354,19 @@ class Folder {
   }
 
   /** Infers a node, and computes it or keeps it; @returns why it cannot be imported, or null. */
-  private calculate(c: Context, waits: boolean, scope: Scope): string | null {
+  private calculate(c: Context, waits: boolean, scope: Scope): Obstacle | null {
     const { domain, opType, outputs } = c.node;
     const operator = operatorOfNode(domain, opType);
-    if (!operator) return noRule();
+    if (!operator) return { reason: noRule() };
     if (waits) return WAITS;
     let inferred: Inferred | Results;
     try {
       inferred = operator.infer!(c);
       if ('op' in inferred) for (const { shape } of inferred.outputs) checkedSize(shape);
     } catch (error) {
-      if (error instanceof Refused || (error instanceof PapilioError && error.kind === 'shape'))
-        return error.message;
-      throw error;
+      if (error instanceof Refused) return { reason: error.message };
+      if (!(error instanceof PapilioError) || error.kind !== 'shape') throw error;
+      return { reason: error.message, ...apartIn(error) };
     }
     if (!('op' in inferred)) {
       const results = inferred;
@@ -422,8 +428,14 @@ class Folder {
   }
 }
 
+/** The shapes that an error says do not go together. */
+export function apartIn({ details }: PapilioError): Pick<Missing, 'shapes'> {
+  const { shapes } = details as Pick<Missing, 'shapes'>;
+  return shapes ? { shapes } : {};
+}
+
 /** In place of a reason: the node needs what is missing already. */
-const WAITS = '';
+const WAITS: Obstacle = { reason: '' };
 
 /**
  * @param bindings every graph input by name: an input value, or a known one

@@ -7,7 +7,7 @@ import { say } from '../../lib/say.ts';
 import { inlineFunctions } from '../../onnx/inline.ts';
 import type { OnnxModel } from '../../onnx/types.ts';
 import { canEmit, emitGraph, type Precision } from './emit.ts';
-import { type Folding, fold, isOperator } from './fold.ts';
+import { apartIn, type Folding, fold, isOperator, type Missing } from './fold.ts';
 import { fuseActivations, fuseConv, fuseLinear, fuseNorms, liftReshapes, unpackProjections } from './fuse.ts';
 import { fuseAttention } from './fuseAttention.ts';
 import { bytesBehind, oneFolding, withBudget } from './importBudget.ts';
@@ -273,7 +273,7 @@ const asked = ({ batch, sequence = 1, past = 0 }: BuildDims): number =>
 const TABLES_OF_PAIRS = 32;
 
 const isShapeTrouble = (error: unknown): error is PapilioError =>
-  error instanceof PapilioError && /do not broadcast|cannot become/.test(error.message);
+  error instanceof PapilioError && sizesIn(error).length > 0;
 
 /** Lengths to look at where the probe's is too long. */
 const SHORTER = [4, 2];
@@ -282,11 +282,10 @@ const SHORTER = [4, 2];
 const MOST_SIZES = 12;
 
 /** The sizes that a complaint about shapes names. */
-const sizesIn = ({ message }: PapilioError): number[] => [
-  ...new Set(
-    (message.match(/\[[\d, ]+\]/g) ?? []).flatMap((shape) => shape.slice(1, -1).split(',').map(Number)),
-  ),
-];
+function sizesIn(error: PapilioError): number[] {
+  const { missing = [] } = error.details as { readonly missing?: readonly Missing[] };
+  return [...new Set([apartIn(error), ...missing].flatMap(({ shapes = [] }) => shapes.flat()))];
+}
 
 /** The inputs as if the file declared these sizes. */
 const withSizes = (

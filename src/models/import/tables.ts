@@ -161,7 +161,7 @@ function findLooks(request: TablesRequest, sequence: number, token: number): Loo
         add(inferred);
     },
   );
-  if (missing[0]) fail('shape', missing[0].reason);
+  if (missing[0]) fail('shape', missing[0].reason, { shapes: missing[0].shapes });
   prune(graph);
   for (const node of graph.nodes) if (node.op === 'Gather' && node.inputs[0]?.weight) add(node);
   return looks;

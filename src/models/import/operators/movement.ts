@@ -149,7 +149,9 @@ const concat: Operator = {
         shape.length !== first.shape.length || shape.some((d, i) => i !== axis && d !== first.shape[i]),
     );
     if (odd)
-      fail('shape', say`Concat: [${first.shape}] and [${odd.shape}] cannot become one along axis ${axis}.`);
+      fail('shape', say`Concat: [${first.shape}] and [${odd.shape}] cannot become one along axis ${axis}.`, {
+        shapes: [first.shape, odd.shape],
+      });
     const length = parts.reduce((n, p) => n + p.shape[axis]!, 0);
     return one('Concat', parts, { axis }, first.dtype, first.shape.with(axis, length));
   },

@@ -4,6 +4,7 @@ import { useStore } from 'zustand';
 import { say } from '../../../common.ts';
 import {
   CHECK_FIGURES,
+  checkTitle,
   checkVerdict,
   type DeviceCheckReport,
   ENGINE_TITLES,
@@ -108,7 +109,9 @@ const Found = memo(function Found(props: {
         data-testid="device-verdict"
       >
         <Icon name={isGood ? 'check' : 'cross'} />
-        {checkVerdict(report ?? { rows, ended: isBusy ? say`so far` : null })}
+        {isBusy
+          ? say`So far: ${checkVerdict({ rows, ended: null })}`
+          : checkVerdict(report ?? { rows, ended: null })}
       </p>
       {isGood ? null : (
         <div className="table-scroll">
@@ -118,7 +121,7 @@ const Found = memo(function Found(props: {
             rows={failures.map((r) => [
               r.op,
               r.case,
-              r.what === 'compiles' ? 'compiles' : CHECK_FIGURES[r.what],
+              checkTitle(r.what),
               r.error.toExponential(1),
               r.tolerance.toExponential(1),
               r.message ?? '',
@@ -140,19 +143,17 @@ const Found = memo(function Found(props: {
   );
 });
 
-const KINDS = Object.keys(CHECK_FIGURES) as (keyof typeof CHECK_FIGURES)[];
-
 function OpTable({ rows }: { readonly rows: readonly OpCheckRow[] }) {
   return (
     <div className="table-scroll is-unbroken">
       <Lines
         label={say`Checks by op`}
-        head={[say`op`, say`cases`, say`failed`, ...KINDS.map((kind) => CHECK_FIGURES[kind])]}
+        head={[say`op`, say`cases`, say`failed`, ...CHECK_FIGURES.map(checkTitle)]}
         rows={rows.map(({ op, cases, failures, worst }) => [
           op,
           whole(cases),
           whole(failures.length),
-          ...KINDS.map((kind) => marginText(worst[kind])),
+          ...CHECK_FIGURES.map((kind) => marginText(worst[kind])),
         ])}
       />
     </div>

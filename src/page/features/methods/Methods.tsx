@@ -3,7 +3,7 @@ import { useMemo, useState } from 'react';
 import { useStore } from 'zustand';
 import { say } from '../../../common.ts';
 import { METHODS, type MethodId } from '../../../methods.ts';
-import { type MethodRow, methodComparisonMarkdown, settingsText } from '../../../protocol.ts';
+import { type MethodRow, methodComparisonMarkdown, provenance, settingsText } from '../../../protocol.ts';
 import { saveFile } from '../../exports.ts';
 import { bytes, methodTitle, metricText, scoredOn, scoreText, whole } from '../../format.ts';
 import { Action } from '../../parts/Action.tsx';
@@ -199,7 +199,10 @@ function MethodTable({ view }: { readonly view: MethodComparisonView }) {
         <Fold summary={say`How each number was got`}>
           <Facts
             of={Object.fromEntries(
-              Object.entries(report.provenance).map(([column, words]) => [TITLES()[column] ?? column, words]),
+              Object.entries(provenance(report.ranOn)).map(([column, words]) => [
+                TITLES()[column] ?? column,
+                words,
+              ]),
             )}
           />
         </Fold>
