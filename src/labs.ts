@@ -7,10 +7,15 @@ export {
   type Both,
   type CayleyAnswer,
   FIT_STEPS,
+  type Cost,
+  type CostRequest,
   type FitAnswer,
   type LabApi,
   STARTS,
   TERMS,
+  type TurnAnswer,
+  type TurnRequest,
 } from './labs/protocol.ts';
 export { TARGETS, type TargetName } from './labs/targets.ts';
+export { energyOf, type Pair, pairsOf } from './training/neurons.ts';
 export type { DeviceReport } from './training/protocol.ts';

@@ -2,9 +2,12 @@
 import { fail } from '../lib/errors.ts';
 import type { Backend } from '../training/backend.ts';
 import { createCayley } from './cayley.ts';
+import { costs } from './costs.ts';
 import { type Fit, type FitLook, openFit } from './fit.ts';
 import { type FitRequest, type LabApi, STARTS } from './protocol.ts';
+import { createRuns } from './runs.ts';
 import { targetOf } from './targets.ts';
+import { createTurns } from './turned.ts';
 
 interface OpenFit {
   readonly fit: Fit;
@@ -22,6 +25,7 @@ export function createLabs(open: () => Promise<Backend>): LabApi {
     });
     return opening;
   };
+  const runs = createRuns(backend);
   let current: OpenFit | null = null;
   let last: Promise<unknown> = Promise.resolve();
   /** Calls about fits one after the other: none sees a fit that another is opening or closing. */
@@ -33,6 +37,8 @@ export function createLabs(open: () => Promise<Backend>): LabApi {
   return {
     device: async () => (await backend()).info,
     cayley: createCayley(backend),
+    turn: createTurns(runs),
+    costs,
     openFit: (request) =>
       inTurn(async () => {
         const before = current;

@@ -1,4 +1,5 @@
 /** What a lab's page asks of the worker that computes for it. */
+import type { MethodId } from '../adapters/registry.ts';
 import type { DeviceReport } from '../training/protocol.ts';
 import type { FitLook } from './fit.ts';
 import type { FitShape } from './fitShapes.ts';
@@ -41,11 +42,53 @@ export interface FitAnswer extends FitLook {
   readonly best: readonly number[];
 }
 
+export interface TurnRequest {
+  readonly d: number;
+  readonly b: number;
+  readonly m: number;
+  /** Packed strict upper triangles [m, d/b, b(b−1)/2], of the factor first that is applied first. */
+  readonly skew: readonly number[];
+  /** What is turned, [n, d]. */
+  readonly vectors: readonly number[];
+}
+
+export interface TurnAnswer {
+  /** R [d, d], row by row: output r is Σ over inputs c of R[r, c]. */
+  readonly rotation: Both;
+  /** R v of each vector, [n, d]. */
+  readonly turned: Both;
+}
+
+export interface CostRequest {
+  /** Of the linear layer. */
+  readonly inputs: number;
+  readonly outputs: number;
+  /** Rows of activations that go through it at once. */
+  readonly rows: number;
+  /** Methods with the fields of their configuration. */
+  readonly methods: readonly {
+    readonly method: MethodId;
+    readonly fields: Readonly<Record<string, unknown>>;
+  }[];
+}
+
+/** Multiply-adds. */
+export interface Cost {
+  /** Forwards. */
+  readonly forward: number;
+  /** Forwards and backwards, without the update. */
+  readonly step: number;
+}
+
 export interface LabApi {
   /** What computes here. */
   device(): Promise<DeviceReport>;
   /** @param skew packed strict upper triangle of a block b × b */
   cayley(b: number, skew: readonly number[]): Promise<CayleyAnswer>;
+  /** Vectors turned by a product of butterfly factors, and the product. */
+  turn(request: TurnRequest): Promise<TurnAnswer>;
+  /** What the layer costs alone, and then with each method. */
+  costs(request: CostRequest): Promise<readonly Cost[]>;
   /** Begins a fit; one before it is left. */
   openFit(request: FitRequest): Promise<void>;
   /** Takes so many steps of it. */

@@ -70,6 +70,32 @@ export async function compareNeurons(
   };
 }
 
+/** Two neurons: how far apart their directions are, ‖w_i − w_j‖ of unit vectors, and their angle in radians. */
+export interface Pair {
+  readonly i: number;
+  readonly j: number;
+  readonly apart: number;
+  readonly angle: number;
+}
+
+/** Every pair of neurons that have a direction, of a few. @param W [rows, columns] */
+export function pairsOf(W: ArrayLike<number>, rows: number, columns: number): Pair[] {
+  const all = Array.from({ length: rows }, (_, i) => i);
+  const { data, isThere } = directions(W, all, columns);
+  const pairs: Pair[] = [];
+  for (const i of all)
+    for (const j of all.slice(i + 1)) {
+      if (isThere[i] === 0 || isThere[j] === 0) continue;
+      const apart = distance(data, i, j, columns);
+      pairs.push({ i, j, apart, angle: angleOf(apart) });
+    }
+  return pairs;
+}
+
+/** Σ over pairs of 1 / ‖w_i − w_j‖. */
+export const energyOf = (pairs: readonly Pair[]): number =>
+  pairs.reduce((sum, { apart }) => sum + (apart < NEAR ? 0 : 1 / apart), 0);
+
 /** All rows, or a sample in ascending order, always the same. */
 function chooseRows(rows: number, most: number): number[] {
   const all = Array.from({ length: rows }, (_, i) => i);

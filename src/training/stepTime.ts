@@ -9,10 +9,9 @@ import { liveNodes } from '../graph/placements.ts';
 import { sizeOf, zerosOf } from '../graph/shape.ts';
 import type { Graph, Node, TensorType, Value } from '../graph/types.ts';
 import { PapilioError } from '../lib/errors.ts';
-import type { AttentionAttrs } from '../ops/attention.ts';
 import { binary, scale } from '../ops/elementwise.ts';
-import type { SpectralAttrs } from '../ops/spectrum.ts';
 import type { Backend } from './backend.ts';
+import { costOf, type NodeCost } from './nodeCost.ts';
 
 /** A step's graphs at a batch size and a sequence length, and how often each runs. */
 export interface StepGraphs {
@@ -87,13 +86,8 @@ const CHAIN = 64;
 const LENGTH = 1 << 18;
 
 /** Nodes of equal op, attributes and types. */
-interface Kind {
+interface Kind extends NodeCost {
   readonly node: Node;
-  /** Nodes whose seconds are about proportional to their work. */
-  readonly group: string;
-  readonly work: number;
-  /** Read and written. */
-  readonly numbers: number;
   count: number;
 }
 
@@ -220,62 +214,4 @@ function chain(length: number): Graph {
   let x = g.input('x', { dtype: 'f32', shape: [64] });
   for (let i = 0; i < length; i++) x = scale(g, x, { by: 1.5 });
   return g.finish({ x });
-}
-
-// What a node costs: numbers that it multiplies and adds, or reads and writes.
-
-const PRODUCTS: readonly string[] = ['linear', 'matmul', 'product'];
-/** A product with a side of so many numbers or fewer, as LoRA has them, reads more than it computes. */
-const SKINNY = 32;
-
-/** A number that a kernel touches takes about as long as so many multiplications of a product. */
-const PER_NUMBER = 8;
-
-/** Every number of a query meets every key. */
-function attentionWork(inputs: readonly Value[], { heads, headDim, parts }: AttentionAttrs): number {
-  const [batch, queries] = inputs[0]!.shape as [number, number];
-  const keys = inputs[parts?.[1]?.input ?? 1]!.shape[1]!;
-  return batch * queries * heads * headDim * keys;
-}
-
-/** Seconds are proportional to work within a group; between groups the work only says what is worth timing. */
-function costOf({ op: { name }, inputs, outputs, attrs }: Node): Pick<Kind, 'group' | 'work' | 'numbers'> {
-  const size = (v: Value | undefined): number => (v ? sizeOf(v.shape) : 1);
-  const [a, b, c] = [size(inputs[0]), size(inputs[1]), size(outputs[0])];
-  const numbers = [...inputs, ...outputs].reduce((n, v) => n + size(v), 0);
-  const last = inputs[1]?.shape.at(-1) ?? 1;
-  if (PRODUCTS.includes(name)) {
-    const work = Math.sqrt(a * b * c);
-    // Each side of a product is its multiplications over the matrix that does not have it.
-    const isSkinny = work / Math.max(a, b, c) <= SKINNY;
-    return { group: isSkinny ? `${name}, skinny` : name, work: work + PER_NUMBER * numbers, numbers };
-  }
-  const terms = (work: number) => ({ group: name, work: work + PER_NUMBER * numbers, numbers });
-  switch (name) {
-    case 'linearCrossEntropy':
-      // Scores of every class for every row.
-      return terms(a * (b / last));
-    case 'attention':
-    case 'attentionGrad':
-      return terms(attentionWork(inputs, attrs as AttentionAttrs));
-    case 'butterfly':
-    case 'butterflyGrad':
-      // Every number passes m factors of blocks of b × b.
-      return terms(a * last * (inputs[1]!.shape.at(-4) ?? 1));
-    case 'cayley':
-    case 'cayleyGrad':
-      return terms(c * (outputs[0]!.shape.at(-1) ?? 1));
-    case 'spectral':
-    case 'spectralGrad':
-      // Transforms along both axes.
-      return terms(numbers * Math.log2(Math.max(2, last)));
-    case 'sparseIdft':
-    case 'sparseDft': {
-      // Of ΔW's numbers a quarter meet two waves of each of half the shorter side's frequencies.
-      const { out, in: width } = attrs as SpectralAttrs;
-      return terms((Math.max(a, c) * Math.min(out, width)) / 4);
-    }
-    default:
-      return terms(0);
-  }
 }

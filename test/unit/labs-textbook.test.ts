@@ -1,0 +1,179 @@
+/**
+ * The numbers of the textbook's pages, held against float64 worked out here from the definitions: products of butterfly factors, angles and energy of neurons,
+ * what a layer costs with each method. Seen to fail with: factors in the other order, a rotation turned round, an energy over ordered pairs, a step without
+ * its backward pass.
+ */
+import { beforeAll, describe, expect, it } from 'vitest';
+import { METHODS } from '../../src/adapters/registry.ts';
+import { freeNumbers } from '../../src/labs/fitShapes.ts';
+import { createLabs } from '../../src/labs/labs.ts';
+import { distanceOf, identityOf, offOrthogonal, productOf, transposedOf } from '../../src/labs/matrices.ts';
+import type { LabApi } from '../../src/labs/protocol.ts';
+import { rng } from '../../src/lib/rng.ts';
+import { loadWebRuntime } from '../../src/onnxruntime/webRuntime.ts';
+import { ortBackend } from '../../src/training/backend.ts';
+import { compareNeurons, energyOf, pairsOf } from '../../src/training/neurons.ts';
+
+let labs: LabApi;
+beforeAll(() => {
+  labs = createLabs(async () => ortBackend(await loadWebRuntime()));
+});
+
+/** x of A x = y, by elimination with pivots; of every column of Y [d, d]. */
+function solved(A: Float64Array, Y: Float64Array, d: number): Float64Array {
+  const [a, x] = [Float64Array.from(A), Float64Array.from(Y)];
+  for (let k = 0; k < d; k++) {
+    let pivot = k;
+    for (let i = k + 1; i < d; i++) if (Math.abs(a[i * d + k]!) > Math.abs(a[pivot * d + k]!)) pivot = i;
+    for (const m of [a, x])
+      for (let j = 0; j < d; j++) [m[k * d + j], m[pivot * d + j]] = [m[pivot * d + j]!, m[k * d + j]!];
+    for (let i = 0; i < d; i++) {
+      if (i === k) continue;
+      const f = a[i * d + k]! / a[k * d + k]!;
+      for (const m of [a, x]) for (let j = 0; j < d; j++) m[i * d + j]! -= f * m[k * d + j]!;
+    }
+  }
+  for (let i = 0; i < d; i++) for (let j = 0; j < d; j++) x[i * d + j]! /= a[i * d + i]!;
+  return x;
+}
+
+/**
+ * One factor as a dense matrix, from the paper's figure 4: nodes whose numbers agree in all but the half-block digit k meet. The block of a factor k > 0 is made
+ * of two half-blocks that stand 2^(k−1) blocks apart.
+ */
+function factorOf(d: number, b: number, k: number, skew: readonly number[]): Float64Array {
+  const triangles = (b * (b - 1)) / 2;
+  const members: number[][] = [];
+  if (k === 0) for (let start = 0; start < d; start += b) members.push(Array.from({ length: b }, (_, i) => start + i));
+  else {
+    // Even half-blocks of a superblock in order, then the odd ones; cut into blocks.
+    const half = b / 2;
+    const wide = b * 2 ** k;
+    for (let start = 0; start < d; start += wide) {
+      const halves = Array.from({ length: wide / half }, (_, h) => h);
+      const order = [...halves.filter((h) => h % 2 === 0), ...halves.filter((h) => h % 2 === 1)];
+      const places = new Array<number>(wide);
+      // Element at place p of the superblock comes from the half-block order[p / half].
+      order.forEach((h, at) => {
+        for (let e = 0; e < half; e++) places[at * half + e] = start + h * half + e;
+      });
+      // The block acts on consecutive places after element i went to place perm[i].
+      const back = new Array<number>(wide);
+      places.forEach((to, from) => {
+        back[to - start] = start + from;
+      });
+      for (let at = 0; at < wide; at += b) members.push(back.slice(at, at + b));
+    }
+  }
+  const out = new Float64Array(d * d);
+  members.forEach((nodes, block) => {
+    const q = new Float64Array(b * b);
+    let next = block * triangles;
+    for (let i = 0; i < b; i++)
+      for (let j = i + 1; j < b; j++) {
+        q[i * b + j] = skew[next]!;
+        q[j * b + i] = -skew[next++]!;
+      }
+    const one = identityOf(b);
+    // R (I + Q) = I − Q, and both sides transposed: (I + Qᵀ) Rᵀ = I − Qᵀ.
+    const plus = one.map((v, i) => v - q[i]!);
+    const minus = one.map((v, i) => v + q[i]!);
+    const r = transposedOf(solved(plus, minus, b), b);
+    nodes.forEach((row, i) => {
+      nodes.forEach((column, j) => {
+        out[row * d + column] = r[i * b + j]!;
+      });
+    });
+  });
+  return out;
+}
+
+describe.each([
+  { d: 8, b: 8, m: 1 },
+  { d: 16, b: 4, m: 1 },
+  { d: 8, b: 2, m: 3 },
+  { d: 16, b: 4, m: 3 },
+])('a rotation of $d inputs by $m factors of blocks of $b', ({ d, b, m }) => {
+  const random = rng(7, d + b + m);
+  const skew = Array.from({ length: freeNumbers(d, { m, b }) }, () => Math.fround(random.normal()));
+  const vectors = Array.from({ length: 3 * d }, () => Math.fround(random.normal()));
+
+  it('is the product of its factors, the first one first', async () => {
+    const { rotation, turned } = await labs.turn({ d, b, m, skew, vectors });
+    const each = skew.length / m;
+    let product: Float64Array = identityOf(d);
+    for (let k = 0; k < m; k++)
+      product = productOf(factorOf(d, b, k, skew.slice(k * each, (k + 1) * each)), product, d);
+    expect(distanceOf(rotation.reference, product)).toBeLessThan(1e-12);
+    expect(distanceOf(rotation.engine, product)).toBeLessThan(2e-6);
+    expect(offOrthogonal(rotation.engine, d)).toBeLessThan(3e-6);
+    const expected = Array.from({ length: 3 * d }, (_, at) => {
+      const [row, i] = [Math.floor(at / d), at % d];
+      let sum = 0;
+      for (let j = 0; j < d; j++) sum += product[i * d + j]! * vectors[row * d + j]!;
+      return sum;
+    });
+    expect(distanceOf(turned.reference, expected)).toBeLessThan(1e-12);
+    expect(distanceOf(turned.engine, expected)).toBeLessThan(1e-5);
+  });
+
+  it('leaves every angle and the energy', async () => {
+    const { turned } = await labs.turn({ d, b, m, skew, vectors });
+    const [before, after] = [pairsOf(vectors, 3, d), pairsOf(turned.engine, 3, d)];
+    before.forEach((pair, i) => expect(after[i]!.angle).toBeCloseTo(pair.angle, 5));
+    expect(energyOf(after)).toBeCloseTo(energyOf(before), 5);
+  });
+});
+
+describe('neurons', () => {
+  const W = [1, 0, 0, 2, 1, 1, -3, 0];
+  it('have the angles and the energy that follow from their directions', async () => {
+    const pairs = pairsOf(W, 4, 2);
+    const degrees = pairs.map(({ angle }) => (angle * 180) / Math.PI);
+    [90, 45, 180, 45, 90, 135].forEach((angle, i) => expect(degrees[i]).toBeCloseTo(angle, 10));
+    // ‖u − v‖ = 2 sin(angle / 2).
+    const energy = [90, 45, 180, 45, 90, 135].reduce(
+      (sum, angle) => sum + 1 / (2 * Math.sin((angle * Math.PI) / 360)),
+      0,
+    );
+    expect(energyOf(pairs)).toBeCloseTo(energy, 12);
+    const compared = await compareNeurons(W, W, 4, 2, async () => {});
+    expect(energyOf(pairs)).toBeCloseTo(compared.energy.before, 12);
+  });
+});
+
+describe('what a layer costs', () => {
+  const [inputs, outputs, rows] = [64, 96, 10];
+  const alone = rows * inputs * outputs;
+  const costs = (method: keyof typeof METHODS, fields: Readonly<Record<string, unknown>>) =>
+    labs.costs({ inputs, outputs, rows, methods: [{ method, fields }] });
+
+  it('alone: one product forwards, one more back to its input', async () => {
+    expect((await costs('lora', { r: 4 }))[0]).toEqual({ forward: alone, step: 2 * alone });
+  });
+
+  it('with LoRA: two narrow products beside it, and twice their number backwards', async () => {
+    const [, lora] = await costs('lora', { r: 4 });
+    const narrow = rows * 4 * (inputs + outputs);
+    expect(lora).toEqual({ forward: alone + narrow, step: 2 * alone + 3 * narrow });
+  });
+
+  it.each([
+    ['oft', { oft_block_size: 8, r: 0, use_cayley_neumann: false }, 8, 1],
+    ['boft', { boft_block_size: 4, boft_block_num: 0, boft_n_butterfly_factor: 3 }, 4, 3],
+  ] as const)('with %s: m factors of blocks, and the Cayley transform of each', async (method, fields, b, m) => {
+    const [, cost] = await costs(method, fields);
+    const turning = rows * inputs * b * m;
+    const transform = m * (inputs / b) * b ** 3;
+    expect(cost!.forward).toBeCloseTo(alone + turning + transform, 6);
+    // Backwards the input is turned back and the blocks get their own.
+    expect(cost!.step).toBeGreaterThanOrEqual(2 * alone + 2 * turning + 2 * transform);
+    expect(cost!.step).toBeLessThanOrEqual(2 * alone + 4 * turning + 4 * transform);
+  });
+
+  it('with FourierFT: something more than the layer, and never its square', async () => {
+    const [first, cost] = await costs('fourierft', { n_frequency: 50 });
+    expect(cost!.forward).toBeGreaterThan(first!.forward);
+    expect(cost!.step).toBeLessThan(20 * first!.step);
+  });
+});
