@@ -17,8 +17,10 @@ const LAYER = 'layer';
 function layerGraph({ inputs, outputs, rows }: CostRequest) {
   const g = createBuilder();
   const x = g.input('x', { dtype: 'f32', shape: [rows, inputs] });
-  const W = g.parameter(`${LAYER}.weight`, { dtype: 'f32', shape: [outputs, inputs] }, () =>
-    new Float32Array(outputs * inputs),
+  const W = g.parameter(
+    `${LAYER}.weight`,
+    { dtype: 'f32', shape: [outputs, inputs] },
+    () => new Float32Array(outputs * inputs),
   );
   const y = linear(g, x, W, null, { module: LAYER });
   return { graph: g.finish({ y }), x, y };

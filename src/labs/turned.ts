@@ -35,7 +35,10 @@ export const createTurns =
     const { d, b, m, skew, vectors } = request;
     const n = vectors.length / d;
     if (skew.length !== freeNumbers(d, { m, b }) || n < 1 || !Number.isInteger(n))
-      fail('bad-argument', `${skew.length} skew numbers and ${vectors.length} of vectors are not ${m} factors of blocks of ${b} for ${d} inputs.`);
+      fail(
+        'bad-argument',
+        `${skew.length} skew numbers and ${vectors.length} of vectors are not ${m} factors of blocks of ${b} for ${d} inputs.`,
+      );
     const key = JSON.stringify(['turn', d, b, m, n]);
     const { [COLUMNS]: columns, [TURNED]: turned } = await run(key, () => turnGraph(request, n), {
       [SKEW]: skew,

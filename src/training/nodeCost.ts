@@ -22,7 +22,7 @@ function attentionWork(inputs: readonly Value[], { heads, headDim, parts }: Atte
 }
 
 /** Multiply-adds of a node's sums of products: exact for matrices and butterflies, an estimate for transforms; 0 for what goes number by number. */
-export function multiplyAdds({ op: { name }, inputs, outputs, attrs }: Node): number {
+function multiplyAdds({ op: { name }, inputs, outputs, attrs }: Node): number {
   const [a, b, c] = [size(inputs[0]), size(inputs[1]), size(outputs[0])];
   const last = inputs[1]?.shape.at(-1) ?? 1;
   if (PRODUCTS.includes(name)) return Math.sqrt(a * b * c);

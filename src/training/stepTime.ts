@@ -6,7 +6,7 @@
 
 import { createBuilder } from '../graph/builder.ts';
 import { liveNodes } from '../graph/placements.ts';
-import { sizeOf, zerosOf } from '../graph/shape.ts';
+import { zerosOf } from '../graph/shape.ts';
 import type { Graph, Node, TensorType, Value } from '../graph/types.ts';
 import { PapilioError } from '../lib/errors.ts';
 import { binary, scale } from '../ops/elementwise.ts';

@@ -4,7 +4,7 @@
  * its backward pass.
  */
 import { beforeAll, describe, expect, it } from 'vitest';
-import { METHODS } from '../../src/adapters/registry.ts';
+import type { METHODS } from '../../src/adapters/registry.ts';
 import { freeNumbers } from '../../src/labs/fitShapes.ts';
 import { createLabs } from '../../src/labs/labs.ts';
 import { distanceOf, identityOf, offOrthogonal, productOf, transposedOf } from '../../src/labs/matrices.ts';
@@ -44,7 +44,8 @@ function solved(A: Float64Array, Y: Float64Array, d: number): Float64Array {
 function factorOf(d: number, b: number, k: number, skew: readonly number[]): Float64Array {
   const triangles = (b * (b - 1)) / 2;
   const members: number[][] = [];
-  if (k === 0) for (let start = 0; start < d; start += b) members.push(Array.from({ length: b }, (_, i) => start + i));
+  if (k === 0)
+    for (let start = 0; start < d; start += b) members.push(Array.from({ length: b }, (_, i) => start + i));
   else {
     // Even half-blocks of a superblock in order, then the odd ones; cut into blocks.
     const half = b / 2;
@@ -120,7 +121,7 @@ describe.each([
   it('leaves every angle and the energy', async () => {
     const { turned } = await labs.turn({ d, b, m, skew, vectors });
     const [before, after] = [pairsOf(vectors, 3, d), pairsOf(turned.engine, 3, d)];
-    before.forEach((pair, i) => expect(after[i]!.angle).toBeCloseTo(pair.angle, 5));
+    expect(after.map(({ angle }) => angle)).toEqual(before.map(({ angle }) => expect.closeTo(angle, 5)));
     expect(energyOf(after)).toBeCloseTo(energyOf(before), 5);
   });
 });
@@ -130,12 +131,10 @@ describe('neurons', () => {
   it('have the angles and the energy that follow from their directions', async () => {
     const pairs = pairsOf(W, 4, 2);
     const degrees = pairs.map(({ angle }) => (angle * 180) / Math.PI);
-    [90, 45, 180, 45, 90, 135].forEach((angle, i) => expect(degrees[i]).toBeCloseTo(angle, 10));
+    const expected = [90, 45, 180, 45, 90, 135];
+    expect(degrees).toEqual(expected.map((angle) => expect.closeTo(angle, 10)));
     // ‖u − v‖ = 2 sin(angle / 2).
-    const energy = [90, 45, 180, 45, 90, 135].reduce(
-      (sum, angle) => sum + 1 / (2 * Math.sin((angle * Math.PI) / 360)),
-      0,
-    );
+    const energy = expected.reduce((sum, angle) => sum + 1 / (2 * Math.sin((angle * Math.PI) / 360)), 0);
     expect(energyOf(pairs)).toBeCloseTo(energy, 12);
     const compared = await compareNeurons(W, W, 4, 2, async () => {});
     expect(energyOf(pairs)).toBeCloseTo(compared.energy.before, 12);
@@ -161,15 +160,18 @@ describe('what a layer costs', () => {
   it.each([
     ['oft', { oft_block_size: 8, r: 0, use_cayley_neumann: false }, 8, 1],
     ['boft', { boft_block_size: 4, boft_block_num: 0, boft_n_butterfly_factor: 3 }, 4, 3],
-  ] as const)('with %s: m factors of blocks, and the Cayley transform of each', async (method, fields, b, m) => {
-    const [, cost] = await costs(method, fields);
-    const turning = rows * inputs * b * m;
-    const transform = m * (inputs / b) * b ** 3;
-    expect(cost!.forward).toBeCloseTo(alone + turning + transform, 6);
-    // Backwards the input is turned back and the blocks get their own.
-    expect(cost!.step).toBeGreaterThanOrEqual(2 * alone + 2 * turning + 2 * transform);
-    expect(cost!.step).toBeLessThanOrEqual(2 * alone + 4 * turning + 4 * transform);
-  });
+  ] as const)(
+    'with %s: m factors of blocks, and the Cayley transform of each',
+    async (method, fields, b, m) => {
+      const [, cost] = await costs(method, fields);
+      const turning = rows * inputs * b * m;
+      const transform = m * (inputs / b) * b ** 3;
+      expect(cost!.forward).toBeCloseTo(alone + turning + transform, 6);
+      // Backwards the input is turned back and the blocks get their own.
+      expect(cost!.step).toBeGreaterThanOrEqual(2 * alone + 2 * turning + 2 * transform);
+      expect(cost!.step).toBeLessThanOrEqual(2 * alone + 4 * turning + 4 * transform);
+    },
+  );
 
   it('with FourierFT: something more than the layer, and never its square', async () => {
     const [first, cost] = await costs('fourierft', { n_frequency: 50 });

@@ -93,6 +93,8 @@ const NO_WORDS: readonly RegExp[] = [
   /^src\/page\/features\/start\/Start\.tsx:\d+: \.onnx$/,
   /^src\/page\/features\/setup\/Targets\.tsx:\d+: target_modules$/,
   /^src\/page\/features\/inspect\/Learnt\.tsx:\d+: (<svg xmlns|" preserveAspectRatio)/,
+  // Formulas; names and titles of papers.
+  /^src\/page\/labs\/textbook\/(formulas\.ts|Sources\.tsx):/,
   // Names of styles and places, and the way to the languages, said in all of them.
   /^src\/page\/parts\/Action\.tsx:\d+: button button-/,
   /^src\/page\/parts\/Chart\.tsx:\d+: top center$/,

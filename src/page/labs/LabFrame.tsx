@@ -5,6 +5,7 @@ import { Action } from '../parts/Action.tsx';
 import type { LabEntry } from './catalogue.ts';
 import { Lights } from './Formula.tsx';
 import { TeacherLink } from './TeacherLink.tsx';
+import { GLOSSARY_PAGE } from './textbook/pages.ts';
 import { hashOf, placeText, WAY } from './textbook/way.ts';
 import { LabContext, useLabState } from './useLab.ts';
 
@@ -22,7 +23,8 @@ function useOpenFoldsInPrint(): void {
 export function LabFrame({ entry }: { readonly entry: LabEntry }) {
   const lab = useLabState(entry.id, entry.controls, entry.isPage ? 'page' : 'lab');
   const at = WAY.indexOf(entry);
-  const [before, after] = [WAY[at - 1], WAY[at + 1]];
+  const [before, after] = at < 0 ? [] : [WAY[at - 1], WAY[at + 1]];
+  const isGlossary = entry === GLOSSARY_PAGE;
   const { locale } = language();
   useOpenFoldsInPrint();
   // biome-ignore lint/correctness/useExhaustiveDependencies: the title is in the language that is spoken.
@@ -33,7 +35,7 @@ export function LabFrame({ entry }: { readonly entry: LabEntry }) {
     <LabContext value={lab}>
       <Lights>
         <article className="lab" data-testid={`lab-${entry.id}`}>
-          <p className="lab-place">{placeText(entry)}</p>
+          {isGlossary ? null : <p className="lab-place">{placeText(entry)}</p>}
           <h1>{entry.title()}</h1>
           <p className="lab-what">{entry.what()}</p>
           {lab.problems.map((problem) => (
@@ -45,16 +47,19 @@ export function LabFrame({ entry }: { readonly entry: LabEntry }) {
             <entry.View />
           </Suspense>
           <div className="row lab-ways">
-            <Action
-              icon="reset"
-              text={entry.isPage ? say`Back to the start of this page` : say`Back to the start of this lab`}
-              onPress={lab.reset}
-            />
+            {isGlossary ? null : (
+              <Action
+                icon="reset"
+                text={entry.isPage ? say`Back to the start of this page` : say`Back to the start of this lab`}
+                onPress={lab.reset}
+              />
+            )}
             {before === undefined ? null : <a href={hashOf(before)}>{say`Before: ${before.title()}`}</a>}
             {after === undefined ? null : <a href={hashOf(after)}>{say`Next: ${after.title()}`}</a>}
             <a href="#start">{say`All labs and pages`}</a>
+            {isGlossary ? null : <a href="#page=glossary">{say`Glossary`}</a>}
           </div>
-          <TeacherLink />
+          {isGlossary ? null : <TeacherLink />}
         </article>
       </Lights>
     </LabContext>

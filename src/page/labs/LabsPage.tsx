@@ -8,7 +8,7 @@ import { chooseTheme, NEXT_THEME, startTheme, themeButton } from '../theme.ts';
 import { LabFrame } from './LabFrame.tsx';
 import { labIn } from './link.ts';
 import { LabsStart } from './textbook/LabsStart.tsx';
-import { WAY } from './textbook/way.ts';
+import { PLACES } from './textbook/way.ts';
 
 const onHash = (listener: () => void): (() => void) => {
   addEventListener('hashchange', listener);
@@ -17,14 +17,15 @@ const onHash = (listener: () => void): (() => void) => {
 
 export function LabsPage() {
   const id = useSyncExternalStore(onHash, () => labIn(location.hash));
-  const entry = WAY.find((one) => one.id === id);
+  const entry = PLACES.find((one) => one.id === id);
   const [notice, setNotice] = useState<string | null>(null);
   return (
     <div className="labs">
       <header className="header">
         <Mark />
         <p className="labs-name">
-          <a href="./">Papilio</a> <a href="#start">{say`Labs`}</a>
+          <a href="./">Papilio</a> <a href="#start">{say`Labs`}</a>{' '}
+          <a href="#page=glossary">{say`Glossary`}</a>
         </p>
         <div className="header-tools">
           <LanguageMenu onProblem={setNotice} />

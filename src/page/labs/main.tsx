@@ -9,6 +9,7 @@ import '../styles/base.css';
 import '../styles/shell.css';
 import '../parts/parts.css';
 import './labs.css';
+import './textbook/textbook.css';
 
 await startLanguage();
 

@@ -1,29 +1,61 @@
-/** The start page: the way through pages and labs. */
+/** The start page: for whom this is, how long it takes, what one will know, and the way through pages and labs. */
 import { useEffect } from 'react';
 import { say } from '../../../common.ts';
 import { hashOf, WAY } from './way.ts';
+
+const minutesOf = (among: typeof WAY): number => among.reduce((sum, { minutes }) => sum + minutes, 0);
 
 export function LabsStart({ isUnknown }: { readonly isUnknown: boolean }) {
   useEffect(() => {
     document.title = `${say`Labs`} · Papilio`;
   }, []);
+  const facts = [
+    [
+      say`For whom`,
+      say`You know what a matrix is, and that training moves numbers down a gradient. Everything else is built up here, and each term is in the glossary.`,
+    ],
+    [
+      say`How long`,
+      say`About ${minutesOf(WAY)} minutes for all of it, ${minutesOf(WAY.filter(({ isPage }) => isPage))} for the pages alone. Stop anywhere: an address holds what you have set.`,
+    ],
+    [
+      say`What you will know`,
+      say`Why the angles between neurons matter, and what leaves them as they are. What blocks save, and what butterflies give back. What it costs for a layer of the size that you have.`,
+    ],
+  ] as const;
   return (
     <article className="lab" data-testid="labs-start">
-      <h1>{say`Labs`}</h1>
+      <h1>{say`How OFT and its kin work`}</h1>
       {isUnknown ? (
-        <p className="warning" role="alert">{say`There is no lab of that name. These are all there are.`}</p>
+        <p
+          className="warning"
+          role="alert"
+        >{say`There is no lab or page of that name. These are all there are.`}</p>
       ) : null}
       <p className="lab-what">
-        {say`Short lessons on rotations that fine-tune a model. Every number is computed while you look, in this tab, by the code that trains; nothing is uploaded. Begin with the first: each builds on the one before.`}
+        {say`Pages that build an idea in five steps, and labs to try it out. Every number is computed while you look, in this tab, by the code that trains; nothing is uploaded.`}
       </p>
+      <dl className="labs-facts">
+        {facts.map(([name, fact]) => (
+          <div key={name}>
+            <dt>{name}</dt>
+            <dd>{fact}</dd>
+          </div>
+        ))}
+      </dl>
+      <h2>{say`The way through`}</h2>
       <ol className="labs-list">
         {WAY.map((entry) => (
           <li key={entry.id}>
-            <h2>
+            <h3>
               <a href={hashOf(entry)}>{entry.title()}</a>
-            </h2>
+            </h3>
             <p>{entry.what()}</p>
-            <p className="hint">{say`About ${entry.minutes} minutes`}</p>
+            <p className="hint">
+              {entry.isPage
+                ? say`Page, about ${entry.minutes} minutes`
+                : say`Lab, about ${entry.minutes} minutes`}
+            </p>
           </li>
         ))}
       </ol>

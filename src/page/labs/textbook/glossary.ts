@@ -1,0 +1,107 @@
+/** The glossary: one sentence for each term that the pages use. Its names are those of src/languages/terms, with a hyphen for a space. */
+import { say } from '../../../common.ts';
+
+interface Entry {
+  readonly word: () => string;
+  readonly means: () => string;
+}
+
+export const GLOSSARY = {
+  adapter: {
+    word: () => say`adapter`,
+    means: () => say`A few numbers that train beside a model, whose own weights stay as they are.`,
+  },
+  angle: {
+    word: () => say`angle`,
+    means: () =>
+      say`How far two directions point apart: 0° where they are the same, 90° where neither has anything of the other.`,
+  },
+  'block-size': {
+    word: () => say`block size`,
+    means: () => say`How many inputs one small rotation mixes; in formulas b.`,
+  },
+  butterfly: {
+    word: () => say`butterfly`,
+    means: () =>
+      say`The wiring of the fast Fourier transform: each factor joins inputs that lie twice as far apart as those of the factor before.`,
+  },
+  coefficient: {
+    word: () => say`coefficient`,
+    means: () => say`How high one wave is; FourierFT trains one for each of its frequencies.`,
+  },
+  factor: {
+    word: () => say`factor`,
+    means: () => say`One of the matrices that are multiplied to make a larger one; BOFT has m of them.`,
+  },
+  'fine-tuning': {
+    word: () => say`fine-tuning`,
+    means: () => say`Training a finished model a little further, for a task of one’s own.`,
+  },
+  frequency: {
+    word: () => say`frequency`,
+    means: () =>
+      say`How many times a wave rises and falls down the rows of a matrix, and how many times along its columns.`,
+  },
+  gradient: {
+    word: () => say`gradient`,
+    means: () => say`For every trained number, how fast the loss rises as the number does.`,
+  },
+  'hyperspherical-energy': {
+    word: () => say`hyperspherical energy`,
+    means: () =>
+      say`One number for how evenly neurons point in all directions: each is brought to length 1, and 1 over the distance is added up over all pairs.`,
+  },
+  identity: {
+    word: () => say`identity`,
+    means: () =>
+      say`The matrix that changes nothing, I; a rotation that has not been trained yet is the identity.`,
+  },
+  layer: {
+    word: () => say`layer`,
+    means: () => say`One step of a model; here one that multiplies its inputs by a matrix of weights.`,
+  },
+  loss: {
+    word: () => say`loss`,
+    means: () => say`One number for how wrong a model’s answers are; training makes it smaller.`,
+  },
+  'low-rank': {
+    word: () => say`low rank`,
+    means: () =>
+      say`A matrix has low rank where it is the product of a tall one and a wide one with few numbers between them.`,
+  },
+  neuron: {
+    word: () => say`neuron`,
+    means: () => say`What one output of a layer reads its inputs with: one row of the weights.`,
+  },
+  orthogonal: {
+    word: () => say`orthogonal`,
+    means: () => say`A matrix is orthogonal where it changes no length and no angle: RᵀR = I.`,
+  },
+  parameter: {
+    word: () => say`parameter`,
+    means: () => say`A number that training moves.`,
+  },
+  rotation: {
+    word: () => say`rotation`,
+    means: () => say`A matrix that turns all directions together: it is orthogonal, and mirrors nothing.`,
+  },
+  seed: {
+    word: () => say`seed`,
+    means: () => say`The number that random numbers are drawn from: the same seed draws the same ones.`,
+  },
+  'skew-symmetric': {
+    word: () => say`skew-symmetric`,
+    means: () =>
+      say`A matrix is skew-symmetric where below the diagonal stands what is above it with the other sign: Qᵀ = −Q.`,
+  },
+  spectrum: {
+    word: () => say`spectrum`,
+    means: () => say`How much of each wave is in a matrix: its coefficients, all together.`,
+  },
+  weight: {
+    word: () => say`weight`,
+    means: () => say`A number by which a layer multiplies one of its inputs.`,
+  },
+} as const satisfies Readonly<Record<string, Entry>>;
+
+export type TermName = keyof typeof GLOSSARY;

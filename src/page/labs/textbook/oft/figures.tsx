@@ -1,0 +1,59 @@
+/** The pictures of the page of OFT: five neurons of two inputs, each moved by itself, and all turned together. */
+import { rng, say } from '../../../../common.ts';
+import { energyOf } from '../../../../labs.ts';
+import { real } from '../../../format.ts';
+import { useCayley } from '../../cayley/useCayley.ts';
+import { change, degrees } from '../degrees.ts';
+import { changesOf, NeuronFigure } from '../NeuronFigure.tsx';
+
+const NEURONS: readonly number[] = [1.05, 0.25, 0.5, 0.85, -0.7, 0.75, -0.95, -0.35, 0.25, -1.0];
+
+/** The neurons with a change of its own for each. @param far 1 for moves about as long as half a neuron */
+function movedApart(far: number): number[] {
+  const random = rng(21, 22);
+  return NEURONS.map((value) => value + far * 0.45 * random.normal());
+}
+
+export function ApartFigure({ far }: { readonly far: number }) {
+  const after = movedApart(far);
+  const { before, after: now, most } = changesOf(NEURONS, after, 2);
+  return (
+    <NeuronFigure
+      id="apart"
+      title={say`Each neuron moved by itself`}
+      before={NEURONS}
+      after={after}
+      sentence={say`The angle between neurons ${most.pair.i + 1} and ${most.pair.j + 1} was ${degrees(most.pair.angle)} and is ${degrees(most.now)} now, the largest change of a pair. The energy went from ${real(energyOf(before))} to ${real(energyOf(now))}.`}
+      how={say`How each number was got: angles and energy from the arrows’ coordinates, in float64; the moves are seeded random numbers.`}
+    />
+  );
+}
+
+export function TurnedFigure({ q: skew }: { readonly q: number }) {
+  const { turned, problem } = useCayley(2, [skew]);
+  if (problem !== null)
+    return (
+      <p className="error-text" role="alert">
+        {problem}
+      </p>
+    );
+  if (turned === null) return <p className="hint">{say`The engine is being started …`}</p>;
+  const r = turned.answer.exact.engine;
+  const after = NEURONS.map((_, at) => {
+    const [x, y] = [NEURONS[at - (at % 2)]!, NEURONS[at - (at % 2) + 1]!];
+    const row = at % 2;
+    return r[2 * row]! * x + r[2 * row + 1]! * y;
+  });
+  const { before, after: now, most } = changesOf(NEURONS, after, 2);
+  const angle = 2 * Math.atan(Math.abs(turned.skew[0]!));
+  return (
+    <NeuronFigure
+      id="turned"
+      title={say`All neurons turned together`}
+      before={NEURONS}
+      after={after}
+      sentence={say`All five turned by ${degrees(angle)}. No angle between two of them changed by more than ${change(most.by)}; the energy was ${real(energyOf(before))} and is ${real(energyOf(now))}.`}
+      how={say`How each number was got: R by the Cayley op that trains OFT, in 32 bits; angles and energy of the turned arrows in float64.`}
+    />
+  );
+}

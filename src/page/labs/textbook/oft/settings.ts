@@ -1,0 +1,53 @@
+/** What can be moved on the page of OFT. */
+import { say } from '../../../../common.ts';
+import type { Control } from '../../controls.ts';
+import { BLOCK_CONTROL, LAYER_CONTROLS } from '../costControls.ts';
+
+export const OFT_CONTROLS: readonly Control[] = [
+  {
+    name: 'own',
+    title: () => say`How far each is moved by itself`,
+    kind: 'number',
+    min: 0,
+    max: 1,
+    step: 0.05,
+    usual: 0.6,
+  },
+  {
+    name: 'q',
+    title: () => say`Skew number q`,
+    symbol: 'q',
+    kind: 'number',
+    min: -2,
+    max: 2,
+    step: 0.01,
+    usual: 0.5,
+  },
+  {
+    name: 'b',
+    title: () => say`Block size b`,
+    symbol: 'b',
+    kind: 'choice',
+    values: ['2', '4', '8', '16'],
+    usual: '4',
+  },
+  {
+    name: 'input',
+    title: () => say`Input that is followed`,
+    kind: 'number',
+    min: 1,
+    max: 16,
+    step: 1,
+    usual: 3,
+  },
+  {
+    name: 'm',
+    title: () => say`Factors m`,
+    symbol: 'm',
+    kind: 'choice',
+    values: ['1', '2', '3'],
+    usual: '2',
+  },
+  ...LAYER_CONTROLS,
+  BLOCK_CONTROL,
+];

@@ -1,0 +1,64 @@
+import { forLit, runsText } from '../../features/butterfly/focus.ts';
+import { everything } from '../../features/butterfly/graphPicture.ts';
+import { patternOf, type Setting } from '../../features/butterfly/setting.ts';
+import { wiringOf } from '../../features/butterfly/wiring.ts';
+
+export interface Wires {
+  readonly size: number;
+  /** Of each factor, the one that is applied first at first: [from, to], from 0 on. */
+  readonly factors: readonly (readonly (readonly [from: number, to: number])[])[];
+}
+
+/** As the method itself wires it. */
+export function wiresOf(d: number, b: number, m: number): Wires {
+  const setting: Setting = { method: 'boft', dimension: d, block: b, factors: m, shared: false };
+  const wiring = wiringOf(patternOf(setting))!;
+  const lit = everything(wiring);
+  return {
+    size: d,
+    factors: wiring.stages.map((_, k) => {
+      const edges: (readonly [number, number])[] = [];
+      forLit(wiring, lit, k, (row, column) => edges.push([column, row]));
+      return edges;
+    }),
+  };
+}
+
+/** Nodes of every column that an input reaches; its own column first. */
+export function reachedFrom({ size, factors }: Wires, input: number): Uint8Array[] {
+  const columns = [new Uint8Array(size).fill(1, input, input + 1)];
+  for (const edges of factors) {
+    const next = new Uint8Array(size);
+    for (const [from, to] of edges) if (columns.at(-1)![from] === 1) next[to] = 1;
+    columns.push(next);
+  }
+  return columns;
+}
+
+/** Where the product of the first k factors can differ from zero, [size, size] of 0 and 1, row by row. */
+function filledBy(wires: Wires, k: number): number[] {
+  const { size, factors } = wires;
+  const first = { size, factors: factors.slice(0, k) };
+  const filled = new Array<number>(size * size).fill(0);
+  for (let column = 0; column < size; column++)
+    reachedFrom(first, column)
+      .at(-1)!
+      .forEach((on, row) => {
+        filled[row * size + column] = on;
+      });
+  return filled;
+}
+
+/** Where one factor can differ from zero. */
+export const patternAt = ({ size, factors }: Wires, k: number): number[] =>
+  filledBy({ size, factors: [factors[k]!] }, 1);
+
+export const countOf = (marked: ArrayLike<number>): number =>
+  Array.from(marked).filter((on) => on !== 0).length;
+
+/** Marked nodes as a reader counts them, from 1: "1–4, 9–12". */
+export const nodesText = (marked: Uint8Array): string => runsText(Uint8Array.of(0, ...marked));
+
+/** 12 as ₁₂ */
+export const subscript = (n: number): string =>
+  String(n).replaceAll(/\d/g, (digit) => String.fromCodePoint(0x2080 + Number(digit)));
