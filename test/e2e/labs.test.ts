@@ -1,6 +1,6 @@
 /**
  * The labs, each from its link in a fresh profile, in both languages: what is said of the pictures, the controls by keys, a locked one, and the question answered
- * wrong and right. Seen to fail with: a lab that writes its own link over the address of the start page, a symbol too pale for its ground.
+ * wrong and right; and a lesson that is made of one, and opened by somebody else. Seen to fail with: a lab that writes its own link over the address of the start page, a symbol too pale for its ground.
  */
 import type { Page } from 'puppeteer-core';
 import { expect, test } from 'vitest';
@@ -96,6 +96,73 @@ test('the butterfly lab finds what its factors reach, and says so in Chinese', a
 
   await page.click('a[href="#start"]');
   await page.waitForSelector(part('labs-start'));
+  expect(errors).toEqual([]);
+  await page.browserContext().close();
+});
+
+/** The button of these words inside a part of the page. */
+async function press(page: Page, inside: string, text: RegExp): Promise<void> {
+  const isPressed = await page.$$eval(
+    `${part(inside)} button`,
+    (all, source) => {
+      const button = all.find((one) => new RegExp(source).test(one.textContent ?? ''));
+      button?.click();
+      return button !== undefined;
+    },
+    text.source,
+  );
+  expect(isPressed, `the button ${text}`).toBe(true);
+}
+
+/** Types into the box of the form that has this label. */
+const write = async (page: Page, label: string, text: string) => {
+  const box = await page.waitForSelector(
+    `::-p-xpath(//label[span[text()="${label}"]]//*[self::textarea or self::input])`,
+  );
+  await box!.type(text);
+};
+
+test('a lesson is made of a lab, and opens for somebody else with its start, lock, hints and question', async () => {
+  const teacher = await open('lab=cayley&q12=0.5', 'en-GB');
+  await says(teacher.page, 'rotation', /one plane by 53\.1°/);
+  await teacher.page.click(part('make-lesson'));
+  await teacher.page.waitForSelector(part('lesson-form'));
+  await write(teacher.page, 'Title', 'A <b>turn</b>');
+  await press(teacher.page, 'lesson-form', /add a hint/);
+  await write(teacher.page, 'Hint 1', 'Read below the picture.');
+  const lock = await teacher.page.waitForSelector('::-p-xpath(//tr[th="q12"]//input)');
+  await lock!.click();
+  await press(teacher.page, 'lesson-form', /No question/);
+  await (await teacher.page.waitForSelector(
+    '::-p-xpath(//*[@role="option"][.="A number that the page shows"])',
+  ))!.click();
+  await write(teacher.page, 'The question', 'By how many degrees?');
+  await write(teacher.page, 'The reply to a right answer', 'So it does.');
+  expect(await words(teacher.page, part('lesson-preview'))).toMatch(
+    /A <b>turn<\/b>.*By how many degrees\?.*within 1:/s,
+  );
+  expect(await findings(teacher.page, 'the form of a lesson')).toEqual([]);
+  const link = await teacher.page.$eval(part('lesson-link'), (one) => (one as HTMLInputElement).value);
+  expect(teacher.errors).toEqual([]);
+  await teacher.page.browserContext().close();
+
+  const { page, errors } = await open(new URL(link).hash.slice(1), 'en-GB');
+  await says(page, 'rotation', /one plane by 53\.1°/);
+  expect(await words(page, part('lesson'))).toMatch(/A <b>turn<\/b>/);
+  expect(await page.$eval(`${part('control-q12')} input`, (one) => one.disabled)).toBe(true);
+  await press(page, 'lesson', /Open hint 1 of 1/);
+  expect(await words(page, part('lesson'))).toMatch(/Read below the picture\./);
+  expect(await answer(page, 'lesson-question', '90')).toMatch(/^Not yet\./);
+  expect(await answer(page, 'lesson-question', '53')).toBe('Right. So it does.');
+  expect(await findings(page, 'a lesson')).toEqual([]);
+  await press(page, 'lesson', /Leave the lesson/);
+  await until(
+    async () => (await page.$(`${part('control-q12')} input:not([disabled])`)) !== null,
+    'the lock to be gone',
+    10,
+  );
+  expect(await page.$(part('lesson'))).toBeNull();
+  expect(new URL(page.url()).hash).toBe('#lab=cayley');
   expect(errors).toEqual([]);
   await page.browserContext().close();
 });

@@ -1,13 +1,18 @@
-/** What stands around every lab: what the link said that is not used, its steps, the ways on, and a link for others. */
-import { Suspense, useEffect } from 'react';
-import { language, say } from '../../common.ts';
+/** What stands around every lab: the lesson that its link has, what of it is not used, the lab's steps, the ways on, and how a lesson is made of it. */
+import { Suspense, useEffect, useMemo, useState } from 'react';
+import { errorReport, language, say } from '../../common.ts';
+import type { LessonView } from '../lessons/state.ts';
 import { Action } from '../parts/Action.tsx';
+import { later } from '../parts/Waiting.tsx';
 import type { LabEntry } from './catalogue.ts';
 import { Lights } from './Formula.tsx';
-import { TeacherLink } from './TeacherLink.tsx';
+import { startOf } from './link.ts';
+import { MakeLesson, valueIn } from './MakeLesson.tsx';
 import { GLOSSARY_PAGE } from './textbook/pages.ts';
 import { hashOf, placeText, WAY } from './textbook/way.ts';
-import { LabContext, useLabState } from './useLab.ts';
+import { LabContext, useLab, useLabState } from './useLab.ts';
+
+const LessonCard = later('LessonCard', () => import('../lessons/LessonCard.tsx'));
 
 /** Folds are open on paper: nobody can press them there. */
 function useOpenFoldsInPrint(): void {
@@ -20,8 +25,61 @@ function useOpenFoldsInPrint(): void {
   }, []);
 }
 
-export function LabFrame({ entry }: { readonly entry: LabEntry }) {
-  const lab = useLabState(entry.id, entry.controls, entry.isPage ? 'page' : 'lab');
+/** The lesson of the link; null while it is being opened. */
+function useLesson(packed: string | null, place: string): LessonView | null {
+  const [view, setView] = useState<LessonView | null>(null);
+  useEffect(() => {
+    if (packed === null) return;
+    let isCurrent = true;
+    // Only a link that has one needs what opens it.
+    const opening = import('../lessons/pack.ts').then(({ openLesson }) => openLesson(packed, place));
+    opening
+      .catch((error: unknown) => ({ packed, lesson: null, problems: [errorReport(error).message] }))
+      .then((opened) => {
+        if (isCurrent) setView(opened);
+      });
+    return () => {
+      isCurrent = false;
+    };
+  }, [packed, place]);
+  return view;
+}
+
+/** @param packed the lesson of the link, as it is there */
+export function LabFrame({ entry, packed }: { readonly entry: LabEntry; readonly packed: string | null }) {
+  const view = useLesson(packed, entry.id);
+  if (packed === null) return <LabAround entry={entry} view={null} />;
+  if (view === null) return <p className="hint lab">{say`The lesson is being opened …`}</p>;
+  return <LabAround entry={entry} view={view} />;
+}
+
+/** The lesson that is open, and the way out of it. */
+function LessonOf({ entry }: { readonly entry: LabEntry }) {
+  const lab = useLab();
+  if (lab.lesson === null) return null;
+  return (
+    <LessonCard lesson={lab.lesson} quantities={entry.quantities} valueNow={valueIn(lab.shown)}>
+      <p className="row lesson-ways">
+        <Action kind="link" icon="reset" text={say`Back to the start of the lesson`} onPress={lab.reset} />
+        <Action
+          kind="link"
+          icon="cross"
+          text={say`Leave the lesson: everything can be moved again`}
+          onPress={lab.leave}
+        />
+      </p>
+    </LessonCard>
+  );
+}
+
+function LabAround({ entry, view }: { readonly entry: LabEntry; readonly view: LessonView | null }) {
+  const { id, controls } = entry;
+  const lesson = view?.lesson ?? null;
+  const start = useMemo(() => {
+    const usual = startOf(controls, view?.packed ?? null, view?.lesson ?? null);
+    return { ...usual, problems: [...(view?.problems ?? []), ...usual.problems] };
+  }, [controls, view]);
+  const lab = useLabState({ id, kind: entry.isPage ? 'page' : 'lab', controls, start, lesson });
   const at = WAY.indexOf(entry);
   const [before, after] = at < 0 ? [] : [WAY[at - 1], WAY[at + 1]];
   const isGlossary = entry === GLOSSARY_PAGE;
@@ -43,6 +101,7 @@ export function LabFrame({ entry }: { readonly entry: LabEntry }) {
               {problem}
             </p>
           ))}
+          <LessonOf entry={entry} />
           <Suspense fallback={null}>
             <entry.View />
           </Suspense>
@@ -59,7 +118,7 @@ export function LabFrame({ entry }: { readonly entry: LabEntry }) {
             <a href="#start">{say`All labs and pages`}</a>
             {isGlossary ? null : <a href="#page=glossary">{say`Glossary`}</a>}
           </div>
-          {isGlossary ? null : <TeacherLink />}
+          {isGlossary ? null : <MakeLesson entry={entry} />}
         </article>
       </Lights>
     </LabContext>

@@ -1,6 +1,7 @@
 /** The page of the labs: its head, and the start page or the lab that the address names. */
 import { useEffect, useState, useSyncExternalStore } from 'react';
 import { say } from '../../common.ts';
+import { lessonIn } from '../lessons/state.ts';
 import { IconButton, Mark } from '../parts/Icon.tsx';
 import { LanguageMenu } from '../parts/LanguageMenu.tsx';
 import type { UiState } from '../stores.ts';
@@ -17,6 +18,7 @@ const onHash = (listener: () => void): (() => void) => {
 
 export function LabsPage() {
   const id = useSyncExternalStore(onHash, () => labIn(location.hash));
+  const packed = useSyncExternalStore(onHash, () => lessonIn(location.hash));
   const entry = PLACES.find((one) => one.id === id);
   const [notice, setNotice] = useState<string | null>(null);
   return (
@@ -41,7 +43,7 @@ export function LabsPage() {
         {entry === undefined ? (
           <LabsStart isUnknown={id !== null} />
         ) : (
-          <LabFrame key={entry.id} entry={entry} />
+          <LabFrame key={`${entry.id} ${packed}`} entry={entry} packed={packed} />
         )}
       </main>
     </div>

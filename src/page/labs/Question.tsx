@@ -3,6 +3,7 @@ import { type FormEvent, type ReactNode, useId, useState } from 'react';
 import { say } from '../../common.ts';
 import { Action } from '../parts/Action.tsx';
 import { Icon } from '../parts/Icon.tsx';
+import '../lessons/lessons.css';
 
 export interface Reply {
   readonly isRight: boolean;
@@ -14,11 +15,13 @@ interface QuestionProps {
   readonly ask: ReactNode;
   /** The answers to choose from, by an id each; without them a number is asked for. */
   readonly options?: readonly { readonly id: string; readonly title: string }[];
+  /** What the answer is held against. */
+  readonly hint?: ReactNode;
   /** What is said to an answer: the id of an option, or the number. */
   readonly check: (answer: string) => Reply;
 }
 
-export function Question({ id, ask, options, check }: QuestionProps) {
+export function Question({ id, ask, options, hint, check }: QuestionProps) {
   const [answer, setAnswer] = useState('');
   const [reply, setReply] = useState<Reply | null>(null);
   const name = useId();
@@ -56,6 +59,7 @@ export function Question({ id, ask, options, check }: QuestionProps) {
             </label>
           ))
         )}
+        {hint === undefined ? null : <p className="hint">{hint}</p>}
         <Action type="submit" text={say`Check`} isDisabled={answer.trim() === ''} />
       </fieldset>
       <p
@@ -75,5 +79,12 @@ export function Question({ id, ask, options, check }: QuestionProps) {
   );
 }
 
-/** A number as people write it, with a point or a comma; NaN for what is none. */
-export const numberIn = (answer: string): number => Number(answer.replace('−', '-').replace(',', '.'));
+/** Thousands, as the page writes them. */
+const GROUPED = /^-?[1-9]\d{0,2}(,\d{3})+(\.\d+)?$/;
+
+/** A number as people write it, or as the page does: with a point or a comma, "1,234", "3.4 e−8", "87.3 %", "45°"; NaN for what is none. */
+export function numberIn(answer: string): number {
+  const bare = answer.replaceAll(/\s+/g, '').replaceAll('−', '-').replace(/[%°]$/, '');
+  if (bare === '') return Number.NaN;
+  return Number(GROUPED.test(bare) ? bare.replaceAll(',', '') : bare.replace(',', '.'));
+}

@@ -30,6 +30,8 @@ export interface Quantity {
   readonly name: string;
   /** With its unit. */
   readonly title: () => string;
+  /** There is one at each step of a run. */
+  readonly isAtStep?: true;
 }
 
 export type Values = Readonly<Record<string, number | string>>;

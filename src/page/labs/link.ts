@@ -3,6 +3,7 @@
  * made the link locked or hid.
  */
 import { say } from '../../common.ts';
+import type { Lesson } from '../lessons/lesson.ts';
 import { type Control, readValue, usualValues, type Values } from './controls.ts';
 
 export interface LabSetting {
@@ -18,10 +19,19 @@ export interface LabLink extends LabSetting {
 }
 
 /** Letters of a link that are read: what is longer was not made here. */
-const MOST_LETTERS = 4000;
+const MOST_LETTERS = 2 ** 16;
 
 const paramsOf = (hash: string): URLSearchParams =>
   new URLSearchParams(hash.slice(0, MOST_LETTERS).replace(/^#/, ''));
+
+/** How a place begins: as usual, or as a lesson has it, whose packed form then stays in the link. */
+export interface LabStart {
+  readonly values: Values;
+  readonly locked: readonly string[];
+  readonly hidden: readonly string[];
+  readonly packed: string | null;
+  readonly problems: readonly string[];
+}
 
 /** What a hash may begin with: a lab or a page, by its name. No name is both. */
 export type PlaceKind = 'lab' | 'page';
@@ -32,42 +42,98 @@ export const labIn = (hash: string): string | null => {
   return params.get('lab') ?? params.get('page');
 };
 
+/** The usual start, or that of a lesson: by the controls' own rule, each thing that is not used with a sentence. */
+export function startOf(
+  controls: readonly Control[],
+  packed: string | null,
+  lesson: Lesson | null,
+): LabStart {
+  const problems: string[] = [];
+  const values: Record<string, number | string> = { ...usualValues(controls) };
+  const known = (names: readonly string[]): string[] => {
+    const found = names.filter((name) => controls.some((control) => control.name === name));
+    if (found.length < names.length)
+      problems.push(say`The lesson locks or hides a control that there is not.`);
+    return [...new Set(found)];
+  };
+  for (const [key, text] of Object.entries(lesson?.start ?? {})) {
+    const problem = take(controls, values, key, text);
+    if (problem !== null) problems.push(problem);
+  }
+  const [locked, hidden] = [known(lesson?.lock ?? []), known(lesson?.hide ?? [])];
+  return { values, locked, hidden, packed, problems };
+}
+
+/** Sets one value of a link. @returns why it is not used, or null */
+function take(
+  controls: readonly Control[],
+  values: Record<string, number | string>,
+  key: string,
+  text: string,
+): string | null {
+  const control = controls.find(({ name }) => name === key);
+  if (control === undefined) return say`The link’s “${key.slice(0, 40)}” means nothing here and is ignored.`;
+  const read = readValue(control, text);
+  if ('problem' in read) return read.problem;
+  values[key] = read.value;
+  return null;
+}
+
+/** What differs from the start, by the names of the controls. */
+export const differing = (
+  controls: readonly Control[],
+  values: Values,
+  start: Values = usualValues(controls),
+): Record<string, string> =>
+  Object.fromEntries(
+    controls.flatMap(({ name }) =>
+      values[name] === start[name] || values[name] === undefined ? [] : [[name, String(values[name])]],
+    ),
+  );
+
 /** The hash without its "#". */
 export function encodeLab(
   id: string,
   controls: readonly Control[],
   { values, locked, hidden }: LabSetting,
   kind: PlaceKind = 'lab',
+  start: LabStart | null = null,
 ): string {
-  const out = new URLSearchParams({ [kind]: id });
-  for (const { name, usual } of controls)
-    if (values[name] !== usual && values[name] !== undefined) out.set(name, String(values[name]));
-  if (locked.length > 0) out.set('lock', locked.join(','));
-  if (hidden.length > 0) out.set('hide', hidden.join(','));
+  const out = new URLSearchParams({ [kind]: id, ...differing(controls, values, start?.values) });
+  // A lesson says itself what is locked and hidden.
+  if (start?.packed != null) out.set('lesson', start.packed);
+  else {
+    if (locked.length > 0) out.set('lock', locked.join(','));
+    if (hidden.length > 0) out.set('hide', hidden.join(','));
+  }
   return out.toString().replaceAll('%2C', ',');
 }
 
-export function decodeLab(hash: string, controls: readonly Control[]): LabLink {
+export function decodeLab(
+  hash: string,
+  controls: readonly Control[],
+  start: LabStart = startOf(controls, null, null),
+): LabLink {
   const params = paramsOf(hash);
-  const problems: string[] = [];
-  const values: Record<string, number | string> = { ...usualValues(controls) };
+  const problems = [...start.problems];
+  const values: Record<string, number | string> = { ...start.values };
   const named = (key: 'lock' | 'hide'): string[] => {
     const names = (params.get(key) ?? '').split(',').filter((name) => name !== '');
     const known = names.filter((name) => controls.some((control) => control.name === name));
     if (known.length < names.length)
       problems.push(say`The link’s “${key}” names a control that there is not.`);
-    return [...new Set(known)];
+    return known;
   };
   for (const [key, text] of params) {
-    if (['lab', 'page', 'lock', 'hide'].includes(key)) continue;
-    const control = controls.find(({ name }) => name === key);
-    if (control === undefined) {
-      problems.push(say`The link’s “${key.slice(0, 40)}” means nothing here and is ignored.`);
-      continue;
-    }
-    const read = readValue(control, text);
-    if ('problem' in read) problems.push(read.problem);
-    else values[key] = read.value;
+    if (['lab', 'page', 'lock', 'hide', 'lesson'].includes(key)) continue;
+    const problem = take(controls, values, key, text);
+    if (problem !== null) problems.push(problem);
   }
-  return { values, locked: named('lock'), hidden: named('hide'), problems: problems.slice(0, 10) };
+  const [locked, hidden] = [named('lock'), named('hide')];
+  return {
+    values,
+    locked: [...new Set([...start.locked, ...locked])],
+    hidden: [...new Set([...start.hidden, ...hidden])],
+    problems: problems.slice(0, 10),
+  };
 }

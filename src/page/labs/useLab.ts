@@ -1,21 +1,35 @@
 /** The state of the lab on screen: its values as the address has them, and what of them may be moved. */
 import { createContext, useContext, useEffect, useState } from 'react';
-import { type Control, readValue, usualValues, type Values } from './controls.ts';
-import { decodeLab, encodeLab, type LabLink, type LabSetting, labIn, type PlaceKind } from './link.ts';
+import type { Lesson } from '../lessons/lesson.ts';
+import { lessonIn } from '../lessons/state.ts';
+import { type Control, readValue, type Values } from './controls.ts';
+import {
+  decodeLab,
+  differing,
+  encodeLab,
+  type LabLink,
+  type LabStart,
+  labIn,
+  type PlaceKind,
+} from './link.ts';
 
 export interface Lab extends LabLink {
   readonly id: string;
   readonly controls: readonly Control[];
   /** Sets a value by the rule of its control; what the rule refuses changes nothing. */
   set(name: string, value: number | string): void;
-  /** Everything as it usually begins. */
+  /** Everything as it usually begins, or as the lesson has it. */
   reset(): void;
   number(name: string): number;
   text(name: string): string;
   /** Numbers that are on screen, by the names of the lab's quantities. */
   readonly shown: Map<string, number>;
-  /** The address of a lab that is set so. */
-  linkTo(setting: LabSetting): string;
+  /** What differs from how the lab usually begins: the start of a lesson that is made of it as it is. */
+  readonly changed: Readonly<Record<string, string>>;
+  /** The lesson that the link has. */
+  readonly lesson: Lesson | null;
+  /** Goes on without the lesson and its locks; values stay. */
+  leave(): void;
 }
 
 export const LabContext = createContext<Lab | null>(null);
@@ -37,27 +51,34 @@ export function useShown(numbers: Readonly<Record<string, number | null>>): void
   });
 }
 
+interface Place {
+  readonly id: string;
+  readonly kind: PlaceKind;
+  readonly controls: readonly Control[];
+  readonly start: LabStart;
+  readonly lesson: Lesson | null;
+}
+
 /** Reads the address once, and again whenever another link is opened; writes it when a value changes. */
-export function useLabState(id: string, controls: readonly Control[], kind: PlaceKind): Lab {
-  const [link, setLink] = useState<LabLink>(() => decodeLab(location.hash, controls));
+export function useLabState({ id, kind, controls, start, lesson }: Place): Lab {
+  const [link, setLink] = useState<LabLink>(() => decodeLab(location.hash, controls, start));
   const [shown] = useState(() => new Map<string, number>());
   const change = (values: (before: Values) => Values) =>
     setLink((before) => ({ ...before, values: values(before.values) }));
   useEffect(() => {
-    if (labIn(location.hash) === id)
-      history.replaceState(null, '', `#${encodeLab(id, controls, link, kind)}`);
-  }, [id, controls, link, kind]);
-  useEffect(() => {
-    // Another lab's address is no setting of this one.
+    // Another lab's address is no setting of this one, nor is that of another lesson.
+    const isOwn = () => labIn(location.hash) === id && lessonIn(location.hash) === start.packed;
+    if (isOwn()) history.replaceState(null, '', `#${encodeLab(id, controls, link, kind, start)}`);
     const read = () => {
-      if (labIn(location.hash) === id) setLink(decodeLab(location.hash, controls));
+      if (isOwn()) setLink(decodeLab(location.hash, controls, start));
     };
     addEventListener('hashchange', read);
     return () => removeEventListener('hashchange', read);
-  }, [id, controls]);
+  }, [id, controls, link, kind, start]);
   return {
     ...link,
-    ...{ id, controls, shown },
+    ...{ id, controls, shown, lesson },
+    changed: differing(controls, link.values),
     set(name, value) {
       const control = controls.find((one) => one.name === name);
       const read = control && readValue(control, String(value));
@@ -66,12 +87,13 @@ export function useLabState(id: string, controls: readonly Control[], kind: Plac
     // What was locked or hidden stays as whoever made the link has it.
     reset: () =>
       change((values) => ({
-        ...usualValues(controls),
+        ...start.values,
         ...Object.fromEntries([...link.locked, ...link.hidden].map((name) => [name, values[name]!])),
       })),
     number: (name) => Number(link.values[name]),
     text: (name) => String(link.values[name]),
-    linkTo: (setting) =>
-      `${location.origin}${location.pathname}${location.search}#${encodeLab(id, controls, setting, kind)}`,
+    leave: () => {
+      location.hash = encodeLab(id, controls, { ...link, locked: [], hidden: [] }, kind);
+    },
   };
 }

@@ -1,0 +1,40 @@
+/** "Make a lesson of this": a lab or a page of the textbook as it stands, for whoever hands it to others. The form comes when it is opened. */
+import { useState } from 'react';
+import { say } from '../../common.ts';
+import type { ValueNow } from '../lessons/LessonCard.tsx';
+import { Icon } from '../parts/Icon.tsx';
+import { later } from '../parts/Waiting.tsx';
+import type { LabEntry } from './catalogue.ts';
+import { useLab } from './useLab.ts';
+
+const LessonForm = later('LessonForm', () => import('../lessons/LessonForm.tsx'));
+
+/** The number of that name that the lab shows now. */
+export const valueIn =
+  (shown: ReadonlyMap<string, number>): ValueNow =>
+  (quantity) =>
+    shown.get(quantity) ?? null;
+
+export function MakeLesson({ entry }: { readonly entry: LabEntry }) {
+  const { id, controls, changed, shown, lesson } = useLab();
+  const [isOpen, setOpen] = useState(false);
+  return (
+    <details className="fold advanced" onToggle={({ currentTarget }) => setOpen(currentTarget.open)}>
+      <summary data-testid="make-lesson">
+        <Icon name="chevron" /> {say`Make a lesson of this`}
+      </summary>
+      {isOpen ? (
+        <LessonForm
+          place={{
+            id,
+            controls: controls.map(({ name, title }) => ({ name, title: title?.() ?? name })),
+            quantities: entry.quantities,
+            start: changed,
+            valueNow: valueIn(shown),
+            lesson,
+          }}
+        />
+      ) : null}
+    </details>
+  );
+}
