@@ -42,6 +42,7 @@ const PLAIN: Readonly<Record<string, string>> = {
   'features/butterfly/Steps.tsx': 'bytes of what was recorded',
   'features/runs/RunDetails.tsx': 'the parameters of a run, as its row in the table above has them',
   'features/merge/Downloads.tsx': 'sizes of the files to be saved',
+  'lessons/HandOut.tsx': 'letters of a link, counted',
   'parts/FileDrop.tsx': 'sizes of the files that were dropped',
   'parts/NumbersDialog.tsx': 'the numbers of a chart, which is explained where it stands',
 };

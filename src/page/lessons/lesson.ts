@@ -5,7 +5,7 @@
 import { z } from 'zod';
 import { fail, say } from '../../common.ts';
 
-export const LESSON_VERSION = 1;
+const LESSON_VERSION = 1;
 
 /** The place that is the page itself; labs and pages of the textbook have their own names. */
 export const PLAYGROUND = 'playground';

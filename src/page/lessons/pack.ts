@@ -45,7 +45,7 @@ export async function packLesson(lesson: Lesson): Promise<string> {
   const bytes = new TextEncoder().encode(JSON.stringify(briefly(lesson)));
   const packed = await streamed(bytes, new CompressionStream(FORMAT), MOST_LESSON_BYTES);
   const coded = btoa(Array.from(packed, (byte) => String.fromCharCode(byte)).join(''));
-  return coded.replaceAll('+', '-').replaceAll('/', '_').replace(/=+$/, '');
+  return coded.replaceAll('+', '-').replaceAll('/', '_').replaceAll('=', '');
 }
 
 /** @throws PapilioError 'too-large', 'malformed-file' */

@@ -1,9 +1,11 @@
 /** The start page: for whom this is, how long it takes, what one will know, and the way through pages and labs. */
 import { useEffect } from 'react';
 import { say } from '../../../common.ts';
+import { later } from '../../parts/Waiting.tsx';
 import { hashOf, WAY } from './way.ts';
 
 const minutesOf = (among: typeof WAY): number => among.reduce((sum, { minutes }) => sum + minutes, 0);
+const OpenLesson = later('OpenLesson', () => import('../../lessons/OpenLesson.tsx'));
 
 export function LabsStart({ isUnknown }: { readonly isUnknown: boolean }) {
   useEffect(() => {
@@ -61,6 +63,9 @@ export function LabsStart({ isUnknown }: { readonly isUnknown: boolean }) {
       </ol>
       <p>
         <a href="./">{say`Fine-tune a model of your own`}</a>
+      </p>
+      <p className="row">
+        <OpenLesson />
       </p>
     </article>
   );
