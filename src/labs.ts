@@ -1,4 +1,4 @@
-/** `papilio/labs`: what the labs ask their worker and what it answers, the shapes that they fit, and the measures of what comes back. Nothing here trains. */
+/** `papilio/labs`: what the labs ask their worker and what it answers, what they fit, and the measures of what comes back. Nothing here trains. */
 
 export { anglesOf } from './labs/angles.ts';
 export { type FitShape, freeNumbers, mostFactors, shapesOf, trianglesOf } from './labs/fitShapes.ts';
@@ -9,10 +9,24 @@ export {
   type Cost,
   FIT_STEPS,
   type FitAnswer,
+  type Fitted,
   type LabApi,
   STARTS,
   TERMS,
+  type UpdateFacts,
 } from './labs/protocol.ts';
 export { TARGETS, type TargetName } from './labs/targets.ts';
+export {
+  numbersOf,
+  pieceAt,
+  RANKS,
+  UPDATE_PIECES,
+  UPDATE_SIZE,
+  UPDATE_TARGETS,
+  type UpdatePiece,
+  type UpdateTarget,
+  WAYS,
+  type Way,
+} from './labs/updatePieces.ts';
 export { energyOf, type Pair, pairsOf } from './training/neurons.ts';
 export type { DeviceReport } from './training/protocol.ts';

@@ -1,18 +1,18 @@
-/** Fits targets by gradient descent on the given engine: AdamW with a rate that falls to nothing, on WebGPU inside the graph, elsewhere beside it. */
+/** Fits by gradient descent on the given engine: AdamW with a rate that falls to nothing, on WebGPU inside the graph, elsewhere beside it. */
 import type { Backend } from '../training/backend.ts';
-import { type FitTask, firstRotations, fitGraph, fitNames } from './fitGraph.ts';
+import { type FitPart, firstNumbers, fitGraph, fitNames } from './fitGraph.ts';
 
 export interface FitLook {
   readonly step: number;
-  /** ‖M − target‖ / ‖target‖ by shape, then by target; ‖target‖ is √d. */
-  readonly errors: readonly (readonly number[])[];
+  /** By part. */
+  readonly losses: readonly (readonly number[])[];
 }
 
 export interface Fit {
   /** Takes up to so many steps more. */
   advance(steps: number): Promise<FitLook>;
-  /** The fitted matrices of a shape, [targets, d, d], as of the last look. */
-  products(shape: number): Float32Array;
+  /** What a part shows, as of the last look. */
+  shown(part: number): Float32Array;
   close(): Promise<void>;
 }
 
@@ -27,20 +27,21 @@ function scalarsAt(step: number, total: number): Float32Array {
   return scalars;
 }
 
+/** @param total steps after which the rate is zero and no more are taken */
 export async function openFit(
   backend: Pick<Backend, 'open' | 'device'>,
-  task: FitTask,
+  parts: readonly FitPart[],
   total: number,
 ): Promise<Fit> {
   const isGpu = backend.device !== null;
-  const graph = await backend.open(fitGraph(task, isGpu));
+  const graph = await backend.open(fitGraph(parts, isGpu));
   const update = isGpu ? null : (await import('../training/onnxruntimeUpdate.ts')).applyAdamw;
-  const params = firstRotations(task);
+  const params = firstNumbers(parts);
   const [m, v] = [new Float32Array(params.length), new Float32Array(params.length)];
-  const outputs = task.shapes.flatMap((_, i) => [fitNames.errors(i), fitNames.products(i)]);
+  const outputs = parts.flatMap((_, i) => [fitNames.losses(i), fitNames.shown(i)]);
   let step = 0;
   let last: Readonly<Record<string, Float32Array>> = {};
-  /** One run, of which the errors are those before its update. */
+  /** One run, of which the losses are those before its update. */
   const one = async (reads: boolean): Promise<void> => {
     const scalars = scalarsAt(step, total);
     if (update === null) {
@@ -56,15 +57,9 @@ export async function openFit(
     async advance(steps) {
       const until = Math.min(total, step + steps);
       for (; step < until; step++) await one(step === until - 1);
-      const root = Math.sqrt(task.d);
-      return {
-        step,
-        errors: task.shapes.map((_, i) =>
-          Array.from(last[fitNames.errors(i)] ?? [], (square) => Math.sqrt(square) / root),
-        ),
-      };
+      return { step, losses: parts.map((_, i) => [...(last[fitNames.losses(i)] ?? [])]) };
     },
-    products: (shape) => last[fitNames.products(shape)]!,
+    shown: (part) => last[fitNames.shown(part)]!,
     close: graph.close,
   };
 }

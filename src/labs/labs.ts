@@ -4,14 +4,19 @@ import type { Backend } from '../training/backend.ts';
 import { createCayley } from './cayley.ts';
 import { costs } from './costs.ts';
 import { type Fit, type FitLook, openFit } from './fit.ts';
-import { type FitRequest, type LabApi, STARTS } from './protocol.ts';
+import type { FitPart } from './fitGraph.ts';
+import type { Matrix } from './matrices.ts';
+import { type LabApi, STARTS } from './protocol.ts';
+import { rotationParts } from './rotationParts.ts';
 import { createRuns } from './runs.ts';
 import { targetOf } from './targets.ts';
 import { createTurns } from './turned.ts';
+import { planUpdates } from './updateParts.ts';
+import { updateTarget } from './updateTargets.ts';
 
 interface OpenFit {
   readonly fit: Fit;
-  readonly target: readonly number[];
+  readonly target: Matrix;
   look: FitLook | null;
 }
 
@@ -34,39 +39,47 @@ export function createLabs(open: () => Promise<Backend>): LabApi {
     last = answer.catch(() => {});
     return answer;
   };
+  const begin = async (target: Matrix, parts: readonly FitPart[], steps: number): Promise<void> => {
+    const before = current;
+    current = null;
+    await before?.fit.close();
+    current = { fit: await openFit(await backend(), parts, steps), target, look: null };
+  };
   return {
     device: async () => (await backend()).info,
     cayley: createCayley(backend),
     turn: createTurns(runs),
     costs,
-    openFit: (request) =>
+    openFit: ({ target, d, seed, shapes, steps, starts = STARTS }) =>
       inTurn(async () => {
-        const before = current;
-        current = null;
-        await before?.fit.close();
-        current = { ...(await fitOf(await backend(), request)), look: null };
+        const wanted = targetOf(target, d, seed);
+        await begin(wanted, rotationParts({ d, shapes, target: wanted, starts, seed }), steps);
+      }),
+    openUpdates: ({ target, seed, placeSeed, steps }) =>
+      inTurn(async () => {
+        const wanted = updateTarget(target, seed);
+        const { parts, waves, places, floors } = await planUpdates(wanted, seed, placeSeed);
+        await begin(wanted, parts, steps);
+        return { places, floors, cosines: [...waves.cosines], sines: [...waves.sines] };
       }),
     advance: (steps) =>
       inTurn(async () => {
-        const fit = current ?? fail('bad-argument', 'No fit is open.');
-        const look = await fit.fit.advance(steps);
-        fit.look = look;
-        return { ...look, best: look.errors.map((errors) => Math.min(...errors)) };
+        const one = current ?? fail('bad-argument', 'No fit is open.');
+        one.look = await one.fit.advance(steps);
+        const size = Math.hypot(...one.target);
+        const best = one.look.losses.map((losses) => Math.sqrt(Math.min(...losses)) / size);
+        return { step: one.look.step, best };
       }),
-    fitted: (shape) =>
+    fitted: (part) =>
       inTurn(async () => {
         const { fit, target, look } = current ?? fail('bad-argument', 'No fit is open.');
-        const errors = look?.errors[shape] ?? fail('bad-argument', 'The fit has not begun.');
-        const start = errors.indexOf(Math.min(...errors));
+        const losses = look?.losses[part] ?? fail('bad-argument', 'The fit has not begun.');
+        const start = losses.indexOf(Math.min(...losses));
         const size = target.length;
-        return { target, fitted: [...fit.products(shape).subarray(start * size, (start + 1) * size)] };
+        return {
+          target: [...target],
+          fitted: [...fit.shown(part).subarray(start * size, (start + 1) * size)],
+        };
       }),
   };
-}
-
-async function fitOf(backend: Backend, { target, d, seed, shapes, steps, starts = STARTS }: FitRequest) {
-  const wanted = targetOf(target, d, seed);
-  const targets = new Float32Array(starts * wanted.length);
-  for (let start = 0; start < starts; start++) targets.set(wanted, start * wanted.length);
-  return { fit: await openFit(backend, { d, shapes, targets, seed }, steps), target: [...wanted] };
 }

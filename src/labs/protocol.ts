@@ -1,9 +1,9 @@
 /** What a lab's page asks of the worker that computes for it. */
 import type { MethodId } from '../adapters/registry.ts';
 import type { DeviceReport } from '../training/protocol.ts';
-import type { FitLook } from './fit.ts';
 import type { FitShape } from './fitShapes.ts';
 import type { TargetName } from './targets.ts';
+import type { UpdateTarget } from './updatePieces.ts';
 
 /** Lengths of PEFT's truncated series; 3 and 4 are the same, 1 would be the identity. */
 export const TERMS: readonly number[] = [2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12];
@@ -36,9 +36,28 @@ export interface FitRequest {
   readonly starts?: number;
 }
 
-/** The best start so far of each shape. */
-export interface FitAnswer extends FitLook {
-  /** ‖M − target‖ / ‖target‖ of the best start of each shape. */
+export interface UpdateRequest {
+  readonly target: UpdateTarget;
+  readonly seed: number;
+  /** PEFT's `random_loc_seed`: which frequencies are drawn. */
+  readonly placeSeed: number;
+  readonly steps: number;
+}
+
+/** What is known of a target before anything is fitted to it; lists are in the order of the pieces. */
+export interface UpdateFacts {
+  /** Frequencies, row · d + column; none of LoRA's. */
+  readonly places: readonly (readonly number[])[];
+  /** The least that is left of the target, as a share of its size. */
+  readonly floors: readonly number[];
+  /** What the target has of each cosine and each sine wave, [d, d]. */
+  readonly cosines: readonly number[];
+  readonly sines: readonly number[];
+}
+
+export interface FitAnswer {
+  readonly step: number;
+  /** ‖M − target‖ / ‖target‖ of each shape or piece, of the best start so far. */
   readonly best: readonly number[];
 }
 
@@ -80,6 +99,12 @@ export interface Cost {
   readonly step: number;
 }
 
+/** The target and what was fitted to it, row by row. */
+export interface Fitted {
+  readonly target: readonly number[];
+  readonly fitted: readonly number[];
+}
+
 export interface LabApi {
   /** What computes here. */
   device(): Promise<DeviceReport>;
@@ -89,10 +114,12 @@ export interface LabApi {
   turn(request: TurnRequest): Promise<TurnAnswer>;
   /** What the layer costs alone, and then with each method. */
   costs(request: CostRequest): Promise<readonly Cost[]>;
-  /** Begins a fit; one before it is left. */
+  /** Begins to fit products of butterfly factors to a rotation; a fit before it is left. */
   openFit(request: FitRequest): Promise<void>;
-  /** Takes so many steps of it. */
+  /** Begins to fit LoRA and FourierFT to a change of a weight; a fit before it is left. */
+  openUpdates(request: UpdateRequest): Promise<UpdateFacts>;
+  /** Takes so many steps of the fit that is open. */
   advance(steps: number): Promise<FitAnswer>;
-  /** The target, and what the best start of a shape has come to, [d, d]. */
-  fitted(shape: number): Promise<{ readonly target: readonly number[]; readonly fitted: readonly number[] }>;
+  /** The best start of a shape or piece, as of the last step. */
+  fitted(part: number): Promise<Fitted>;
 }

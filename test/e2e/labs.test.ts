@@ -166,3 +166,27 @@ test('a lesson is made of a lab, and opens for somebody else with its start, loc
   expect(errors).toEqual([]);
   await page.browserContext().close();
 });
+
+test('the lab of Fourier against low rank comes to the least that is possible, and its questions know right from wrong', async () => {
+  const { page, errors } = await open('lab=fourier&target=random&r=1&lock=seed&hide=places', 'en-GB');
+  await page.waitForSelector(`${part('curve')}[data-done=true]`, { timeout: 120_000 });
+  await says(
+    page,
+    'curve',
+    /With 64 numbers each, LoRA of rank 1 leaves 0\.94\d of the target; FourierFT, lowest frequencies, leaves 0\.97\d/,
+  );
+  await says(
+    page,
+    'spectrum',
+    /\d\d\.\d % of the target is in cosines.*: 64 coefficients make 64 different waves/,
+  );
+  expect(await page.$(part('control-places'))).toBe(null);
+  expect(await page.$eval(`${part('control-seed')} input`, (one) => one.disabled)).toBe(true);
+  expect(await answer(page, 'half', '0.5')).toMatch(/Not yet\. On screen 0\.7\d\d is left/);
+  expect(await answer(page, 'half', '0.7')).toMatch(/^Right\./);
+  expect(await answer(page, 'shift', 'lora')).toMatch(/Not yet\. LoRA’s line is the same/);
+  expect(await answer(page, 'shift', 'fourier')).toMatch(/^Right\./);
+  expect(await findings(page, 'the lab')).toEqual([]);
+  expect(errors).toEqual([]);
+  await page.browserContext().close();
+});

@@ -12,6 +12,8 @@ export interface PlotLine {
   /** A mark at each point; colour alone tells no line from another. */
   readonly mark?: 'circle' | 'square' | 'diamond';
   readonly hasLine?: boolean;
+  /** Where the line goes, if not from mark to mark. */
+  readonly along?: PlotLine['points'];
 }
 
 interface Axis {
@@ -128,13 +130,14 @@ function Line(props: {
   readonly atY: (value: number) => number;
 }) {
   const { line, atX, atY } = props;
-  const { points, color, dash, mark, hasLine = true } = line;
-  const places = points.map(([x, y]) => [atX(x), atY(y)] as const);
+  const { points, color, dash, mark, hasLine = true, along = points } = line;
+  const placed = (some: PlotLine['points']) => some.map(([x, y]) => [atX(x), atY(y)] as const);
+  const [places, way] = [placed(points), placed(along)];
   return (
     <g>
-      {hasLine && places.length > 1 ? (
+      {hasLine && way.length > 1 ? (
         <path
-          d={`M${places.map(([x, y]) => `${x.toFixed(1)} ${y.toFixed(1)}`).join('L')}`}
+          d={`M${way.map(([x, y]) => `${x.toFixed(1)} ${y.toFixed(1)}`).join('L')}`}
           {...{ fill: 'none', stroke: `var(${color})`, strokeWidth: 2, strokeDasharray: dash }}
         />
       ) : null}

@@ -5,6 +5,7 @@ import type { EngineName } from '../../protocol.ts';
 import { BUTTERFLY_CONTROLS, BUTTERFLY_QUANTITIES } from './butterfly/settings.ts';
 import { CAYLEY_CONTROLS, CAYLEY_QUANTITIES } from './cayley/settings.ts';
 import type { Control, Quantity, Values } from './controls.ts';
+import { FOURIER_CONTROLS, FOURIER_QUANTITIES } from './fourier/settings.ts';
 
 export interface LabEntry {
   readonly id: string;
@@ -41,5 +42,15 @@ export const LABS: readonly LabEntry[] = [
     controls: BUTTERFLY_CONTROLS,
     quantities: BUTTERFLY_QUANTITIES,
     View: lazy(() => import('./butterfly/ButterflyLab.tsx')),
+  },
+  {
+    id: 'fourier',
+    title: () => say`Fourier against low rank`,
+    what: () =>
+      say`Fit a change of a weight by LoRA and by FourierFT with as many numbers, and see what each is made for.`,
+    minutes: 15,
+    controls: FOURIER_CONTROLS,
+    quantities: FOURIER_QUANTITIES,
+    View: lazy(() => import('./fourier/FourierLab.tsx')),
   },
 ];

@@ -1,16 +1,17 @@
 /** The butterfly lab: the same rotation fitted by block-diagonal blocks and by butterfly factors of as many numbers. */
 import { say } from '../../../common.ts';
-import { mostFactors, type TargetName } from '../../../labs.ts';
+import { mostFactors, shapesOf, type TargetName } from '../../../labs.ts';
 import { Action } from '../../parts/Action.tsx';
 import { rich } from '../../parts/rich.tsx';
 import { Formula, mark, Sym } from '../Formula.tsx';
 import { LabControl } from '../LabControl.tsx';
 import { Step, TryThis } from '../LabText.tsx';
+import { useFit } from '../useFit.ts';
 import { useLab } from '../useLab.ts';
 import { ButterflyQuestions } from './ButterflyQuestions.tsx';
 import { ErrorFigure } from './ErrorFigure.tsx';
+import { indexOfShape, openFits } from './fits.ts';
 import { MatrixFigure } from './MatrixFigure.tsx';
-import { useFits } from './useFits.ts';
 
 const [R, d, b, m] = [mark('R'), mark('d'), mark('b'), mark('m')];
 const BLOCKS = `${R} = \\operatorname{diag}(R_1, \\dots,\\,R_{${d}/${b}})`;
@@ -33,9 +34,9 @@ export default function ButterflyLab() {
   const block = Math.min(Number(lab.text('b')), size);
   const picked = { b: block, m: Math.min(lab.number('m'), mostFactors(size, block)) };
   const wanted = { target: lab.text('target') as TargetName, d: size, seed: lab.number('seed') };
-  const { fits, problem, isRunning, stop, again } = useFits(wanted, picked);
-  const isCurrent =
-    fits !== null && fits.d === wanted.d && fits.target === wanted.target && fits.seed === wanted.seed;
+  const { fit, problem, isRunning, stop, again } = useFit(wanted, openFits, [
+    indexOfShape(shapesOf(size), picked),
+  ]);
   const symbol = (name: string) => <Sym name={name}>{name}</Sym>;
   return (
     <>
@@ -72,10 +73,10 @@ export default function ButterflyLab() {
             {problem}
           </p>
         )}
-        {isCurrent ? (
-          <ErrorFigure fits={fits} picked={picked} />
-        ) : (
+        {fit === null ? (
           <p className="hint">{say`The engine is being started …`}</p>
+        ) : (
+          <ErrorFigure fits={fit} picked={picked} />
         )}
       </Step>
       <Step title={say`Look at one of them`}>
@@ -90,7 +91,7 @@ export default function ButterflyLab() {
           />
           <LabControl name="m" label={say`Factors m`} max={mostFactors(size, block)} />
         </div>
-        {isCurrent ? <MatrixFigure fits={fits} /> : null}
+        {fit === null ? null : <MatrixFigure fits={fit} />}
       </Step>
       <TryThis
         items={[
@@ -101,7 +102,7 @@ export default function ButterflyLab() {
           say`One block as large as all inputs could be any rotation, and still does not reach a random one in so few steps: a turn of nearly 180° needs a very large q.`,
         ]}
       />
-      <ButterflyQuestions fits={isCurrent ? fits : null} />
+      <ButterflyQuestions fits={fit} />
     </>
   );
 }

@@ -2,9 +2,8 @@
 import { say } from '../../../common.ts';
 import { FIT_STEPS } from '../../../labs.ts';
 import { numberIn, Question, type Reply } from '../Question.tsx';
-import { isExact, mostTelling, rowsOf } from './compare.ts';
 import { errorText, shapeText } from './ErrorFigure.tsx';
-import type { Fits } from './useFits.ts';
+import { type Fits, isExact, mostTelling, rowsOf } from './fits.ts';
 
 const INPUTS = 16;
 const NEEDED = Math.log2(INPUTS);
@@ -14,8 +13,9 @@ const checkFactors =
   (answer: string): Reply => {
     const m = numberIn(answer);
     if (!Number.isInteger(m) || m < 1) return { isRight: false, say: say`That is no number of factors.` };
-    const rows = fits === null ? [] : rowsOf(fits.d, fits.shapes, fits.answer.best);
-    const isMeasured = fits?.target === 'hadamard' && fits.d === INPUTS && fits.answer.step >= FIT_STEPS;
+    const rows = fits === null ? [] : rowsOf(fits.wanted.d, fits.facts, fits.answer.best);
+    const isMeasured =
+      fits?.wanted.target === 'hadamard' && fits.wanted.d === INPUTS && fits.answer.step >= FIT_STEPS;
     const row = isMeasured ? rows.find((one) => one.b === 2 && one.m === m) : undefined;
     if (m === NEEDED)
       return {
@@ -43,9 +43,9 @@ const checkFactors =
 const checkNearer =
   (fits: Fits | null) =>
   (answer: string): Reply => {
-    if (fits === null || fits.target !== 'random' || fits.answer.step < FIT_STEPS)
+    if (fits === null || fits.wanted.target !== 'random' || fits.answer.step < FIT_STEPS)
       return { isRight: false, say: say`Take the random rotation first, and wait for the last step.` };
-    const pair = mostTelling(rowsOf(fits.d, fits.shapes, fits.answer.best), fits.d);
+    const pair = mostTelling(rowsOf(fits.wanted.d, fits.facts, fits.answer.best), fits.wanted.d);
     if (pair === null)
       return { isRight: false, say: say`Take 16 inputs or more: 8 have too few shapes to compare.` };
     const { block, butterfly } = pair;

@@ -6,8 +6,7 @@ import { deviceName } from '../deviceName.ts';
 import { LabFigure } from '../LabFigure.tsx';
 import { Plot, type PlotLine } from '../Plot.tsx';
 import { useShown } from '../useLab.ts';
-import { isExact, mostTelling, type Row, rowsOf } from './compare.ts';
-import type { Fits } from './useFits.ts';
+import { type Fits, isExact, mostTelling, type Row, rowsOf } from './fits.ts';
 
 const COLOURS = ['--line-0', '--line-2', '--line-3', '--line-4'] as const;
 const DASHES = ['none', '7 4', '2 4', '9 3 2 3'] as const;
@@ -58,8 +57,9 @@ function sentenceOf(rows: readonly Row[], d: number): string {
 }
 
 export function ErrorFigure({ fits, picked }: { readonly fits: Fits; readonly picked: FitShape }) {
-  const { d, shapes, answer, device } = fits;
-  const rows = rowsOf(d, shapes, answer.best);
+  const { wanted, facts, answer, device } = fits;
+  const { d } = wanted;
+  const rows = rowsOf(d, facts, answer.best);
   const title = say`Distance from the target by free numbers`;
   const chosen = rows.find(({ m, b }) => m === picked.m && b === picked.b);
   const ticks = ticksOf(rows);

@@ -2,20 +2,22 @@
 import { greatest, say } from '../../../common.ts';
 import { type FitShape, freeNumbers } from '../../../labs.ts';
 import { real } from '../../format.ts';
+import { HeatMap } from '../HeatMap.tsx';
 import { LabFigure } from '../LabFigure.tsx';
 import { errorText, shapeText } from './ErrorFigure.tsx';
-import { HeatMap } from './HeatMap.tsx';
-import { type Fits, indexOfShape } from './useFits.ts';
+import type { Fits } from './fits.ts';
 
 /** Rows of the table: entries of the first row of the matrix, which say enough. */
 const TOLD = 8;
 
 export function MatrixFigure({ fits }: { readonly fits: Fits }) {
-  const { d, shapes, answer } = fits;
-  const { shape: picked, target, fitted } = fits.picked;
+  const { facts, answer } = fits;
+  const { d } = fits.wanted;
+  const { part, target, fitted } = fits.picked[0]!;
+  const picked = facts[part]!;
   const left = fitted.map((value, at) => value - target[at]!);
   const full = greatest(target.map(Math.abs));
-  const error = answer.best[indexOfShape(shapes, picked)] ?? Number.NaN;
+  const error = answer.best[part]!;
   const title = say`Target and fit with ${shapeText(picked)}`;
   const pictures = [
     { name: say`target`, values: target },

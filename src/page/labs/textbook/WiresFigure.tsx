@@ -2,7 +2,7 @@
 import { rng, say } from '../../../common.ts';
 import { freeNumbers, trianglesOf } from '../../../labs.ts';
 import { percent } from '../../format.ts';
-import { HeatMap } from '../butterfly/HeatMap.tsx';
+import { HeatMap } from '../HeatMap.tsx';
 import { LabFigure } from '../LabFigure.tsx';
 import { labWorker } from '../labWorker.ts';
 import { Pending } from './Pending.tsx';

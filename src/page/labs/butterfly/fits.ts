@@ -1,5 +1,25 @@
-/** What the fits come to, beside each other: which of them are exact, and what a butterfly saves. */
-import { type FitShape, freeNumbers } from '../../../labs.ts';
+/** What the butterfly lab fits, every shape that the inputs have room for, and what that comes to: which fits are exact, and what a butterfly saves. */
+import { FIT_STEPS, type FitShape, freeNumbers, shapesOf, type TargetName } from '../../../labs.ts';
+import { labWorker } from '../labWorker.ts';
+import type { FitShown } from '../useFit.ts';
+
+export interface Wanted {
+  readonly target: TargetName;
+  readonly d: number;
+  readonly seed: number;
+}
+
+export type Fits = FitShown<Wanted, readonly FitShape[]>;
+
+export const indexOfShape = (shapes: readonly FitShape[], { m, b }: FitShape): number =>
+  shapes.findIndex((shape) => shape.m === m && shape.b === b);
+
+/** Begins the fits; their parts are these shapes. */
+export async function openFits(wanted: Wanted): Promise<FitShape[]> {
+  const shapes = shapesOf(wanted.d);
+  await labWorker().openFit({ ...wanted, shapes, steps: FIT_STEPS });
+  return shapes;
+}
 
 export interface Row extends FitShape {
   readonly numbers: number;

@@ -1,6 +1,7 @@
 /** A matrix as a picture, a square an entry: one colour for each sign, stronger where the entry is larger. */
 
 const SIDE = 160;
+const STRENGTHS = 12;
 
 export function HeatMap(props: {
   readonly label: string;
@@ -8,25 +9,36 @@ export function HeatMap(props: {
   readonly values: readonly number[];
   /** The entry that has the full colour. */
   readonly full: number;
+  /** In pixels. */
+  readonly side?: number;
+  /** Entries with a dot on them. */
+  readonly marks?: readonly number[];
 }) {
-  const { label, size, values, full } = props;
-  const cell = SIDE / size;
+  const { label, size, values, full, side = SIDE, marks = [] } = props;
+  const cell = side / size;
+  const placeOf = (at: number) => [(at % size) * cell, Math.floor(at / size) * cell] as const;
   /** One path for each strength of each sign: a few elements, however large the matrix. */
   const paths = new Map<number, string>();
   values.forEach((value, at) => {
     const strength = Math.round((Math.max(-1, Math.min(1, value / full)) || 0) * STRENGTHS);
     if (strength === 0) return;
-    const [x, y] = [(at % size) * cell, Math.floor(at / size) * cell];
+    const [x, y] = placeOf(at);
     paths.set(strength, `${paths.get(strength) ?? ''}M${x} ${y}h${cell}v${cell}h${-cell}z`);
+  });
+  const dot = cell * 0.3;
+  const dots = marks.map((at) => {
+    const [x, y] = placeOf(at);
+    return `M${x + (cell - dot) / 2} ${y + (cell - dot) / 2}h${dot}v${dot}h${-dot}z`;
   });
   return (
     <svg
       className="lab-heat"
-      viewBox={`0 0 ${SIDE} ${SIDE}`}
-      width={SIDE}
-      height={SIDE}
+      viewBox={`0 0 ${side} ${side}`}
+      width={side}
+      height={side}
       role="img"
       aria-label={label}
+      shapeRendering="crispEdges"
     >
       {[...paths].map(([strength, path]) => (
         <path
@@ -36,8 +48,7 @@ export function HeatMap(props: {
           fillOpacity={Math.abs(strength) / STRENGTHS}
         />
       ))}
+      {dots.length === 0 ? null : <path d={dots.join('')} fill="var(--ink)" />}
     </svg>
   );
 }
-
-const STRENGTHS = 12;

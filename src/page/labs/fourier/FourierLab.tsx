@@ -1,0 +1,101 @@
+/** Fourier against low rank: one change of a weight, fitted by LoRA and by FourierFT at equal numbers. */
+import { say } from '../../../common.ts';
+import { numbersOf, pieceAt, UPDATE_SIZE, type UpdateTarget, type Way } from '../../../labs.ts';
+import { Action } from '../../parts/Action.tsx';
+import { rich } from '../../parts/rich.tsx';
+import { Formula, mark, Sym } from '../Formula.tsx';
+import { LabControl } from '../LabControl.tsx';
+import { Step, TryThis } from '../LabText.tsx';
+import { useFit } from '../useFit.ts';
+import { useLab } from '../useLab.ts';
+import { CurveFigure } from './CurveFigure.tsx';
+import { FourierQuestions } from './FourierQuestions.tsx';
+import { openFits, targetTitle, wayTitle } from './fits.ts';
+import { MapsFigure } from './MapsFigure.tsx';
+import { SpectrumFigure } from './SpectrumFigure.tsx';
+
+const [r, n, W, u] = [mark('r'), mark('n'), mark('W', '\\Delta{W}'), mark('u', '(u_k, v_k)')];
+const LORA = `${W} \\approx{B}\\,A, \\qquad{B}\\in\\mathbb{R}^{d\\times{${r}}},\\; A\\in\\mathbb{R}^{${r}\\times{d}}`;
+const FOURIER = `${W}_{pq} \\approx \\sum_{k=1}^{${n}} s_k \\cos \\tfrac{2\\pi}{d}\\,(p\\,u_k + q\\,v_k) \\quad \\text{at } ${u}`;
+const BUDGET = `${n} = 2\\,d\\,${r}`;
+
+export default function FourierLab() {
+  const lab = useLab();
+  const [rank, way] = [Number(lab.text('r')), lab.text('way') as Way];
+  const wanted = {
+    target: lab.text('target') as UpdateTarget,
+    seed: lab.number('seed'),
+    placeSeed: lab.number('places'),
+  };
+  const picks = [pieceAt({ method: 'lora', rank }), pieceAt({ method: way, rank })];
+  const { fit, problem, isRunning, stop, again } = useFit(wanted, openFits, picks);
+  const symbol = (name: string, text = name) => <Sym name={name}>{text}</Sym>;
+  return (
+    <>
+      <Step title={say`Two ways to write a change with few numbers`}>
+        <p>
+          {rich`Fine-tuning adds a change ${symbol('W', 'ΔW')} to a weight of d inputs and d outputs, here d = ${UPDATE_SIZE}. LoRA writes it as a product of two thin matrices, of rank ${symbol('r')} at most.`}
+        </p>
+        <Formula source={LORA} />
+        <p>
+          {rich`FourierFT takes the change for a picture and adds up ${symbol('n')} waves. Their frequencies ${symbol('u', '(u, v)')} are chosen beforehand and stay; what trains is how high each wave is, a real number.`}
+        </p>
+        <Formula source={FOURIER} />
+      </Step>
+      <Step title={say`Fit both with as many numbers`}>
+        <p>
+          {rich`Every mark below is a fit by gradient descent, with the kernels that train LoRA and FourierFT. All run at once. For each rank ${symbol('r')} FourierFT has as many waves ${symbol('n')} as LoRA has numbers:`}
+        </p>
+        <Formula source={BUDGET} />
+        <div className="lab-controls">
+          <LabControl name="target" label={say`Target ΔW`} titleOf={targetTitle} />
+          <LabControl
+            name="r"
+            label={say`Rank r`}
+            hint={say`${numbersOf(rank)} numbers of ${UPDATE_SIZE * UPDATE_SIZE}`}
+          />
+          <LabControl name="way" label={say`Frequencies`} titleOf={wayTitle} />
+          <LabControl name="seed" label={say`Seed of the target`} />
+          <LabControl name="places" label={say`Seed of the draw`} hint={say`PEFT’s random_loc_seed`} />
+        </div>
+        <p className="row">
+          {isRunning ? (
+            <Action icon="pause" text={say`Stop`} onPress={stop} />
+          ) : (
+            <Action icon="play" text={say`Fit again`} onPress={again} />
+          )}
+        </p>
+        {problem === null ? null : (
+          <p className="error-text" role="alert">
+            {problem}
+          </p>
+        )}
+        {fit === null ? (
+          <p className="hint">{say`The engine is being started …`}</p>
+        ) : (
+          <>
+            <CurveFigure fits={fit} rank={rank} way={way} />
+            <MapsFigure fits={fit} />
+          </>
+        )}
+      </Step>
+      <Step title={say`Which waves are in it`}>
+        <p>
+          {say`A cosine wave looks the same from the opposite corner, and so does every sum of them. That is half of all there is: the other half are sines, and a real coefficient makes none. PEFT draws the frequencies at random; the paper tried to favour some as well. Those that the target has most of are known to nobody who has not trained yet: they are here to compare with.`}
+        </p>
+        {fit === null ? null : <SpectrumFigure fits={fit} rank={rank} way={way} />}
+      </Step>
+      <TryThis
+        items={[
+          say`Take the smooth target: 64 of the lowest frequencies find it. Its rank is 7, which LoRA needs, too.`,
+          say`Let the frequencies be drawn, and change the seed of the draw: few of the waves that are drawn are in the target.`,
+          say`Shift the smooth target: LoRA’s line stays where it is, FourierFT’s rises.`,
+          say`Take the few entries: six numbers that are not zero have rank 6, and something of every frequency.`,
+          say`Take the low rank: LoRA finds it from rank 2 on, and no choice of so few waves does.`,
+          say`Take the random target: whoever has few numbers stays far away.`,
+        ]}
+      />
+      <FourierQuestions fits={fit} />
+    </>
+  );
+}

@@ -1,0 +1,87 @@
+/** A fit of what is set now, in the labs' worker: a few steps at a time until it is done or stopped, and begun anew when what is fitted changes. */
+import { useEffect, useRef, useState } from 'react';
+import { type DeviceReport, FIT_STEPS, type FitAnswer, type Fitted } from '../../labs.ts';
+import { labWorker, sentenceOf } from './labWorker.ts';
+
+/** Between two pictures. */
+const AT_ONCE = 10;
+/** A slider that moves asks once, when it stands. */
+const PAUSE_MS = 300;
+
+/** Of the parts that are picked, what was fitted. */
+export type Picked = Fitted & { readonly part: number };
+
+export interface FitShown<W, F> {
+  readonly wanted: W;
+  readonly facts: F;
+  readonly answer: FitAnswer;
+  readonly device: DeviceReport;
+  readonly picked: readonly Picked[];
+}
+
+const fittedOf = (parts: readonly number[]): Promise<Picked[]> =>
+  Promise.all(parts.map(async (part) => ({ part, ...(await labWorker().fitted(part)) })));
+
+/**
+ * @param wanted plain data
+ * @param open the same function every time: begins the fit in the worker, and gives what is known before its first step
+ * @param picks parts that are looked into
+ */
+export function useFit<W, F>(wanted: W, open: (wanted: W) => Promise<F>, picks: readonly number[]) {
+  const [shown, setShown] = useState<FitShown<W, F> | null>(null);
+  const [problem, setProblem] = useState<string | null>(null);
+  const [isRunning, setRunning] = useState(false);
+  const [round, setRound] = useState(0);
+  const pick = useRef(picks);
+  pick.current = picks;
+  const isStopped = useRef(false);
+  const key = JSON.stringify(wanted);
+  // biome-ignore lint/correctness/useExhaustiveDependencies: another round is the same asked again.
+  useEffect(() => {
+    const left = new AbortController();
+    const isLeft = () => left.signal.aborted;
+    const asked = JSON.parse(key) as W;
+    const run = async () => {
+      isStopped.current = false;
+      setRunning(true);
+      try {
+        const device = await labWorker().device();
+        if (isLeft()) return;
+        const facts = await open(asked);
+        for (let step = 0; step < FIT_STEPS && !isLeft() && !isStopped.current; ) {
+          const answer = await labWorker().advance(AT_ONCE);
+          const picked = await fittedOf(pick.current);
+          step = answer.step;
+          if (!isLeft()) setShown({ wanted: asked, facts, answer, device, picked });
+        }
+        if (!isLeft()) setProblem(null);
+      } catch (error) {
+        if (!isLeft()) setProblem(sentenceOf(error));
+      } finally {
+        if (!isLeft()) setRunning(false);
+      }
+    };
+    const timer = setTimeout(() => void run(), PAUSE_MS);
+    return () => {
+      clearTimeout(timer);
+      left.abort();
+    };
+  }, [key, open, round]);
+  const picksKey = picks.join(' ');
+  // biome-ignore lint/correctness/useExhaustiveDependencies: while it runs, each look has the parts that are picked.
+  useEffect(() => {
+    if (isRunning || shown === null) return;
+    void fittedOf(pick.current)
+      .then((picked) => setShown((now) => now && { ...now, picked }))
+      .catch(() => {});
+  }, [picksKey, isRunning]);
+  return {
+    ...{ problem, isRunning },
+    /** Null until there is something of what is set now. */
+    fit: shown !== null && JSON.stringify(shown.wanted) === key ? shown : null,
+    stop: () => {
+      isStopped.current = true;
+    },
+    again: () => setRound((before) => before + 1),
+  };
+}
