@@ -2,12 +2,12 @@
  * From untrusted JSON (a form, `--config`, adapter_config.json) to a method's configuration: types and defaults by its schema, rules
  * in PEFT's words, unknown keys named.
  */
-import type { z } from 'zod';
+
 import { createBudget, within } from '../lib/budget.ts';
 import { fail } from '../lib/errors.ts';
 import { plainWords } from '../lib/json.ts';
 import { closest } from '../lib/names.ts';
-import { say } from '../lib/say.ts';
+import { clause, say } from '../lib/say.ts';
 import type { CommonConfig } from './fields.ts';
 import { refuseCommon } from './rules.ts';
 import type { AdapterMethod } from './types.ts';
@@ -52,12 +52,17 @@ export function validateConfig(method: AdapterMethod, input: unknown): ValidConf
   const parsed = method.schema.safeParse(given);
   if (!parsed.success) {
     const issue = parsed.error.issues[0]!;
-    fail('illegal-config', `${method.title} configuration, ${issue.path.join('.')}: ${explain(issue)}.`, {
-      path: issue.path,
-    });
+    fail(
+      'illegal-config',
+      say`${method.title} configuration, ${issue.path.join('.')}: ${clause(issue.message)}.`,
+      {
+        path: issue.path,
+      },
+    );
   }
   const reason = method.refuse(parsed.data) ?? refuseCommon(parsed.data);
-  if (reason !== null) fail('illegal-config', `${method.title} configuration: ${reason.trim()}`, { reason });
+  if (reason !== null)
+    fail('illegal-config', say`${method.title} configuration: ${reason.trim()}`, { reason });
   return { config: parsed.data, warnings: unknownKeys(method, given) };
 }
 
@@ -66,7 +71,7 @@ const DEEPEST = 20;
 
 /** @throws PapilioError 'too-large' for a configuration of more letters or values than one has that people or programs write, 'illegal-config' for a deeper one */
 export function requireSmall({ title }: Pick<AdapterMethod, 'title'>, input: object): void {
-  const where = `The ${title} configuration`;
+  const where = say`The ${title} configuration`;
   const values = createBudget('configValues');
   // Without a call for each level, of which there may be more than the stack has room for.
   const open: { readonly value: unknown; readonly depth: number }[] = [{ value: input, depth: 0 }];
@@ -88,7 +93,7 @@ export function validateForRun(method: AdapterMethod, input: unknown, totalSteps
   if (!isObject) return validateConfig(method, input);
   const given = input as Record<string, unknown>;
   const reason = method.refuseStart?.(given) ?? null;
-  if (reason !== null) fail('illegal-config', `${method.title} configuration: ${reason}`, { reason });
+  if (reason !== null) fail('illegal-config', say`${method.title} configuration: ${reason}`, { reason });
   return validateConfig(method, { ...given, ...method.forRun?.(given, totalSteps) });
 }
 
@@ -115,12 +120,6 @@ function refuseFixed(method: AdapterMethod, given: Readonly<Record<string, unkno
       );
     }
   }
-}
-
-function explain(issue: z.core.$ZodIssue): string {
-  const text =
-    issue.code === 'invalid_union' ? say`none of the accepted types fits this value` : issue.message;
-  return text.replace(/^Invalid input: /, '').replace(/\.$/, '');
 }
 
 /** Unknown settings that are named one by one. */

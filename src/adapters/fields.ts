@@ -2,8 +2,9 @@
  * The configuration fields that every method shares, and how a field describes itself to forms, tables and URLs. Names and defaults
  * are PEFT's.
  */
-import { z } from 'zod';
+
 import { say, whole } from '../lib/say.ts';
+import { z } from '../lib/schema.ts';
 
 /** What a form needs to know of a field beyond its type. */
 export interface FieldMeta {

@@ -113,7 +113,7 @@ function named<T>(name: string, count: number, read: () => T): T {
     return read();
   } catch (error) {
     if (!(error instanceof PapilioError) || count === 1) throw error;
-    throw new PapilioError(error.kind, `Adapter ${name}: ${error.message}`, error.details);
+    throw new PapilioError(error.kind, say`Adapter ${name}: ${error.message}`, error.details);
   }
 }
 

@@ -1,6 +1,7 @@
 /** What LoHa and LoKr share in PEFT: the fields beside their own, rank and scale of a layer, which layers they take. */
-import { z } from 'zod';
+
 import { say } from '../lib/say.ts';
+import { z } from '../lib/schema.ts';
 import { field, fileFields, layerFields, patternFields, size } from './fields.ts';
 import { lookupPattern } from './matching.ts';
 import { describeModule, patchOf } from './rules.ts';

@@ -1,9 +1,8 @@
 /** `papilio python --run DIR --out DIR`: the Python project that goes on with a run that `finetune` left in a folder, read from its run.json. */
 import { join } from 'node:path';
-import { z } from 'zod';
 import { createBudget, fail, jsonOf, PapilioError, passOn } from '../common.ts';
 import { checkMapping } from '../data.ts';
-import { givenFields, methodById } from '../methods.ts';
+import { givenFields, methodById, z } from '../methods.ts';
 import { type DataOptions, type EvalMetric, type TrainingSettings, trainingSchema } from '../protocol.ts';
 import {
   checkTask,

@@ -3,11 +3,11 @@
  * be fast, and its replacements may not make a text many times as long.
  */
 import type { Tokenizer as HfTokenizer } from '@huggingface/tokenizers';
-import { z } from 'zod';
 import { BOUNDS, type Budget, createBudget } from '../lib/budget.ts';
 import { fail, PapilioError } from '../lib/errors.ts';
 import { boundedRegExp } from '../lib/regex/script.ts';
 import { say } from '../lib/say.ts';
+import { z } from '../lib/schema.ts';
 
 /** A part of the library's tokenizer; Sequences have further ones. */
 interface Part {
@@ -250,10 +250,7 @@ const refuse = (why: string): never =>
 function checked(schema: z.ZodType, value: unknown, where: string): void {
   const { error } = schema.safeParse(value);
   const issue = error?.issues[0];
-  if (issue)
-    refuse(
-      `${[where, ...issue.path].filter((p) => p !== '').join('.')}: ${issue.message.replace(/^Invalid input: /, '')}`,
-    );
+  if (issue) refuse(`${[where, ...issue.path].filter((p) => p !== '').join('.')}: ${issue.message}`);
 }
 
 /** A tokenizer has nine parts, its model a dozen settings; what has thousands would be copied with them. */

@@ -2,7 +2,7 @@
  * What is kept: a folder for each repository with its files by content (SHA-256, or Git's SHA-1), so that revisions share what did not change,
  * and what is known of its commits (`commit-<sha>.json`, `refs.json`), so that nothing needs to be asked once it is there.
  */
-import { z } from 'zod';
+import { z } from '../lib/schema.ts';
 import { parseListing } from './client.ts';
 import type { Content } from './download.ts';
 import { PART } from './download.ts';

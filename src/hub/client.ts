@@ -2,11 +2,11 @@
  * Asking the Hub: search, and what a repository holds at a commit, read against a schema. Paging and parameters are `@huggingface/hub`'s, loaded when first needed.
  */
 import type { ListFileEntry } from '@huggingface/hub';
-import { z } from 'zod';
 import { createBudget } from '../lib/budget.ts';
 import { PapilioError } from '../lib/errors.ts';
 import { countJson } from '../lib/json.ts';
 import { say } from '../lib/say.ts';
+import { z } from '../lib/schema.ts';
 import { isCommit, isRepoName } from './names.ts';
 import {
   type Asked,

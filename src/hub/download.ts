@@ -3,10 +3,11 @@
  * `.part` beside it, which says what it is a part of; the next try asks only for the rest (Range). Whether that belongs to what is there, the
  * hash that was promised tells; where none was, only a strong validator does (RFC 9110, 8.8.1), and without one the file begins anew.
  */
-import { z } from 'zod';
+
 import { createSha256 } from '../lib/bytes.ts';
 import { PapilioError } from '../lib/errors.ts';
 import { say } from '../lib/say.ts';
+import { z } from '../lib/schema.ts';
 import { webAddress } from './names.ts';
 import { aborted, inTime, isAbort, type Patience, refuse, SILENCE_MS, unreachable } from './refusals.ts';
 import type { FileStore, HubHost, RepoFile, Transfer, Waiting } from './types.ts';

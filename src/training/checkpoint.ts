@@ -4,7 +4,7 @@
  * The container is a safetensors file whose metadata holds the rest, so any safetensors reader can open it. A SHA-256 of all that stands
  * in the metadata too: what a disk gave back with another bit is refused, and never trained on.
  */
-import { z } from 'zod';
+
 import { givenFields } from '../adapters/fields.ts';
 import { METHODS, type MethodId } from '../adapters/registry.ts';
 import {
@@ -16,6 +16,7 @@ import {
 import { fail, passOn } from '../lib/errors.ts';
 import { jsonOf } from '../lib/json.ts';
 import { say } from '../lib/say.ts';
+import { z } from '../lib/schema.ts';
 import type { EngineName, EvalMetric, RunRequest, StepMetric } from './protocol.ts';
 import { type TrainingSettings, trainingSchema } from './settings.ts';
 import { ENGINES, METRICS } from './words.ts';
@@ -297,12 +298,11 @@ const evalSchema = z.object({
 const withNonFinite = (_key: string, value: unknown): unknown =>
   typeof value === 'number' && !Number.isFinite(value) ? String(value) : value;
 
-/** What does not fit a schema: `steps.3.loss: expected number`. Never longer than a line. */
+/** What does not fit a schema: `steps.3.loss: it must be a finite number`. Never longer than a line. */
 export function issueOf({ issues }: z.ZodError, ...at: readonly (string | number)[]): string {
   const { path, message } = issues[0]!;
   const where = [...at, ...path].map(String).join('.');
-  const what = message.replace(/^Invalid input: /, '');
-  return `${where === '' ? '' : `${where}: `}${what}`.slice(0, 200);
+  return `${where === '' ? '' : `${where}: `}${message}`.slice(0, 200);
 }
 
 /** The first entry that does not fit ends it, so that a list of a million wrong entries costs one. */

@@ -1,7 +1,8 @@
 /** The settings of a training run besides model, data and adapter: one zod schema for form, URL, command line and checkpoint. */
-import { z } from 'zod';
+
 import { told } from '../adapters/fields.ts';
 import { say } from '../lib/say.ts';
+import { z } from '../lib/schema.ts';
 
 export const OPTIMIZERS = ['adamw', 'sgd'] as const;
 export const SCHEDULES = ['constant', 'linear', 'cosine'] as const;

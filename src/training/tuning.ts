@@ -2,10 +2,11 @@
  * Which variant of a product is the fastest on a device: chosen by times, kept between runs. Only what changes no sum is tried, and what gives
  * other bits all the same is left out, so that a tuned run equals an untuned one bit for bit. Knows no GPU; tuner.ts measures.
  */
-import { z } from 'zod';
+
 import type { Plan } from '../graph/plan.ts';
 import type { Caps, Tuned } from '../graph/types.ts';
 import { median } from '../lib/numbers.ts';
+import { z } from '../lib/schema.ts';
 import { type DispatchedProduct, productOf } from '../ops/dispatchedProduct.ts';
 import { candidatesOf, defaultVariant, isVariantName, productClass } from '../ops/gemmVariants.ts';
 

@@ -47,8 +47,8 @@ describe('run.json', () => {
   });
 
   it.each<[string, unknown, RegExp]>([
-    ['no object', [record], /expected object/],
-    ['null', null, /expected object/],
+    ['no object', [record], /it must be an object with named fields/],
+    ['null', null, /it must be an object with named fields/],
     ['an empty object', {}, /model/],
     ['a model that is an object', { ...record, model: { toString: 1 } }, /model/],
     ['data that is a list', { ...record, data: ['a'] }, /data/],

@@ -76,8 +76,8 @@ describe('data', () => {
   });
 
   it.each([
-    [{ sequenceLength: 1 }, /^training\.sequenceLength: Too small: .*\.$/],
-    [{ sequenceLenght: 256 }, /^training: Unrecognized key: "sequenceLenght"\.$/],
+    [{ sequenceLength: 1 }, /^training\.sequenceLength: it must be at least 2\.$/],
+    [{ sequenceLenght: 256 }, /^training: there is no setting "sequenceLenght"\.$/],
   ])('is not read with settings that there are not: %o', async (training, message) => {
     await expect(openData(await decoder(), long, { training: training as object })).rejects.toMatchObject({
       kind: 'bad-argument',

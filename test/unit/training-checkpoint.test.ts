@@ -193,7 +193,7 @@ describe('checkpoint', () => {
         (at(run, 'settings').config = Object.fromEntries(
           Array.from({ length: 3000 }, (_, i) => [`f${i}`, i]),
         )),
-      /damaged.*settings\.config: expected an object of at most 200 fields/,
+      /damaged.*settings\.config: it must be an object of at most 200 fields/,
     ],
     ['a hash that is a path', (run) => (run.modelHash = '../../etc/passwd'), /damaged.*modelHash/],
     ['a hash cut off', (run) => (run.dataHash = 'b2'.repeat(31)), /damaged.*dataHash/],

@@ -59,13 +59,16 @@ const MISTAKES = /^((Syntax|Type|Range)?Error|RegExp|DOMException)$/;
 /** An error of ours of this kind is one, too: PapilioError('internal', …), fail('internal', …). */
 const isMistake = ({ callee, arguments: [kind] }) =>
   /^(PapilioError|fail)$/.test(callee.name ?? '') && kind?.value === 'internal';
+/** What an error of ours says: any word of it counts. */
+const saidBy = ({ callee, arguments: [, message] }) =>
+  /^(PapilioError|fail)$/.test(callee.name ?? '') ? message : undefined;
 /** Prose: two words beside each other, or one between tags. */
 const isProse = (text) => /\p{L}{2,}[,;:.!?]? \p{L}+/u.test(text);
 const hasWord = (text) => /\p{L}{2,}/u.test(text);
 
 /**
- * Words that are written in a file without being said: they would be in English whatever the language. What stands between tags is any word; a text
- * elsewhere counts from two words on.
+ * Words that are written in a file without being said: they would be in English whatever the language. What stands between tags is any word, and so is
+ * what an error of ours says; a text elsewhere counts from two words on.
  */
 export function unsaidIn(path, text) {
   const { program } = parseSync(path, text);
@@ -78,6 +81,12 @@ export function unsaidIn(path, text) {
       end,
       what: `${path}:${lineOf(text, start)}: ${words.trim().replace(/\s+/g, ' ')}`,
     });
+  const addSaid = (call) => {
+    const message = saidBy(call);
+    if (message?.type === 'Literal' && hasWord(String(message.value))) add(String(message.value), message);
+    if (message?.type === 'TemplateLiteral')
+      for (const part of message.quasis) if (hasWord(part.value.cooked)) add(part.value.cooked, part);
+  };
   new Visitor({
     ImportDeclaration: skip,
     JSXAttribute(node) {
@@ -98,9 +107,11 @@ export function unsaidIn(path, text) {
     },
     CallExpression(node) {
       if (UNREAD.test(node.callee.property?.name ?? node.callee.name ?? '') || isMistake(node)) skip(node);
+      else addSaid(node);
     },
     NewExpression(node) {
       if (MISTAKES.test(node.callee.name ?? '') || isMistake(node)) skip(node);
+      else addSaid(node);
     },
     TaggedTemplateExpression({ tag, quasi }) {
       if (TAGS.includes(tag.name)) quasi.quasis.forEach(skip);

@@ -1,6 +1,7 @@
 /** AdaLoRA's settings: PEFT's fields, the ranks that a file keeps, and how dropped triplets leave it. */
-import { z } from 'zod';
+
 import { say } from '../../lib/say.ts';
+import { z } from '../../lib/schema.ts';
 import { biasField, dropoutField, field, fileFields, layerFields, size } from '../fields.ts';
 import { initFields } from '../lora/config.ts';
 import type { AdapterTensor, Layer, ModuleTensors, Saving, TensorInit, TensorSpec } from '../types.ts';

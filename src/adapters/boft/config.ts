@@ -1,6 +1,7 @@
 /** BOFT's settings: PEFT's fields, the number and size of the blocks, and the rules that PEFT applies to them. */
-import { z } from 'zod';
+
 import { say } from '../../lib/say.ts';
+import { z } from '../../lib/schema.ts';
 import { biasField, field, fileFields, layerFields, size } from '../fields.ts';
 import { unsupported } from '../rules.ts';
 import type { Layer, ModuleTensors } from '../types.ts';

@@ -1,7 +1,8 @@
 /** FourierFT's settings: PEFT's fields, where the coefficients sit in the spectrum, and values that suit layers of given sizes. */
-import { z } from 'zod';
+
 import { randpermFirst } from '../../lib/mt19937.ts';
 import { say } from '../../lib/say.ts';
+import { z } from '../../lib/schema.ts';
 import { biasField, field, fileFields, layerFields, size } from '../fields.ts';
 import { lookupFrequencyPattern } from '../matching.ts';
 import type { Layer } from '../types.ts';

@@ -2,8 +2,9 @@
  * Every weight trains. With target_modules only those layers do; without, all layers and every other parameter (norms, position
  * tables) as well. This is how the embedded models are pretrained.
  */
-import { z } from 'zod';
+
 import { say } from '../../lib/say.ts';
+import { z } from '../../lib/schema.ts';
 import { fileFields, targetFields } from '../fields.ts';
 import { defineMethod, type Layer } from '../types.ts';
 

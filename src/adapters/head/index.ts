@@ -1,6 +1,7 @@
 /** No adapter at all: only modules_to_save train. The baseline that shows what an adapter itself adds. */
-import { z } from 'zod';
+
 import { say } from '../../lib/say.ts';
+import { z } from '../../lib/schema.ts';
 import { fileFields } from '../fields.ts';
 import { defineMethod } from '../types.ts';
 

@@ -1,6 +1,7 @@
 /** IA3's settings: PEFT's fields, which layers count as feed-forward, and PEFT's modules by family of models. */
-import { z } from 'zod';
+
 import { say } from '../../lib/say.ts';
+import { z } from '../../lib/schema.ts';
 import { field, fileFields, layerFields, targetFields } from '../fields.ts';
 import { fullMatcher } from '../matching.ts';
 import { patchOf } from '../rules.ts';

@@ -1,6 +1,7 @@
 /** LoHa's settings: PEFT's fields, and the four matrices of a layer. */
-import { z } from 'zod';
+
 import { say } from '../../lib/say.ts';
+import { z } from '../../lib/schema.ts';
 import { field } from '../fields.ts';
 import { kaiming, lycorisFields, lycorisScale } from '../lycoris.ts';
 import type { Layer, TensorSpec } from '../types.ts';

@@ -1,7 +1,8 @@
 /** LoKr's settings: PEFT's fields, how a dimension is split, and which factors are stored whole. */
-import { z } from 'zod';
+
 import { sizeOf } from '../../lib/numbers.ts';
 import { say } from '../../lib/say.ts';
+import { z } from '../../lib/schema.ts';
 import { field, size } from '../fields.ts';
 import { kaiming, lycorisFields, lycorisScale } from '../lycoris.ts';
 import { patchOf } from '../rules.ts';

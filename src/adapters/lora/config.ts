@@ -1,6 +1,7 @@
 /** LoRA's settings: PEFT's fields, rank and scaling of a layer, its tensors and how they begin. */
-import { z } from 'zod';
+
 import { say } from '../../lib/say.ts';
+import { z } from '../../lib/schema.ts';
 import { biasField, dropoutField, field, fileFields, layerFields, patternFields, size } from '../fields.ts';
 import { lookupPattern } from '../matching.ts';
 import { patchOf } from '../rules.ts';

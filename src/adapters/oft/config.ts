@@ -1,6 +1,7 @@
 /** OFT's settings: PEFT's fields, how a block size is fitted to a dimension, and where a block's entries stand in the stored triangle. */
-import { z } from 'zod';
+
 import { say } from '../../lib/say.ts';
+import { z } from '../../lib/schema.ts';
 import { biasField, field, fileFields, layerFields, size } from '../fields.ts';
 import type { Layer } from '../types.ts';
 

@@ -1,7 +1,8 @@
 /** VeRA's settings: PEFT's fields, and the frozen matrices that all layers share. */
-import { z } from 'zod';
+
 import { mt19937 } from '../../lib/mt19937.ts';
 import { say } from '../../lib/say.ts';
+import { z } from '../../lib/schema.ts';
 import { biasField, dropoutField, field, fileFields, layerFields, size } from '../fields.ts';
 import type { Layer } from '../types.ts';
 

@@ -1,6 +1,7 @@
 /** A run as it is kept, in the browser or in a file: what it was set to and came to, and its curve in a bounded number of points. */
-import { z } from 'zod';
+
 import { say } from '../../../common.ts';
+import { z } from '../../../methods.ts';
 import { ENGINES, type EvalMetric, METRICS, type StepMetric } from '../../../protocol.ts';
 import { decodeHash } from '../setup/link.ts';
 import { newRun, type RunRecord } from '../training/runs.ts';

@@ -1,6 +1,7 @@
 /** All kept runs as one file, and read again: JSON with a version, held against a schema before anything of it is taken. */
-import { z } from 'zod';
+
 import { fail, jsonOf, say, within } from '../../../common.ts';
+import { z } from '../../../methods.ts';
 import { type KeptCurve, type KeptRun, keptCurveSchema, keptRunSchema } from './kept.ts';
 
 /** A kept run with its curve; without one where it was lost. */

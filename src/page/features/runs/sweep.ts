@@ -2,9 +2,9 @@
  * A sweep: runs that differ in one to three settings, planned as a grid or drawn from it, and the queue that they wait in. Values and transitions
  * only; `sweeper.ts` trains them.
  */
-import { z } from 'zod';
+
 import { rng, say } from '../../../common.ts';
-import { fieldMeta, METHODS, type MethodId } from '../../../methods.ts';
+import { fieldMeta, METHODS, type MethodId, z } from '../../../methods.ts';
 import type { ModelReport } from '../../../protocol.ts';
 import { letterOf } from '../../format.ts';
 import type { ChoiceState } from '../setup/choice.ts';

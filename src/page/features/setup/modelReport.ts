@@ -1,7 +1,7 @@
 /** What is known of the chosen model: of an embedded one by the card beside its file, before any worker runs; of others by the trainer. */
-import { z } from 'zod';
+
 import { fail, say } from '../../../common.ts';
-import { TASKS } from '../../../methods.ts';
+import { TASKS, z } from '../../../methods.ts';
 import type { ModelReport, ModelSource } from '../../../protocol.ts';
 import type { Stores } from '../../stores.ts';
 import { reportOf } from '../../task.ts';

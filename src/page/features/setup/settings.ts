@@ -105,7 +105,7 @@ export function refuseValue(shape: Shape, key: string, value: unknown): string |
   if (schema === undefined) return say`there is no such setting`;
   const result = schema.safeParse(value);
   if (result.success) return null;
-  return result.error.issues[0]!.message.replace(/^Invalid input: /, '');
+  return result.error.issues[0]!.message;
 }
 
 export function configShape(method: MethodId): Shape {

@@ -1,9 +1,8 @@
 /** The last session in IndexedDB, so that a reload or a crash loses at most the work since the last checkpoint. */
 import { type DBSchema, type IDBPDatabase, openDB } from 'idb';
-import { z } from 'zod';
 import { PapilioError, say } from '../../../common.ts';
 import { keptSource } from '../../../hub.ts';
-import { givenFields, METHODS, type MethodId } from '../../../methods.ts';
+import { givenFields, METHODS, type MethodId, z } from '../../../methods.ts';
 import { type RunRequest, trainingSchema } from '../../../protocol.ts';
 import { type PageSettings, validateSettings } from '../setup/settings.ts';
 
@@ -157,7 +156,7 @@ export function readSession(kept: unknown): SavedSession {
     const { path, message } = error.issues[0]!;
     throw new PapilioError(
       'checkpoint',
-      say`What this browser keeps of a run cannot be gone on with: ${path.join('.') || 'it'}: ${message}. It may be another version's; forget it to make room.`,
+      say`What this browser keeps of a run cannot be gone on with: ${path.join('.') || say`its beginning`}: ${message}. It may be another version's; forget it to make room.`,
     );
   }
   const { settings } = validateSettings(data.settings);
