@@ -1,6 +1,6 @@
 /**
  * What runs a merged file elsewhere, to copy: the file's own names, shapes and classes in a few lines for onnxruntime-web and for transformers.js.
- * A test runs the texts as they are.
+ * A test runs both as they are.
  */
 import type { DataReport, FileValue, ModelReport } from './protocol.ts';
 
@@ -282,11 +282,18 @@ export function transformersSnippet({ name, data }: Pick<Exported, 'name' | 'dat
       : task === 'image-classification'
         ? ', { top_k: 3 }'
         : '';
-  const input = js(task === 'image-classification' ? 'picture.png' : 'Once');
-  const asked = task === 'fill-mask' ? `\`\${run.tokenizer.mask_token} Once\`` : input;
+  // It reads no "do_convert_grayscale" of preprocessor_config.json: what is shown to a model of one colour is made grey here.
+  const isGrey = task === 'image-classification' && data.picture?.channels === 1;
+  const asked = isGrey
+    ? `(await RawImage.read('picture.png')).grayscale()`
+    : task === 'image-classification'
+      ? js('picture.png')
+      : task === 'fill-mask'
+        ? `\`\${run.tokenizer.mask_token} Once\``
+        : js('Once');
   return {
     code: `// npm install @huggingface/transformers; the folder ${name} lies beside this file
-import { env, pipeline } from '@huggingface/transformers';
+import { env, pipeline${isGrey ? ', RawImage' : ''} } from '@huggingface/transformers';
 
 env.allowRemoteModels = false;
 env.localModelPath = './';

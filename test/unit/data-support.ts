@@ -4,7 +4,7 @@ import { zlibSync } from 'fflate';
 import { type Found, type OpenOptions, openDataset } from '../../src/data/files/open.ts';
 import { preprocessingOf } from '../../src/data/preprocessing.ts';
 import { loadTokenizer } from '../../src/data/tokenizer.ts';
-import type { InputFile } from '../../src/lib/bytes.ts';
+import { crc32, type InputFile } from '../../src/lib/bytes.ts';
 import { trainBpe } from '../../tools/pretrain/bpe.ts';
 
 export const utf8 = (text: string): Uint8Array => new TextEncoder().encode(text);
@@ -33,10 +33,13 @@ export function png(
   },
 ): Uint8Array {
   const chunk = (type: string, body: Uint8Array): number[] => {
-    const head = new Uint8Array(8);
-    new DataView(head.buffer).setUint32(0, body.length);
-    head.set(utf8(type), 4);
-    return [...head, ...body, 0, 0, 0, 0];
+    const bytes = new Uint8Array(12 + body.length);
+    const view = new DataView(bytes.buffer);
+    view.setUint32(0, body.length);
+    bytes.set(utf8(type), 4);
+    bytes.set(body, 8);
+    view.setUint32(8 + body.length, crc32(bytes.subarray(4, 8 + body.length)));
+    return [...bytes];
   };
   const header = new Uint8Array(13);
   new DataView(header.buffer).setUint32(0, width);

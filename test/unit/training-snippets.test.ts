@@ -1,11 +1,11 @@
 /**
  * The snippets that run a merged file elsewhere: the very texts that are copied, run in Node with the packages that they name, give what the file gives.
- * Seen to fail with: a mean that is not subtracted, an input of another name, a label of another class.
+ * Seen to fail with: a mean that is not subtracted, an input of another name, a label of another class, a picture that is not made grey.
  */
 import { execFile } from 'node:child_process';
-import { mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import process from 'node:process';
 import { promisify } from 'node:util';
 import { afterEach, describe, expect, test } from 'vitest';
@@ -24,6 +24,7 @@ import {
   type Snippet,
   transformersSnippet,
 } from '../../src/training/snippets.ts';
+import { png } from './data-support.ts';
 
 const NAME = 'brave-otter';
 let folder = '';
@@ -55,14 +56,27 @@ const codeOf = (snippet: Snippet): string => {
 const FETCH = `import { readFile } from 'node:fs/promises';
 globalThis.fetch = async (file) => new Response(await readFile(file));`;
 
-/** Runs a snippet as it is, beside the files, and gives what it prints, as JSON. */
-async function run(code: string): Promise<unknown> {
+/**
+ * transformers.js asks for onnxruntime's native build in Node, which is no dependency of the project: it gets the WebAssembly of onnxruntime-web, as in a
+ * page, from where that lies and not from the network.
+ */
+const ON_WEB = `import Module, { createRequire } from 'node:module';
+import { dirname } from 'node:path';
+import { pathToFileURL } from 'node:url';
+const require = createRequire(import.meta.url);
+const folder = dirname(require.resolve('onnxruntime-web'));
+require('onnxruntime-web').env.wasm.wasmPaths = pathToFileURL(folder).href + '/';
+const find = Module._resolveFilename;
+Module._resolveFilename = (name, ...rest) => find(name === 'onnxruntime-node' ? 'onnxruntime-web' : name, ...rest);`;
+
+/** Runs a snippet as it is, beside the files, and gives what it prints, as JSON. @param before runs first */
+async function run(code: string, before = FETCH): Promise<unknown> {
   await writeFile(join(folder, 'snippet.mjs'), code);
-  await writeFile(join(folder, 'fetch.mjs'), FETCH);
+  await writeFile(join(folder, 'before.mjs'), before);
   const print = `console.log = (value) => process.stdout.write(JSON.stringify(value));`;
   await writeFile(
     join(folder, 'main.mjs'),
-    `${print}\nawait import('./fetch.mjs');\nawait import('./snippet.mjs');\n`,
+    `${print}\nawait import('./before.mjs');\nawait import('./snippet.mjs');\n`,
   );
   const { stdout } = await promisify(execFile)(process.execPath, ['main.mjs'], {
     cwd: folder,
@@ -236,7 +250,18 @@ test('the preprocessor beside a file makes the pictures that the run was fed', a
 });
 
 describe('transformers.js', () => {
-  test('is told the folder that is saved, its task and the file as it lies there', async () => {
+  /** The folder that is saved, beside the snippet. */
+  async function saved(file: Awaited<ReturnType<typeof exported>>): Promise<void> {
+    const sidecars = await Promise.all(
+      file.files.map(async (name) => ({ name, bytes: new Uint8Array(await readFile(join(folder, name))) })),
+    );
+    for (const { name, bytes } of hubFolder(file.onnx, sidecars)) {
+      await mkdir(dirname(join(folder, NAME, name)), { recursive: true });
+      await writeFile(join(folder, NAME, name), bytes);
+    }
+  }
+
+  test('classifies a picture as the file does', async () => {
     const picture = {
       width: 32,
       height: 32,
@@ -245,19 +270,46 @@ describe('transformers.js', () => {
       std: [0.5],
       tones: { ground: 0, stroke: 1 as const },
     };
-    const file = await exported('glyphs-vit', { kind: 'image', labels: ['a'], picture });
-    const code = codeOf(transformersSnippet(file));
-    expect(code).toContain(`pipeline("image-classification", "${NAME}", { dtype: 'fp32' })`);
-    expect(code).toContain(`the folder ${NAME} lies beside`);
-    // dtype fp32 is onnx/model.onnx, beside config.json.
-    const names = hubFolder(
-      file.onnx,
-      file.files.map((name) => ({ name, bytes: new Uint8Array(0) })),
-    ).map((one) => one.name);
-    expect(names).toEqual(
-      expect.arrayContaining(['onnx/model.onnx', 'config.json', 'preprocessor_config.json']),
+    const file = await exported('glyphs-vit', { kind: 'image', labels: [...'0123456789'], picture });
+    await saved(file);
+    const grey = new Uint8Array(1024).map((_, i) =>
+      i % 32 > 14 && i % 32 < 18 && i > 128 && i < 900 ? 255 : 40,
     );
-    expect(transformersSnippet({ ...file, data: { ...file.data, kind: 'text-value' } })).toHaveProperty(
+    // In red, green and blue, as most pictures are.
+    const rows = Array.from({ length: 32 }, (_, y) =>
+      [...grey.subarray(32 * y, 32 * (y + 1))].flatMap((x) => [x, x, x]),
+    );
+    await writeFile(join(folder, 'picture.png'), png(32, 32, { colour: 2, rows }));
+    const session = await openSession(file.onnx);
+    const data = Array.from(grey, (x) => (x / 255 - 0.5) / 0.5);
+    const { logits } = await session.run({ pixel_values: { dtype: 'float32', dims: [1, 1, 32, 32], data } });
+    await session.release();
+    const { id2label } = JSON.parse(await readFile(join(folder, 'config.json'), 'utf8'));
+    const expected = softmax([...logits!.data])
+      .map((score, i) => ({ label: id2label[i], score }))
+      .sort((a, b) => b.score - a.score)
+      .slice(0, 3);
+    const got = (await run(codeOf(transformersSnippet(file)), ON_WEB)) as typeof expected;
+    expect(got.map(({ label }) => label)).toEqual(expected.map(({ label }) => label));
+    got.forEach(({ score }, i) => {
+      expect(score).toBeCloseTo(expected[i]!.score, 5);
+    });
+  }, 120_000);
+
+  test('writes on as the file does', async () => {
+    const file = await exported('tales-gpt', { kind: 'text', labels: [] });
+    await saved(file);
+    const [{ generated_text }] = (await run(codeOf(transformersSnippet(file)), ON_WEB)) as [
+      { readonly generated_text: string },
+    ];
+    // The same model and texts as the lines for onnxruntime-web, which stop at no end of a text.
+    const written = (await run(codeOf(onnxruntimeSnippet(file)))) as string;
+    expect(generated_text).toBe(written);
+    expect(written.length).toBeGreaterThan(20);
+  }, 120_000);
+
+  test('has no pipeline for numbers', async () => {
+    expect(transformersSnippet({ name: NAME, data: { kind: 'text-value', labels: [] } })).toHaveProperty(
       'reason',
     );
   });
