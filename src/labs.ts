@@ -2,6 +2,7 @@
 
 export { anglesOf } from './labs/angles.ts';
 export { type FitShape, freeNumbers, mostFactors, shapesOf, trianglesOf } from './labs/fitShapes.ts';
+export { energyWithin, heightsOf, placesOf, type Waves, wavesOf } from './labs/frequencies.ts';
 export { distanceOf, offOrthogonal, transposedOf } from './labs/matrices.ts';
 export {
   type Both,
@@ -28,5 +29,6 @@ export {
   WAYS,
   type Way,
 } from './labs/updatePieces.ts';
+export { updateTarget } from './labs/updateTargets.ts';
 export { energyOf, type Pair, pairsOf } from './training/neurons.ts';
 export type { DeviceReport } from './training/protocol.ts';

@@ -68,3 +68,17 @@ export function energyWithin(waves: Waves, d: number, places: readonly number[])
   const chosen = new Set(places.map((at) => Math.min(at, mirrored(at, d))));
   return differentWaves(waves, d).reduce((sum, { at, energy }) => sum + (chosen.has(at) ? energy : 0), 0);
 }
+
+/**
+ * The heights with which the waves of these places come nearest to a matrix: different cosines are orthogonal, so that each counts by itself, and a wave at
+ * both of its places is shared between them.
+ */
+export function heightsOf({ cosines }: Waves, d: number, places: readonly number[]): number[] {
+  const chosen = new Set(places);
+  return places.map((at) => {
+    const other = mirrored(at, d);
+    if (other === at) return cosines[at]! / (d * d);
+    const height = cosines[at]! / ((d * d) / 2);
+    return chosen.has(other) ? height / 2 : height;
+  });
+}

@@ -5,12 +5,13 @@ import { createCayley } from './cayley.ts';
 import { costs } from './costs.ts';
 import { type Fit, type FitLook, openFit } from './fit.ts';
 import type { FitPart } from './fitGraph.ts';
+import { createLearning } from './learnt.ts';
 import type { Matrix } from './matrices.ts';
+import { createInverse, createTurns } from './pictures.ts';
 import { type LabApi, STARTS } from './protocol.ts';
 import { rotationParts } from './rotationParts.ts';
 import { createRuns } from './runs.ts';
 import { targetOf } from './targets.ts';
-import { createTurns } from './turned.ts';
 import { planUpdates } from './updateParts.ts';
 import { updateTarget } from './updateTargets.ts';
 
@@ -49,6 +50,8 @@ export function createLabs(open: () => Promise<Backend>): LabApi {
     device: async () => (await backend()).info,
     cayley: createCayley(backend),
     turn: createTurns(runs),
+    learn: createLearning(backend),
+    inverse: createInverse(runs),
     costs,
     openFit: ({ target, d, seed, shapes, steps, starts = STARTS }) =>
       inTurn(async () => {

@@ -78,6 +78,25 @@ export interface TurnAnswer {
   readonly turned: Both;
 }
 
+export interface LearnRequest {
+  readonly d: number;
+  readonly b: number;
+  readonly m: number;
+  readonly seed: number;
+  readonly steps: number;
+  /** Vectors [d] of one length: what is turned, and into what. */
+  readonly from: readonly number[];
+  readonly to: readonly number[];
+}
+
+export interface InverseRequest {
+  readonly d: number;
+  /** Frequencies, row · d + column, all different. */
+  readonly places: readonly number[];
+  /** The height of the cosine wave of each. */
+  readonly coefficients: readonly number[];
+}
+
 export interface CostRequest {
   /** Of the linear layer. */
   readonly inputs: number;
@@ -112,6 +131,10 @@ export interface LabApi {
   cayley(b: number, skew: readonly number[]): Promise<CayleyAnswer>;
   /** Vectors turned by a product of butterfly factors, and the product. */
   turn(request: TurnRequest): Promise<TurnAnswer>;
+  /** Skew numbers, as {@link TurnRequest} has them, of factors that have learnt to turn one vector into another. */
+  learn(request: LearnRequest): Promise<readonly number[]>;
+  /** The sum of waves [d, d], as FourierFT makes it. */
+  inverse(request: InverseRequest): Promise<Both>;
   /** What the layer costs alone, and then with each method. */
   costs(request: CostRequest): Promise<readonly Cost[]>;
   /** Begins to fit products of butterfly factors to a rotation; a fit before it is left. */

@@ -3,14 +3,23 @@
  * what a layer costs with each method. Seen to fail with: factors in the other order, a rotation turned round, an energy over ordered pairs, a step without
  * its backward pass.
  */
+import { readdirSync, readFileSync } from 'node:fs';
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { METHODS } from '../../src/adapters/registry.ts';
 import { freeNumbers } from '../../src/labs/fitShapes.ts';
+import { energyWithin, heightsOf, wavesOf } from '../../src/labs/frequencies.ts';
 import { createLabs } from '../../src/labs/labs.ts';
 import { distanceOf, identityOf, offOrthogonal, productOf, transposedOf } from '../../src/labs/matrices.ts';
 import type { LabApi } from '../../src/labs/protocol.ts';
 import { rng } from '../../src/lib/rng.ts';
 import { loadWebRuntime } from '../../src/onnxruntime/webRuntime.ts';
+import { decodeLab } from '../../src/page/labs/link.ts';
+import { BOFT_CONTROLS, LEVELS } from '../../src/page/labs/textbook/boft/settings.ts';
+import { wiresOfPairs } from '../../src/page/labs/textbook/boft/TransmissionFigure.tsx';
+import { GLOSSARY } from '../../src/page/labs/textbook/glossary.ts';
+import { PAGES } from '../../src/page/labs/textbook/pages.ts';
+import { WAY } from '../../src/page/labs/textbook/way.ts';
+import { filledBy, nodesText, reachedFrom, wiresOf } from '../../src/page/labs/textbook/wires.ts';
 import { ortBackend } from '../../src/training/backend.ts';
 import { compareNeurons, energyOf, pairsOf } from '../../src/training/neurons.ts';
 
@@ -123,6 +132,122 @@ describe.each([
     const [before, after] = [pairsOf(vectors, 3, d), pairsOf(turned.engine, 3, d)];
     expect(after.map(({ angle }) => angle)).toEqual(before.map(({ angle }) => expect.closeTo(angle, 5)));
     expect(energyOf(after)).toBeCloseTo(energyOf(before), 5);
+  });
+});
+
+describe('a rotation that has learnt', () => {
+  it('turns one vector into the other, and back to itself as its factors go', async () => {
+    const [d, b, m] = [16, 4, 3];
+    const unit = (stream: number) => {
+      const random = rng(2, stream);
+      const v = Array.from({ length: d }, () => random.normal());
+      return v.map((value) => value / Math.hypot(...v));
+    };
+    const [from, to] = [unit(1), unit(2)];
+    const skew = await labs.learn({ d, b, m, seed: 1, steps: 200, from, to });
+    expect(skew.length).toBe(freeNumbers(d, { m, b }));
+    const turned = async (strength: number) =>
+      (await labs.turn({ d, b, m, skew: skew.map((q) => strength * q), vectors: from })).turned.reference;
+    expect(distanceOf(await turned(1), to)).toBeLessThan(0.01);
+    expect(distanceOf(await turned(0), from)).toBeLessThan(1e-6);
+    const half = await turned(0.5);
+    expect(distanceOf(half, from)).toBeGreaterThan(0.1);
+    expect(Math.hypot(...half)).toBeCloseTo(1, 6);
+  });
+});
+
+describe('a sum of waves', () => {
+  const d = 8;
+  const random = rng(3, 5);
+  const matrix = Array.from({ length: d * d }, () => random.normal());
+  const cosine = (at: number) => (place: number) =>
+    Math.cos((2 * Math.PI * (Math.floor(place / d) * Math.floor(at / d) + (place % d) * (at % d))) / d);
+  const everywhere = Array.from({ length: d * d }, (_, place) => place);
+
+  it('is what the inverse transform makes of its coefficients', async () => {
+    // The wave at 1 is the one at 7 once more; 36 is its own opposite.
+    const places = [0, 1, 7, 10, 36];
+    const coefficients = [0.5, -1.25, 0.75, 2, -0.5];
+    const { engine, reference } = await labs.inverse({ d, places, coefficients });
+    const expected = everywhere.map((place) =>
+      places.reduce((sum, at, k) => sum + coefficients[k]! * cosine(at)(place), 0),
+    );
+    expect(distanceOf(reference, expected)).toBeLessThan(1e-12);
+    expect(distanceOf(engine, expected)).toBeLessThan(1e-5);
+  });
+
+  it('comes nearest to a matrix at its heights', async () => {
+    const places = [3, 9, 55, 36, 20];
+    const waves = wavesOf(matrix, d);
+    const coefficients = heightsOf(waves, d, places);
+    const left = (heights: readonly number[]) =>
+      everywhere.map(
+        (place) => matrix[place]! - places.reduce((sum, at, k) => sum + heights[k]! * cosine(at)(place), 0),
+      );
+    // What is left has nothing of any of the waves.
+    for (const at of places)
+      expect(
+        left(coefficients).reduce((sum, value, place) => sum + value * cosine(at)(place), 0),
+      ).toBeCloseTo(0, 10);
+    const [all, kept] = [matrix, left(coefficients)].map((of) => of.reduce((sum, v) => sum + v * v, 0));
+    expect(energyWithin(waves, d, places)).toBeCloseTo(all! - kept!, 10);
+  });
+});
+
+describe('wires', () => {
+  it('are those of the factors that the op turns by', async () => {
+    const [d, b, m] = [16, 2, 3];
+    const wires = wiresOf(d, b, m);
+    const skew = Array.from({ length: freeNumbers(d, { m, b }) }, (_, i) => 0.3 + 0.01 * i);
+    for (let k = 1; k <= m; k++) {
+      const first = skew.map((q, i) => (i < (k * skew.length) / m ? q : 0));
+      const { rotation } = await labs.turn({ d, b, m, skew: first, vectors: new Array<number>(d).fill(1) });
+      expect(rotation.reference.map((value) => (value === 0 ? 0 : 1))).toEqual(filledBy(wires, k));
+    }
+    expect(nodesText(reachedFrom(wires, 4).at(-1)!)).toBe('1–8');
+  });
+
+  it('of figure 2 are dense with the fifth factor and not before, as the paper says', () => {
+    const { values } = decodeLab('#page=boft', BOFT_CONTROLS);
+    const wires = wiresOfPairs(Array.from({ length: LEVELS }, (_, i) => String(values[`pair${i + 1}`])));
+    const dense = (k: number) => filledBy(wires, k).every((on) => on === 1);
+    expect([1, 2, 3, 4, 5].map(dense)).toEqual([false, false, false, false, true]);
+    // After four factors node 1 does not reach node 3: row 3, column 1.
+    expect(filledBy(wires, 4)[2 * 4 + 0]).toBe(0);
+    const edges = wires.factors.map((factor) => factor.filter(([from, to]) => from !== to).length);
+    expect(edges.reduce((sum, count) => sum + count, 0)).toBe(10);
+    const butterfly = wiresOf(4, 2, 2).factors.map(
+      (factor) => factor.filter(([from, to]) => from !== to).length,
+    );
+    expect(butterfly).toEqual([4, 4]);
+  });
+});
+
+describe('the glossary', () => {
+  const terms = JSON.parse(readFileSync('src/languages/terms/zh-Hans.json', 'utf8')) as object;
+  const pages = readdirSync('src/page/labs/textbook', { recursive: true, encoding: 'utf8' })
+    .filter((path) => path.endsWith('Page.tsx'))
+    .map((path) => readFileSync(`src/page/labs/textbook/${path}`, 'utf8'));
+
+  it('has the words of the list of terms', () => {
+    const names = Object.keys(GLOSSARY);
+    expect(names.filter((name) => !(name in terms) && !(name.replace('-', ' ') in terms))).toEqual([]);
+  });
+
+  it('is linked once from each page for each term', () => {
+    expect(pages.length).toBe(PAGES.length);
+    for (const page of pages) {
+      const linked = [...page.matchAll(/<Term of="([\w-]+)"/g)].map(([, name]) => name!);
+      expect(linked.length).toBeGreaterThan(4);
+      expect(new Set(linked).size).toBe(linked.length);
+    }
+  });
+
+  it('has its pages before the labs that they lead to', () => {
+    for (const { id, before } of PAGES) {
+      const at = WAY.findIndex((entry) => entry.id === id);
+      expect(WAY.slice(at + 1).find(({ isPage }) => !isPage)?.id).toBe(before);
+    }
   });
 });
 

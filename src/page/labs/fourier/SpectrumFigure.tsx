@@ -12,14 +12,15 @@ const d = UPDATE_SIZE;
 const TOLD = 10;
 
 /** A frequency as people read it: d − 1 is −1. */
-const signed = (k: number): number => (k < d / 2 ? k : k - d);
+export const signed = (k: number): number => (k < d / 2 ? k : k - d);
 
 /** Where a frequency lies on the map, with zero in the middle. */
-const onMap = (at: number): number => (signed(Math.floor(at / d)) + d / 2) * d + signed(at % d) + d / 2;
+export const onMap = (at: number): number =>
+  (signed(Math.floor(at / d)) + d / 2) * d + signed(at % d) + d / 2;
 
 const mirrored = (at: number): number => ((d - Math.floor(at / d)) % d) * d + ((d - (at % d)) % d);
 
-const centred = (values: readonly number[]): number[] => {
+export const centred = (values: readonly number[]): number[] => {
   const out = new Array<number>(d * d).fill(0);
   values.forEach((value, at) => {
     out[onMap(at)] = value;

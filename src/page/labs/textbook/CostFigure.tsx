@@ -3,6 +3,7 @@ import type { ReactNode } from 'react';
 import { say } from '../../../common.ts';
 import type { Cost } from '../../../labs.ts';
 import { type CommonConfig, type Layer, METHODS, type ParameterCount } from '../../../methods.ts';
+import { refusal } from '../../features/butterfly/setting.ts';
 import { bytes, count, percent, whole } from '../../format.ts';
 import { LabControl } from '../LabControl.tsx';
 import { LabFigure } from '../LabFigure.tsx';
@@ -34,6 +35,15 @@ function countedOf({ method, fields }: Entry, inputs: number, outputs: number): 
   const layer: Layer = { name: 'layer', kind: 'linear', in: inputs, out: outputs, hasBias: false };
   const { schema, count: counts } = METHODS[method];
   return counts(layer, schema.parse(fields) as CommonConfig);
+}
+
+/** Most butterfly factors of blocks of b that so many inputs allow. */
+export function mostFactorsOn(inputs: number, block: number): number {
+  const isLegal = (factors: number) =>
+    refusal({ method: 'boft', dimension: inputs, block, factors, shared: false }) === null;
+  let most = 1;
+  while (isLegal(most + 1)) most++;
+  return most;
 }
 
 const times = (value: number, of: number): string => (value / of).toFixed(value / of < 10 ? 2 : 1);

@@ -22,12 +22,12 @@ export function LabsStart({ isUnknown }: { readonly isUnknown: boolean }) {
     ],
     [
       say`What you will know`,
-      say`Why the angles between neurons matter, and what leaves them as they are. What blocks save, and what butterflies give back. What it costs for a layer of the size that you have.`,
+      say`Why the angles between neurons matter, and what leaves them as they are. What blocks save, and what butterflies give back. How a few waves describe a change of thousands of weights. What each of these costs for a layer of the size that you have.`,
     ],
   ] as const;
   return (
     <article className="lab" data-testid="labs-start">
-      <h1>{say`How OFT and its kin work`}</h1>
+      <h1>{say`How OFT, BOFT and FourierFT work`}</h1>
       {isUnknown ? (
         <p
           className="warning"
@@ -35,7 +35,7 @@ export function LabsStart({ isUnknown }: { readonly isUnknown: boolean }) {
         >{say`There is no lab or page of that name. These are all there are.`}</p>
       ) : null}
       <p className="lab-what">
-        {say`Pages that build an idea in five steps, and labs to try it out. Every number is computed while you look, in this tab, by the code that trains; nothing is uploaded.`}
+        {say`Pages that build each idea in five steps, and labs to try it out. Every number is computed while you look, in this tab, by the code that trains; nothing is uploaded.`}
       </p>
       <dl className="labs-facts">
         {facts.map(([name, fact]) => (

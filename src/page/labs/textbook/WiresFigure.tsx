@@ -11,7 +11,7 @@ import { WireGraph } from './WireGraph.tsx';
 import { countOf, nodesText, patternAt, reachedFrom, subscript, wiresOf } from './wires.ts';
 
 /** Skew numbers for a picture: the same for the same seed. */
-function skewOf(d: number, b: number, m: number, seed: number, size: number): number[] {
+export function skewOf(d: number, b: number, m: number, seed: number, size: number): number[] {
   const random = rng(seed, 21);
   return Array.from({ length: freeNumbers(d, { m, b }) }, () => size * random.normal());
 }
@@ -24,7 +24,7 @@ export interface Turn {
   readonly vectors: readonly number[];
 }
 
-const askTurn = (turn: Turn) => labWorker().turn(turn);
+export const askTurn = (turn: Turn) => labWorker().turn(turn);
 
 const SEED = 1;
 

@@ -26,11 +26,11 @@ export const LAYER_CONTROLS: readonly Control[] = [
   },
 ];
 
-export const BLOCK_CONTROL: Control = {
+export const blockControl = (usual: string): Control => ({
   name: 'block',
   title: () => say`Block size b`,
   symbol: 'b',
   kind: 'choice',
   values: ['2', '4', '8', '16', '32', '64', '128'],
-  usual: '32',
-};
+  usual,
+});

@@ -2,6 +2,8 @@
 import { lazy } from 'react';
 import { say } from '../../../common.ts';
 import type { LabEntry } from '../catalogue.ts';
+import { BOFT_CONTROLS } from './boft/settings.ts';
+import { FOURIERFT_CONTROLS } from './fourierft/settings.ts';
 import { GLOSSARY } from './glossary.ts';
 import { OFT_CONTROLS } from './oft/settings.ts';
 
@@ -22,6 +24,30 @@ export const PAGES: readonly PageEntry[] = [
     controls: OFT_CONTROLS,
     quantities: [],
     View: lazy(() => import('./oft/OftPage.tsx')),
+  },
+  {
+    id: 'boft',
+    isPage: true,
+    before: 'butterfly',
+    title: () => say`BOFT: rotations wired like a butterfly`,
+    what: () =>
+      say`A few thin factors make a rotation in which every input reaches every output. Follow the ways through them, and take a trained rotation back to where it began.`,
+    minutes: 15,
+    controls: BOFT_CONTROLS,
+    quantities: [],
+    View: lazy(() => import('./boft/BoftPage.tsx')),
+  },
+  {
+    id: 'fourierft',
+    isPage: true,
+    before: 'fourier',
+    title: () => say`FourierFT: a change as a sum of waves`,
+    what: () =>
+      say`Take the change of a weight for a picture and write it with a few waves. See which are in it, which of them a real number can make, and what a handful brings back.`,
+    minutes: 12,
+    controls: FOURIERFT_CONTROLS,
+    quantities: [],
+    View: lazy(() => import('./fourierft/FourierftPage.tsx')),
   },
 ];
 

@@ -36,7 +36,7 @@ export function reachedFrom({ size, factors }: Wires, input: number): Uint8Array
 }
 
 /** Where the product of the first k factors can differ from zero, [size, size] of 0 and 1, row by row. */
-function filledBy(wires: Wires, k: number): number[] {
+export function filledBy(wires: Wires, k: number): number[] {
   const { size, factors } = wires;
   const first = { size, factors: factors.slice(0, k) };
   const filled = new Array<number>(size * size).fill(0);
@@ -62,3 +62,7 @@ export const nodesText = (marked: Uint8Array): string => runsText(Uint8Array.of(
 /** 12 as ₁₂ */
 export const subscript = (n: number): string =>
   String(n).replaceAll(/\d/g, (digit) => String.fromCodePoint(0x2080 + Number(digit)));
+
+/** "B₂B₁" */
+export const productName = (k: number): string =>
+  Array.from({ length: k }, (_, i) => `B${subscript(k - i)}`).join('');

@@ -1,7 +1,7 @@
 /** What can be moved on the page of OFT. */
 import { say } from '../../../../common.ts';
 import type { Control } from '../../controls.ts';
-import { BLOCK_CONTROL, LAYER_CONTROLS } from '../costControls.ts';
+import { blockControl, LAYER_CONTROLS } from '../costControls.ts';
 
 export const OFT_CONTROLS: readonly Control[] = [
   {
@@ -49,5 +49,5 @@ export const OFT_CONTROLS: readonly Control[] = [
     usual: '2',
   },
   ...LAYER_CONTROLS,
-  BLOCK_CONTROL,
+  blockControl('32'),
 ];

@@ -1,14 +1,17 @@
-/** Neurons turned by a product of butterfly factors, by the ops that merge OFT and BOFT into a weight: m = 1 is OFT's block-diagonal rotation. */
+/** What single graphs answer for a picture: neurons turned by a product of butterfly factors, and the sum of waves that is FourierFT's ΔW. */
 import { createBuilder } from '../graph/builder.ts';
 import type { Graph } from '../graph/types.ts';
 import { fail } from '../lib/errors.ts';
 import { butterfly } from '../ops/butterfly.ts';
 import { cayley } from '../ops/cayley.ts';
 import { view } from '../ops/moves.ts';
+import { frequencyInputs, sparseIdft } from '../ops/sparseIdft.ts';
 import { freeNumbers, trianglesOf } from './fitShapes.ts';
 import { identityOf, transposedOf } from './matrices.ts';
 import type { LabApi, TurnRequest } from './protocol.ts';
 import type { RunBoth } from './runs.ts';
+
+// Neurons turned, by the ops that merge OFT and BOFT into a weight; m = 1 is OFT's block-diagonal rotation.
 
 const SKEW = 'skew';
 const VECTORS = 'vectors';
@@ -49,4 +52,32 @@ export const createTurns =
       rotation: { engine: upright(columns!.engine), reference: upright(columns!.reference) },
       turned: turned!,
     };
+  };
+
+// The inverse transform.
+
+const COEFFICIENTS = 'coefficients';
+const UPDATE = 'update';
+
+export const createInverse =
+  (run: RunBoth): LabApi['inverse'] =>
+  async ({ d, places, coefficients }) => {
+    const n = places.length;
+    const answer = await run(
+      JSON.stringify(['inverse', d, places]),
+      () => {
+        const g = createBuilder();
+        const spectrum = g.input(COEFFICIENTS, { dtype: 'f32', shape: [1, n] });
+        const frequencies = frequencyInputs(
+          g,
+          Int32Array.from(places, (at) => Math.floor(at / d)),
+          Int32Array.from(places, (at) => at % d),
+          // A coefficient is the height of its wave.
+          { out: d, in: d, scaling: d * d },
+        );
+        return g.finish({ [UPDATE]: view(g, sparseIdft(g, spectrum, frequencies), [d, d]) });
+      },
+      { [COEFFICIENTS]: coefficients },
+    );
+    return answer[UPDATE]!;
   };

@@ -1,0 +1,76 @@
+/** The page of FourierFT: a change of the weights as a picture, its spectrum, a few frequencies, the way back, and what it costs. */
+import { say } from '../../../../common.ts';
+import { UPDATE_SIZE, type UpdateTarget, type Way } from '../../../../labs.ts';
+import { rich } from '../../../parts/rich.tsx';
+import { Formula, Sym } from '../../Formula.tsx';
+import { targetTitle, wayTitle } from '../../fourier/fits.ts';
+import { LabControl } from '../../LabControl.tsx';
+import { Step } from '../../LabText.tsx';
+import { useLab } from '../../useLab.ts';
+import { CostStep } from '../CostFigure.tsx';
+import { INVERSE, WAVE } from '../formulas.ts';
+import { Term } from '../Glossary.tsx';
+import { Sources } from '../Sources.tsx';
+import { changeOf, chosenOf } from './change.ts';
+import { ChangeFigure, ChosenFigure, InverseFigure, WaveFigure } from './figures.tsx';
+
+const symbol = (name: string, text = name) => <Sym name={name}>{text}</Sym>;
+
+export default function FourierftPage() {
+  const lab = useLab();
+  const change = changeOf(lab.text('target') as UpdateTarget);
+  const chosen = chosenOf(change, lab.text('way') as Way, lab.number('n'), lab.number('places'));
+  return (
+    <>
+      <Step title={say`1. A change of the weights, as a picture`}>
+        <p>
+          {rich`${<Term of="fine-tuning">{say`Fine-tuning`}</Term>} takes the ${<Term of="weight">{say`weights`}</Term>} of a ${<Term of="layer">{say`layer`}</Term>} from W to W + ${symbol('W', 'ΔW')}. The change has an entry for every pair of an input and an output. Draw each as a square, and it is a picture. LoRA takes it to be of ${<Term of="low-rank">{say`low rank`}</Term>}. FourierFT asks for something else: that a few waves make most of it.`}
+        </p>
+        <div className="lab-controls">
+          <LabControl name="target" label={say`The change ΔW`} titleOf={targetTitle} />
+        </div>
+        <ChangeFigure change={change} />
+      </Step>
+      <Step title={say`2. Its spectrum`}>
+        <p>
+          {rich`Every matrix is a sum of waves. A wave of the ${<Term of="frequency">{say`frequency`}</Term>} ${symbol('u', '(u, v)')} rises and falls u times down the rows and v times along the columns. How much of each is in a matrix is its ${<Term of="spectrum">{say`spectrum`}</Term>}. Waves of few turns lie in the middle of the map; those opposite each other are the same wave.`}
+        </p>
+        <Formula source={WAVE} />
+        <div className="lab-controls">
+          <LabControl name="u" label={say`Frequency u`} />
+          <LabControl name="v" label={say`Frequency v`} />
+        </div>
+        <WaveFigure change={change} u={lab.number('u')} v={lab.number('v')} />
+      </Step>
+      <Step title={say`3. A few frequencies`}>
+        <p>
+          {rich`FourierFT keeps ${symbol('n')} of the ${UPDATE_SIZE}² frequencies and leaves the others at zero. Which they are is settled before training: PEFT draws them from a ${<Term of="seed">{say`seed`}</Term>}, so that a file needs to store nothing of them but that. What trains is one real ${<Term of="coefficient">{say`coefficient`}</Term>} for each. The lowest frequencies and the best ones are here to compare with.`}
+        </p>
+        <div className="lab-controls">
+          <LabControl name="n" label={say`Frequencies n`} />
+          <LabControl name="way" label={say`How they are chosen`} titleOf={wayTitle} />
+          <LabControl name="places" label={say`Seed of the draw`} />
+        </div>
+        <ChosenFigure chosen={chosen} />
+      </Step>
+      <Step title={say`4. Back by the inverse transform`}>
+        <p>
+          {rich`The inverse Fourier transform adds the waves up again, each with its coefficient. Every coefficient touches every entry of ${symbol('W', 'ΔW')}: that is how so few numbers change so many weights. α is a scaling that is set, not trained.`}
+        </p>
+        <Formula source={INVERSE} />
+        <InverseFigure change={change} chosen={chosen} />
+        <p>
+          <a href="#lab=fourier">{say`Try it in the lab: train it beside LoRA, on as many numbers.`}</a>
+        </p>
+      </Step>
+      <CostStep
+        intro={say`The number of coefficients is yours to choose, and it does not grow with the layer. The work does: the change has as many entries as there are weights, and a step either transforms it or sends the rows of activations through the transform. The engine takes whichever is less.`}
+        method="fourierft"
+        fields={{ n_frequency: lab.number('frequencies') }}
+      >
+        <LabControl name="frequencies" label={say`Frequencies n`} />
+      </CostStep>
+      <Sources of={['fourierft', 'lora', 'peftFourier']} />
+    </>
+  );
+}

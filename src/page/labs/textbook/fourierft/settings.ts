@@ -1,0 +1,75 @@
+/** What can be moved on the page of FourierFT. */
+import { say } from '../../../../common.ts';
+import { UPDATE_SIZE, UPDATE_TARGETS, WAYS } from '../../../../labs.ts';
+import type { Control } from '../../controls.ts';
+import { LAYER_CONTROLS } from '../costControls.ts';
+
+export const FOURIERFT_CONTROLS: readonly Control[] = [
+  {
+    name: 'target',
+    title: () => say`The change ΔW`,
+    symbol: 'W',
+    kind: 'choice',
+    values: UPDATE_TARGETS,
+    usual: 'smooth',
+  },
+  {
+    name: 'u',
+    title: () => say`Frequency u`,
+    symbol: 'u',
+    kind: 'number',
+    min: 0,
+    max: UPDATE_SIZE / 2,
+    step: 1,
+    usual: 2,
+  },
+  {
+    name: 'v',
+    title: () => say`Frequency v`,
+    symbol: 'u',
+    kind: 'number',
+    min: 0,
+    max: UPDATE_SIZE / 2,
+    step: 1,
+    usual: 1,
+  },
+  {
+    name: 'n',
+    title: () => say`Frequencies n`,
+    symbol: 'n',
+    kind: 'number',
+    min: 1,
+    max: 256,
+    step: 1,
+    usual: 16,
+  },
+  {
+    name: 'way',
+    title: () => say`How they are chosen`,
+    symbol: 'u',
+    kind: 'choice',
+    values: WAYS,
+    usual: 'low',
+  },
+  // PEFT's random_loc_seed, with its default.
+  {
+    name: 'places',
+    title: () => say`Seed of the draw`,
+    kind: 'number',
+    min: 0,
+    max: 999,
+    step: 1,
+    usual: 777,
+  },
+  ...LAYER_CONTROLS,
+  {
+    name: 'frequencies',
+    title: () => say`Frequencies n`,
+    symbol: 'n',
+    kind: 'number',
+    min: 100,
+    max: 5000,
+    step: 100,
+    usual: 1000,
+  },
+];
