@@ -1,4 +1,4 @@
-/** `papilio/methods`: the methods with their fields, rules, sizes and starts, how target_modules are read, and zod with its sentences. No file is read here. */
+/** `papilio/methods`: the methods with their fields, rules, sizes and starts, and how target_modules are read. No file is read here. */
 export { COMBINATIONS, type Combination, type CombineOptions } from './adapters/combine.ts';
 export { type CommonConfig, type FieldMeta, fieldMeta, givenFields } from './adapters/fields.ts';
 export { triangleIndex } from './adapters/oft/config.ts';
@@ -24,4 +24,3 @@ export {
   type ParameterCount,
   type Pattern,
 } from './adapters/types.ts';
-export { z } from './lib/schema.ts';

@@ -2,8 +2,9 @@
 import { join } from 'node:path';
 import { createBudget, fail, jsonOf, PapilioError, passOn } from '../common.ts';
 import { checkMapping } from '../data.ts';
-import { givenFields, methodById, z } from '../methods.ts';
+import { givenFields, methodById } from '../methods.ts';
 import { type DataOptions, type EvalMetric, type TrainingSettings, trainingSchema } from '../protocol.ts';
+import { z } from '../schema.ts';
 import {
   checkTask,
   entryList,

@@ -2,8 +2,9 @@
  * A lesson: a place (a lab, a page of the textbook or the page itself) with a start, controls that are locked or hidden, hints and a question. One schema holds what
  * a form, a link or a file says, so none lets in what another refuses. All of it is text: nothing is ever read as HTML.
  */
-import { z } from 'zod';
+
 import { fail, say } from '../../common.ts';
+import { z } from '../../schema.ts';
 
 const LESSON_VERSION = 1;
 

@@ -1,8 +1,8 @@
 /** A run as it is kept, in the browser or in a file: what it was set to and came to, and its curve in a bounded number of points. */
 
 import { say } from '../../../common.ts';
-import { z } from '../../../methods.ts';
 import { ENGINES, type EvalMetric, METRICS, type StepMetric } from '../../../protocol.ts';
+import { z } from '../../../schema.ts';
 import { decodeHash } from '../setup/link.ts';
 import { newRun, type RunRecord } from '../training/runs.ts';
 import { COLUMNS, createSeries, type Series, thin } from '../training/series.ts';

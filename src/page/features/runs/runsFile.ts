@@ -1,7 +1,7 @@
 /** All kept runs as one file, and read again: JSON with a version, held against a schema before anything of it is taken. */
 
 import { fail, jsonOf, say, within } from '../../../common.ts';
-import { z } from '../../../methods.ts';
+import { z } from '../../../schema.ts';
 import { type KeptCurve, type KeptRun, keptCurveSchema, keptRunSchema } from './kept.ts';
 
 /** A kept run with its curve; without one where it was lost. */

@@ -4,8 +4,9 @@
  */
 
 import { rng, say } from '../../../common.ts';
-import { fieldMeta, METHODS, type MethodId, z } from '../../../methods.ts';
+import { fieldMeta, METHODS, type MethodId } from '../../../methods.ts';
 import type { ModelReport } from '../../../protocol.ts';
+import { z } from '../../../schema.ts';
 import { letterOf } from '../../format.ts';
 import type { ChoiceState } from '../setup/choice.ts';
 import { derive } from '../setup/derive.ts';

@@ -1,8 +1,9 @@
 /** What is known of the chosen model: of an embedded one by the card beside its file, before any worker runs; of others by the trainer. */
 
 import { fail, say } from '../../../common.ts';
-import { TASKS, z } from '../../../methods.ts';
+import { TASKS } from '../../../methods.ts';
 import type { ModelReport, ModelSource } from '../../../protocol.ts';
+import { z } from '../../../schema.ts';
 import type { Stores } from '../../stores.ts';
 import { reportOf } from '../../task.ts';
 import type { TrainerClient } from '../../trainerClient.ts';

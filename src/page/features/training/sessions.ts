@@ -2,8 +2,9 @@
 import { type DBSchema, type IDBPDatabase, openDB } from 'idb';
 import { PapilioError, say } from '../../../common.ts';
 import { keptSource } from '../../../hub.ts';
-import { givenFields, METHODS, type MethodId, z } from '../../../methods.ts';
+import { givenFields, METHODS, type MethodId } from '../../../methods.ts';
 import { type RunRequest, trainingSchema } from '../../../protocol.ts';
+import { z } from '../../../schema.ts';
 import { type PageSettings, validateSettings } from '../setup/settings.ts';
 
 /** A request as it may lie on a disk. */
