@@ -5,6 +5,7 @@
  * BOUND holds what the plans need today and may only go down. AIM is where it had to go. Two depths are planned, and a layer is their difference.
  */
 import { beforeAll, describe, expect, it } from 'vitest';
+import { createPacing, FIRST_SPEED } from '../../src/gpu/pacing.ts';
 import type { Plan } from '../../src/graph/plan.ts';
 import { METHODS, type Method, MODELS, type ModelName, plannedStep } from '../tools/plans.ts';
 
@@ -19,7 +20,10 @@ interface Counts {
   readonly visionRest: number;
 }
 
-const AIM = { gpt2: 30, visionLayer: 28, visionRest: 28, temporaries: 1.2 };
+const AIM = { gpt2: 30, visionLayer: 28, visionRest: 28, temporaries: 1.2, submits: 4 };
+
+/** A slow step of GPT-2 small at 4 × 1024 tokens on a large GPU, in milliseconds: several times what its peak allows. */
+const GPT2_MS = 206;
 
 const BOUND: Readonly<Record<Method, Counts>> = {
   lora: { gpt2: 28, visionLayer: 28, visionRest: 14 },
@@ -33,9 +37,28 @@ interface Budget {
   readonly rest: number;
   /** Bytes of the pool of temporaries over the most that live at once. */
   readonly temporaries: number;
+  /** Submits of the first step, and of the tenth. */
+  readonly submits: readonly [number, number];
 }
 
 const dispatches = (plan: Plan): number => plan.steps.filter((s) => s.kind === 'dispatch').length;
+
+/** Submits of a step's first run and of its tenth on a GPU where the whole takes `ms`, each dispatch by its work. @param times work of the model over that of the plan */
+function submitsOf(plan: Plan, ms: number, times: number): readonly [number, number] {
+  const work = plan.steps.map((step) => step.work * times);
+  const whole = work.reduce((a, b) => a + b, 0);
+  const pacing = createPacing(work, FIRST_SPEED.hardware);
+  const first = pacing.cuts().length;
+  for (let run = 0; run < 9; run++) {
+    let from = 0;
+    for (const to of pacing.cuts()) {
+      const part = work.slice(from, to).reduce((a, b) => a + b, 0);
+      pacing.measured(from, to, (ms * part) / whole);
+      from = to;
+    }
+  }
+  return [first, pacing.cuts().length];
+}
 
 const budgets = new Map<string, Budget>();
 
@@ -52,6 +75,11 @@ beforeAll(async () => {
         layer,
         rest: dispatches(short) - DEPTHS[0] * layer,
         temporaries: long.temporaryBytes / long.liveBytes,
+        // GPT-2's plan is of three layers and 4 × 128 tokens.
+        submits:
+          name === 'gpt2'
+            ? submitsOf(long, GPT2_MS, (GPT2_LAYERS / DEPTHS[1]) * 8)
+            : submitsOf(long, 5, 4 / DEPTHS[1]),
       });
     }
   }
@@ -81,6 +109,11 @@ describe.each(METHODS)('a training step with %s', (method) => {
   it('makes as few dispatches as it shall on the vision model', () => {
     expect(counts().visionLayer).toBeLessThanOrEqual(AIM.visionLayer);
     expect(counts().visionRest).toBeLessThanOrEqual(AIM.visionRest);
+  });
+
+  it('is cut into few submits once a GPU has made some', () => {
+    expect(budget('gpt2', method).submits[1]).toBeLessThanOrEqual(AIM.submits);
+    expect(budget('vision', method).submits[0]).toBeLessThanOrEqual(AIM.submits);
   });
 
   it.each(['gpt2', 'vision'] as const)(
