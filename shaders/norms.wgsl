@@ -1,11 +1,11 @@
-// y = (x - mean) * rstd * w + b over rows of `columns` elements, one workgroup each; the means and then rstd = 1 / sqrt(mean((x - mean)^2) + eps)
+// y = (x - mean) * rstd * w + b over rows of `columns` elements (lib/rows.wgsl); the means and then rstd = 1 / sqrt(mean((x - mean)^2) + eps)
 // of all rows are kept. layerNorm has CENTER; without it (rmsNorm) no mean is taken off or kept, and there is no bias.
 // backward_input: dx = added + rstd * (h - mean(h) - n * mean(h * n)), h = dy * w, n = (x - mean) * rstd; mean(h) with CENTER only. With GAIN
 // dx * gain is stored as well.
 // backward_weights: per range of rows, dw = sum of dy * n, db = sum of dy; finish adds the ranges up in order.
-// conditions: CENTER WEIGHT BIAS ADD GAIN
+// conditions: CENTER WEIGHT BIAS ADD GAIN ALONE
 import package::lib::index::flat;
-import package::lib::rows::{row_sum, WG};
+import package::lib::rows::{lanes, row_of, first_column, sum_of_lanes, LANES, STEP, WG};
 
 struct Params {
   rows: u32,
@@ -33,35 +33,49 @@ fn centered(at: u32, mean: f32) -> f32 {
   @else { return x_in[at]; }
 }
 
+// What a lane adds up of a row.
+fn sum_share(base: u32, lane: u32) -> f32 {
+  var sum = 0.0;
+  for (var c = lane; c < p.columns; c += LANES) { sum += x_in[base + c]; }
+  return sum;
+}
+
+fn squares_share(base: u32, lane: u32, mean: f32) -> f32 {
+  var squares = 0.0;
+  for (var c = lane; c < p.columns; c += LANES) {
+    let d = centered(base + c, mean);
+    squares = fma(d, d, squares);
+  }
+  return squares;
+}
+
 @compute @workgroup_size(WG)
 fn forward(
   @builtin(workgroup_id) group: vec3u,
   @builtin(num_workgroups) groups: vec3u,
   @builtin(local_invocation_index) lane: u32,
 ) {
-  let row = group.x + group.y * groups.x;
+  let row = row_of(group, groups, lane);
   if (row >= p.rows) { return; }
   let base = row * p.columns;
   let width = f32(p.columns);
   var mean = 0.0;
   @if(CENTER) {
-    var sum = 0.0;
-    for (var c = lane; c < p.columns; c += WG) { sum += x_in[base + c]; }
-    mean = row_sum(sum, lane) / width;
+    @if(ALONE) { for (var l = 0u; l < LANES; l++) { lanes[l] = sum_share(base, l); } }
+    @else { lanes[lane] = sum_share(base, lane); }
+    mean = sum_of_lanes(lane) / width;
   }
-  var squares = 0.0;
-  for (var c = lane; c < p.columns; c += WG) {
-    let d = centered(base + c, mean);
-    squares += d * d;
-  }
-  let rstd = inverseSqrt(row_sum(squares, lane) / width + p.eps);
-  for (var c = lane; c < p.columns; c += WG) {
+  @if(ALONE) { for (var l = 0u; l < LANES; l++) { lanes[l] = squares_share(base, l, mean); } }
+  @else { lanes[lane] = squares_share(base, lane, mean); }
+  let rstd = inverseSqrt(sum_of_lanes(lane) / width + p.eps);
+  let first = first_column(lane);
+  for (var c = first; c < p.columns; c += STEP) {
     var v = centered(base + c, mean) * rstd;
     @if(WEIGHT) v *= weight[c];
     @if(BIAS) v += bias[c];
     y_out[base + c] = v;
   }
-  if (lane == 0u) {
+  if (first == 0u) {
     @if(CENTER) { kept[row] = mean; }
     kept[rstd_at(row)] = rstd;
   }
@@ -84,29 +98,40 @@ fn mean_of(row: u32) -> f32 {
   @else { return 0.0; }
 }
 
+fn upstream_share(base: u32, lane: u32) -> f32 {
+  var sum = 0.0;
+  for (var c = lane; c < p.columns; c += LANES) { sum += upstream(base + c, c); }
+  return sum;
+}
+
+fn dot_share(base: u32, lane: u32, mean: f32) -> f32 {
+  var dot = 0.0;
+  for (var c = lane; c < p.columns; c += LANES) { dot = fma(upstream(base + c, c), centered(base + c, mean), dot); }
+  return dot;
+}
+
 @compute @workgroup_size(WG)
 fn backward_input(
   @builtin(workgroup_id) group: vec3u,
   @builtin(num_workgroups) groups: vec3u,
   @builtin(local_invocation_index) lane: u32,
 ) {
-  let row = group.x + group.y * groups.x;
+  let row = row_of(group, groups, lane);
   if (row >= p.rows) { return; }
   let base = row * p.columns;
   let mean = mean_of(row);
   let rstd = statistics[rstd_at(row)];
-  var sum = 0.0;
-  var dot = 0.0;
-  for (var c = lane; c < p.columns; c += WG) {
-    let h = upstream(base + c, c);
-    @if(CENTER) sum += h;
-    dot += h * centered(base + c, mean);
-  }
   let width = f32(p.columns);
   var average = 0.0;
-  @if(CENTER) average = row_sum(sum, lane) / width;
-  let projection = row_sum(dot, lane) * rstd * rstd / width;
-  for (var c = lane; c < p.columns; c += WG) {
+  @if(CENTER) {
+    @if(ALONE) { for (var l = 0u; l < LANES; l++) { lanes[l] = upstream_share(base, l); } }
+    @else { lanes[lane] = upstream_share(base, lane); }
+    average = sum_of_lanes(lane) / width;
+  }
+  @if(ALONE) { for (var l = 0u; l < LANES; l++) { lanes[l] = dot_share(base, l, mean); } }
+  @else { lanes[lane] = dot_share(base, lane, mean); }
+  let projection = sum_of_lanes(lane) * rstd * rstd / width;
+  for (var c = first_column(lane); c < p.columns; c += STEP) {
     var h = upstream(base + c, c);
     @if(CENTER) h -= average;
     var dx = rstd * (h - centered(base + c, mean) * projection);

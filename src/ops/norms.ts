@@ -17,7 +17,8 @@ import { defineOp } from '../graph/types.ts';
 import { fail } from '../lib/errors.ts';
 import { say } from '../lib/say.ts';
 import { addParts } from './addParts.ts';
-import { perElement, rowRanges, spread, WORKGROUP } from './dispatch.ts';
+import { perElement, rowRanges, WORKGROUP } from './dispatch.ts';
+import { sharedOut } from './rows.ts';
 
 export interface NormAttrs {
   readonly eps: number;
@@ -86,13 +87,13 @@ const dispatch = (
   size: NormRows,
   eps: number,
   bindings: readonly (Ref | undefined)[],
-  workgroups: [number, number, number],
+  { threads, workgroups }: Pick<ReturnType<typeof sharedOut>, 'threads' | 'workgroups'>,
   conditions: Readonly<Record<string, boolean>> = {},
   { chunk, chunks } = { chunk: 1, chunks: 1 },
 ) => {
   const params: Param[] = [size.rows, size.columns, { f32: eps }, chunk, chunks];
   return {
-    ...{ shader: 'norms.wgsl', entry, constants: { WG: WORKGROUP }, params, workgroups },
+    ...{ shader: 'norms.wgsl', entry, constants: { WG: threads }, params, workgroups },
     conditions: { CENTER: norm === 'layerNorm', ...conditions },
     bindings: bindings.map((ref) => ref ?? bindings[0]!),
   };
@@ -184,14 +185,13 @@ const defineNorm = (name: Norm, grad: () => Op<NormGradAttrs>, gradWeights: () =
         wants[1] || wants[2] ? g.emit(gradWeights(), [x, dY, stats], node.attrs) : [null, null];
       return [dx, wants[1] ? dw! : null, wants[2] ? db! : null].slice(0, node.inputs.length);
     },
-    kernel({ inputs, attrs }) {
+    kernel({ inputs, attrs }, caps) {
       const size = normRows(name, inputs[0]!);
+      const shared = sharedOut(size.rows, caps);
       const [, weight, bias] = inputs;
       const bindings = [{ in: 0 }, { out: 0 }, { out: 1 }, weight && { in: 1 }, bias && { in: 2 }];
-      const conditions = { WEIGHT: weight !== undefined, BIAS: bias !== undefined };
-      return {
-        dispatches: [dispatch(name, 'forward', size, attrs.eps, bindings, spread(size.rows), conditions)],
-      };
+      const conditions = { WEIGHT: weight !== undefined, BIAS: bias !== undefined, ALONE: shared.alone };
+      return { dispatches: [dispatch(name, 'forward', size, attrs.eps, bindings, shared, conditions)] };
     },
     onnx: normOnnx(name),
   });
@@ -214,17 +214,19 @@ const defineNormGrad = (norm: Norm) =>
       return gain ? [dx, dx] : [dx];
     },
     gradient: null,
-    kernel({ inputs, attrs }) {
+    kernel({ inputs, attrs }, caps) {
       const size = normRows(`${norm}Grad`, inputs[0]!);
+      const shared = sharedOut(size.rows, caps);
       const refs = inputs.map((_, i): Ref => ({ in: i }));
       const { weight, added, gain } = optionalOperands(refs, attrs);
       const scaled = gain && { out: 1 };
       const bindings = [...refs.slice(0, 3), weight, { out: 0 }, added, gain, scaled];
-      const conditions = { WEIGHT: weight !== undefined, ADD: attrs.add, GAIN: attrs.gain };
+      const conditions = {
+        ...{ WEIGHT: weight !== undefined, ADD: attrs.add, GAIN: attrs.gain },
+        ALONE: shared.alone,
+      };
       return {
-        dispatches: [
-          dispatch(norm, 'backward_input', size, attrs.eps, bindings, spread(size.rows), conditions),
-        ],
+        dispatches: [dispatch(norm, 'backward_input', size, attrs.eps, bindings, shared, conditions)],
       };
     },
     onnx: normGradOnnx(norm),
@@ -249,7 +251,12 @@ function sumsOverRows(norm: Norm, { inputs, outputs, attrs }: KernelNode<NormAtt
   const results = outputs.map((_, i): Ref => ({ out: i }));
   const parts = cut.chunks === 1 ? results : outputs.map((_, i): Ref => ({ scratch: i }));
   const step = (entry: string, bindings: readonly (Ref | undefined)[], threads: number) =>
-    dispatch(norm, entry, size, attrs.eps, bindings, perElement(threads), {}, cut);
+    dispatch(
+      ...([norm, entry, size, attrs.eps, bindings] as const),
+      { threads: WORKGROUP, workgroups: perElement(threads) },
+      {},
+      cut,
+    );
   const operands = inputs.map((_, i): Ref => ({ in: i }));
   const sums = step('backward_weights', [...operands, ...parts], size.columns * cut.chunks);
   if (cut.chunks === 1) return { dispatches: [sums] };

@@ -1,11 +1,11 @@
 /** softmax and logSoftmax over the last axis, with the backward kernel of both. */
 
 import { sizeOf } from '../graph/shape.ts';
-import type { Emitter, Kernel, Op, TensorType, Value } from '../graph/types.ts';
+import type { Caps, Emitter, Kernel, Op, TensorType, Value } from '../graph/types.ts';
 import { defineOp } from '../graph/types.ts';
 import { fail } from '../lib/errors.ts';
 import { say } from '../lib/say.ts';
-import { spread, WORKGROUP } from './dispatch.ts';
+import { sharedOut } from './rows.ts';
 
 export interface SoftmaxGradAttrs {
   /** The gradient of logSoftmax. */
@@ -21,18 +21,19 @@ export function softmaxRows(op: string, x: TensorType): { rows: number; columns:
   return { rows: sizeOf(x.shape) / columns, columns };
 }
 
-function kernelOf(op: string, x: TensorType, entry: string, log: boolean): Kernel {
+function kernelOf(op: string, x: TensorType, entry: string, log: boolean, caps: Caps): Kernel {
   const { rows, columns } = softmaxRows(op, x);
+  const { alone, threads, workgroups } = sharedOut(rows, caps);
   return {
     dispatches: [
       {
         shader: 'softmax.wgsl',
         entry,
-        conditions: { LOG: log },
-        constants: { WG: WORKGROUP },
+        conditions: { LOG: log, ALONE: alone },
+        constants: { WG: threads },
         params: [rows, columns],
         bindings: entry === 'forward' ? [{ in: 0 }, { out: 0 }] : [{ in: 0 }, { in: 1 }, { out: 0 }],
-        workgroups: spread(rows),
+        workgroups,
       },
     ],
   };
@@ -46,7 +47,7 @@ const define = (name: string, log: boolean): Op<None> =>
       return [{ dtype: 'f32', shape: x!.shape }];
     },
     gradient: (g, node, [dY]) => [g.emit(softmaxGradOp, [node.outputs[0]!, dY!], { log })[0]!],
-    kernel: ({ inputs }) => kernelOf(name, inputs[0]!, 'forward', log),
+    kernel: ({ inputs }, caps) => kernelOf(name, inputs[0]!, 'forward', log, caps),
     onnx: (e, [x]) => [e.op(log ? 'LogSoftmax' : 'Softmax', [x!], { axis: -1 })],
   });
 
@@ -62,7 +63,7 @@ export const softmaxGradOp = defineOp<SoftmaxGradAttrs>({
     return [{ dtype: 'f32', shape: y!.shape }];
   },
   gradient: null,
-  kernel: ({ inputs, attrs }) => kernelOf('softmaxGrad', inputs[0]!, 'backward', attrs.log),
+  kernel: ({ inputs, attrs }, caps) => kernelOf('softmaxGrad', inputs[0]!, 'backward', attrs.log, caps),
   onnx(e, [y, dy], { inputs, attrs: { log } }) {
     const sum = (x: string): string => e.reduce('ReduceSum', x, [inputs[0]!.shape.length - 1]);
     if (log) return [e.op('Sub', [dy!, e.op('Mul', [e.op('Exp', [y!]), sum(dy!)])])];

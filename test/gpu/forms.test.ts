@@ -8,16 +8,24 @@ import { schedule } from '../../src/graph/schedule.ts';
 import type { AnyOp } from '../../src/graph/types.ts';
 import { rng } from '../../src/lib/rng.ts';
 import { attentionGradOp, attentionOp } from '../../src/ops/attention.ts';
+import { layerNormGradOp, layerNormOp, rmsNormGradOp, rmsNormOp } from '../../src/ops/norms.ts';
+import { logSoftmaxOp, softmaxGradOp, softmaxOp } from '../../src/ops/softmax.ts';
 import { sparseDftOp, sparseIdftOp } from '../../src/ops/sparseIdft.ts';
 import { spectralGradOp, spectralOp } from '../../src/ops/spectral.ts';
+import { sumSquaresOp } from '../../src/ops/sumSquares.ts';
 import '../../src/ops/attention.check.ts';
+import '../../src/ops/norms.check.ts';
+import '../../src/ops/softmax.check.ts';
 import '../../src/ops/sparseIdft.check.ts';
 import '../../src/ops/spectral.check.ts';
+import '../../src/ops/sumSquares.check.ts';
 import { inputTensor } from '../../src/training/checkTensors.ts';
 import { testDevice } from './device.ts';
 
-async function bitsOf(op: AnyOp, test: OpCase<unknown>): Promise<Uint32Array[]> {
+/** @param software whether what is compiled is for a processor; unless given, as the adapter is */
+async function bitsOf(op: AnyOp, test: OpCase<unknown>, software?: boolean): Promise<Uint32Array[]> {
   const device = await testDevice();
+  const caps = software === undefined ? device.caps : { ...device.caps, software };
   const store = createStore(device);
   const random = rng(0xb175);
   const tensors = test.inputs.map((spec) => inputTensor(spec, random));
@@ -25,7 +33,7 @@ async function bitsOf(op: AnyOp, test: OpCase<unknown>): Promise<Uint32Array[]> 
   const inputs = tensors.map((t, i) => g.input(`in${i}`, t));
   const outputs = g.emit(op, inputs, test.attrs);
   const graph = g.finish(Object.fromEntries(outputs.map((v, i) => [`out${i}`, v])));
-  const program = await compile(device, store, schedule(graph, device.caps));
+  const program = await compile(device, store, schedule(graph, caps));
   tensors.forEach((t, i) => {
     program.write(`in${i}`, t.dtype === 'i32' ? Int32Array.from(t.data) : Float32Array.from(t.data));
   });
@@ -58,5 +66,21 @@ describe.each<[string, AnyOp, gpu: string, processor: string]>([
 
   it.each(once.map((test) => [test.name, test] as const))('%s', async (_case, test) => {
     expect(await bitsOf(op, inForm(test, gpu))).toEqual(await bitsOf(op, inForm(test, processor)));
+  });
+});
+
+describe.each<AnyOp>([
+  layerNormOp,
+  layerNormGradOp,
+  rmsNormOp,
+  rmsNormGradOp,
+  softmaxOp,
+  logSoftmaxOp,
+  softmaxGradOp,
+  sumSquaresOp,
+])('$name, by rows', (op) => {
+  const cases = checkOf(op).cases as readonly OpCase<unknown>[];
+  it.each(cases.map((test) => [test.name, test] as const))('%s', async (_case, test) => {
+    expect(await bitsOf(op, test, false)).toEqual(await bitsOf(op, test, true));
   });
 });
