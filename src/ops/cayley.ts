@@ -43,6 +43,11 @@ const SMALL = 8;
 /** Largest block whose matrix fits into the 16 KiB of workgroup memory that WebGPU guarantees; of which four do. */
 const TILE = 64;
 const FOUR_TILES = 32;
+/** On a processor larger blocks go through products, which read a quarter as often: there reading is what takes time. */
+const FEW_TILES = 16;
+
+/** Whether a series or a gradient holds its blocks in workgroup memory. */
+const isHeld = (b: number, { software }: Caps): boolean => b <= (software ? FEW_TILES : FOUR_TILES);
 
 /** Numbers of workgroup memory that several blocks may fill together; some drivers clear it slowly. */
 const SHARED = 1024;
@@ -207,7 +212,7 @@ function forward(source: TensorType, attrs: CayleyAttrs, caps: Caps): Kernel {
   const task = taskOf(blocks, attrs);
   const bindings = [{ in: 0 }, { out: 0 }];
   if (kind === 'neumann')
-    return b <= FOUR_TILES ? { dispatches: [tiled(task, 'series', 2, bindings)] } : largeSeries(task, caps);
+    return isHeld(b, caps) ? { dispatches: [tiled(task, 'series', 2, bindings)] } : largeSeries(task, caps);
   const one = (entry: string, constants: Record<string, number>, workgroups: Dispatch['workgroups']) => ({
     dispatches: [dispatch(task, { entry, constants: { B: b, ...constants }, bindings, workgroups })],
   });
@@ -222,7 +227,7 @@ function forward(source: TensorType, attrs: CayleyAttrs, caps: Caps): Kernel {
 function backward(dR: TensorType, attrs: CayleyAttrs, caps: Caps): Kernel {
   const task = taskOf(sizeOf(dR.shape.slice(0, -2)), attrs);
   const exact = attrs.kind === 'exact';
-  if (attrs.b > FOUR_TILES) return (exact ? largeExactBackward : largeSeriesBackward)(task, caps);
+  if (!isHeld(attrs.b, caps)) return (exact ? largeExactBackward : largeSeriesBackward)(task, caps);
   const bindings = [{ in: 0 }, { in: 1 }, { out: 0 }];
   return {
     dispatches: [

@@ -8,12 +8,14 @@ import { schedule } from '../../src/graph/schedule.ts';
 import type { AnyOp } from '../../src/graph/types.ts';
 import { rng } from '../../src/lib/rng.ts';
 import { attentionGradOp, attentionOp } from '../../src/ops/attention.ts';
+import { type CayleyAttrs, cayleyGradOp, cayleyOp } from '../../src/ops/cayley.ts';
 import { layerNormGradOp, layerNormOp, rmsNormGradOp, rmsNormOp } from '../../src/ops/norms.ts';
 import { logSoftmaxOp, softmaxGradOp, softmaxOp } from '../../src/ops/softmax.ts';
 import { sparseDftOp, sparseIdftOp } from '../../src/ops/sparseIdft.ts';
 import { spectralGradOp, spectralOp } from '../../src/ops/spectral.ts';
 import { sumSquaresOp } from '../../src/ops/sumSquares.ts';
 import '../../src/ops/attention.check.ts';
+import '../../src/ops/cayley.check.ts';
 import '../../src/ops/norms.check.ts';
 import '../../src/ops/softmax.check.ts';
 import '../../src/ops/sparseIdft.check.ts';
@@ -23,7 +25,7 @@ import { inputTensor } from '../../src/training/checkTensors.ts';
 import { testDevice } from './device.ts';
 
 /** @param software whether what is compiled is for a processor; unless given, as the adapter is */
-async function bitsOf(op: AnyOp, test: OpCase<unknown>, software?: boolean): Promise<Uint32Array[]> {
+async function resultsOf(op: AnyOp, test: OpCase<unknown>, software?: boolean): Promise<Float32Array[]> {
   const device = await testDevice();
   const caps = software === undefined ? device.caps : { ...device.caps, software };
   const store = createStore(device);
@@ -38,13 +40,15 @@ async function bitsOf(op: AnyOp, test: OpCase<unknown>, software?: boolean): Pro
     program.write(`in${i}`, t.dtype === 'i32' ? Int32Array.from(t.data) : Float32Array.from(t.data));
   });
   program.run();
-  const read: Uint32Array[] = [];
-  for (const i of outputs.keys())
-    read.push(new Uint32Array(((await program.read(`out${i}`)) as Float32Array).slice().buffer));
+  const read: Float32Array[] = [];
+  for (const i of outputs.keys()) read.push(((await program.read(`out${i}`)) as Float32Array).slice());
   program.destroy();
   store.destroy();
   return read;
 }
+
+const bitsOf = async (...of: Parameters<typeof resultsOf>): Promise<Uint32Array[]> =>
+  (await resultsOf(...of)).map(({ buffer }) => new Uint32Array(buffer));
 
 /** Of transforms: eight rows at a time, four, one; and the sums of ranges. Of products: both longer sides, odd sizes, parts of a four. */
 const SOME = /^(threes and fives|four rows|one row|many rows|wide|tall|odd sizes)/;
@@ -82,5 +86,18 @@ describe.each<AnyOp>([
   const cases = checkOf(op).cases as readonly OpCase<unknown>[];
   it.each(cases.map((test) => [test.name, test] as const))('%s', async (_case, test) => {
     expect(await bitsOf(op, test, false)).toEqual(await bitsOf(op, test, true));
+  });
+});
+
+describe.each<AnyOp>([cayleyOp, cayleyGradOp])('$name, in workgroup memory and by products', (op) => {
+  const cases = checkOf(op).cases as readonly OpCase<CayleyAttrs>[];
+  const both = cases.filter(
+    ({ attrs: { b, kind } }) => b > 16 && b <= 32 && (op === cayleyGradOp || kind === 'neumann'),
+  );
+  it.each(both.map((test) => [test.name, test] as const))('%s', async (_case, test) => {
+    const [[gpu], [processor]] = [await resultsOf(op, test, false), await resultsOf(op, test, true)];
+    const largest = Math.max(...gpu!.map(Math.abs));
+    expect(largest).toBeGreaterThan(0);
+    expect(gpu!.every((value, i) => Math.abs(value - processor![i]!) <= 3e-6 * largest)).toBe(true);
   });
 });
