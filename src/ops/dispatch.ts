@@ -1,6 +1,6 @@
 /** Helpers for kernels as data: workgroup counts, index layouts, the shapes of `Params`. */
 import { broadcastStrides } from '../graph/shape.ts';
-import type { Param, Ref } from '../graph/types.ts';
+import type { Caps, Dispatch, Param, Ref } from '../graph/types.ts';
 
 /** Threads per workgroup of the elementwise kernels; `override WG` in their shaders. */
 export const WORKGROUP = 64;
@@ -20,6 +20,18 @@ export function spread(workgroups: number): [number, number, number] {
 /** Workgroup counts for one thread per element. */
 export const perElement = (elements: number, width: number = WORKGROUP): [number, number, number] =>
   spread(Math.ceil(elements / width));
+
+/** Threads of a workgroup that wait for nobody, on a processor. */
+export const ALONE_WORKGROUP = 4;
+/** How `rows` rows are shared out in kernels that fold over rows (lib/rows.wgsl): a workgroup for each, or on a processor a thread. */
+export const sharedOut = (
+  rows: number,
+  { software: alone }: Pick<Caps, 'software'>,
+): { readonly alone: boolean; readonly threads: number; readonly workgroups: Dispatch['workgroups'] } => ({
+  alone,
+  threads: alone ? ALONE_WORKGROUP : WORKGROUP,
+  workgroups: alone ? perElement(rows, ALONE_WORKGROUP) : spread(rows),
+});
 
 /** Largest rank after merging axes that the strided kernels take (two vec4u in a uniform). */
 export const MAX_RANK = 8;

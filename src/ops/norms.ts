@@ -17,8 +17,7 @@ import { defineOp } from '../graph/types.ts';
 import { fail } from '../lib/errors.ts';
 import { say } from '../lib/say.ts';
 import { addParts } from './addParts.ts';
-import { perElement, rowRanges, WORKGROUP } from './dispatch.ts';
-import { sharedOut } from './rows.ts';
+import { perElement, rowRanges, sharedOut, WORKGROUP } from './dispatch.ts';
 
 export interface NormAttrs {
   readonly eps: number;

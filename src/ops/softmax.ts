@@ -5,7 +5,7 @@ import type { Caps, Emitter, Kernel, Op, TensorType, Value } from '../graph/type
 import { defineOp } from '../graph/types.ts';
 import { fail } from '../lib/errors.ts';
 import { say } from '../lib/say.ts';
-import { sharedOut } from './rows.ts';
+import { sharedOut } from './dispatch.ts';
 
 export interface SoftmaxGradAttrs {
   /** The gradient of logSoftmax. */

@@ -2,7 +2,7 @@
 import { sizeOf } from '../graph/shape.ts';
 import type { Emitter, Value } from '../graph/types.ts';
 import { defineOp } from '../graph/types.ts';
-import { ALONE_WORKGROUP } from './rows.ts';
+import { ALONE_WORKGROUP } from './dispatch.ts';
 
 /** Lanes of a part, as LANES in the shader. */
 const LANES = 256;
