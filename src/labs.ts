@@ -16,6 +16,22 @@ export {
   TERMS,
   type UpdateFacts,
 } from './labs/protocol.ts';
+export { BREAKAGES, broken, UNBROKEN } from './labs/shader/breakages.ts';
+export { cellsOf, PARTS, type ShaderPart, symbolsOf } from './labs/shader/parts.ts';
+export {
+  type CheckedCase,
+  fileName,
+  greatestOf,
+  KERNELS,
+  type KernelName,
+  type Matrices,
+  type ReaderPlace,
+  type ShaderAnswer,
+  type ShaderApi,
+  type ShaderCase,
+  type ShaderKernel,
+  type ShaderTexts,
+} from './labs/shader/protocol.ts';
 export { TARGETS, type TargetName } from './labs/targets.ts';
 export {
   numbersOf,

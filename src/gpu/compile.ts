@@ -20,7 +20,8 @@ const uniformAlignment = 256;
 /** UNIFORM | COPY_DST. */
 const uniformUsage = 0x40 | 0x08;
 
-function encodeParams(params: readonly Param[]): Uint8Array {
+/** The bytes of a dispatch's `Params`, at least the 16 that a uniform takes. */
+export function encodeParams(params: readonly Param[]): Uint8Array {
   const bytes = new Uint8Array(Math.max(16, Math.ceil(params.length / 4) * 16));
   const view = new DataView(bytes.buffer);
   params.forEach((p, i) => {

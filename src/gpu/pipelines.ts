@@ -1,5 +1,5 @@
 /** Shaders linked with WESL, and compute pipelines of one device, made once for each shader, entry point, set of conditions and set of constants. */
-import { type LinkedWesl, linkWithResolver, RecordResolver } from 'wesl/core';
+import { type LinkedWesl, linkWithResolver, RecordResolver, WeslParseError } from 'wesl/core';
 import type { Dispatch } from '../graph/types.ts';
 import { fail, PapilioError } from '../lib/errors.ts';
 
@@ -153,6 +153,18 @@ export interface LinkedShader {
   readonly code: string;
   /** `shaders/softmax.wgsl:12`: file and line of the source behind a position of `code`. */
   readonly sourceOf: (offset: number) => string;
+  /** The same as a place; null for text that the linker made. */
+  readonly placeOf: (offset: number) => ShaderPlace | null;
+}
+
+/** A place in a file of shaders/. */
+export interface ShaderPlace {
+  /** Below shaders/: `lib/index.wgsl`. */
+  readonly path: string;
+  /** The first is 1. */
+  readonly line: number;
+  /** Letters before it in the file. */
+  readonly at: number;
 }
 
 export interface ShaderLibrary {
@@ -160,11 +172,14 @@ export interface ShaderLibrary {
   readonly names: readonly string[];
   /** All files, in the order of their names. */
   readonly text: string;
+  /** All files by path below shaders/. */
+  readonly files: Readonly<Record<string, string>>;
   /** The conditions that a kernel's file and its libraries declare. */
   conditions(name: string): ReadonlySet<string>;
   /**
    * @param file the name under shaders/, with or without `.wgsl`
-   * @throws PapilioError('internal') naming the shader for a missing file, an undeclared condition or text that does not link
+   * @throws PapilioError('internal') naming the shader for a missing file, an undeclared condition or text that does not link; of the last,
+   * `details` has the `reason` and, where the linker knows it, the `place`
    */
   link(file: string, conditions: Readonly<Record<string, boolean>>): Promise<LinkedShader>;
 }
@@ -214,6 +229,7 @@ export function createShaderLibrary(files: Readonly<Record<string, string>>): Sh
   return {
     names: [...texts.keys()].filter((name) => !name.startsWith('lib/')).sort(),
     text: JSON.stringify([...texts].sort(([a], [b]) => (a < b ? -1 : 1))),
+    files,
     conditions: declared,
     async link(file, conditions) {
       const name = file.replace(/\.wgsl$/, '');
@@ -228,25 +244,49 @@ export function createShaderLibrary(files: Readonly<Record<string, string>>): Sh
         });
       } catch (error) {
         const reason = error instanceof Error ? error.message : String(error);
-        return fail('internal', `Shader ${name} does not link: ${reason}`);
+        return fail('internal', `Shader ${name} does not link: ${reason}`, {
+          reason: reason.split('\n')[0]!,
+          place: placeOfError(error),
+        });
       }
       const code = linked.dest;
-      return { name, code, sourceOf: (offset) => sourceOf(linked, name, offset) };
+      const placeOf = (offset: number) => placeIn(linked, name, offset);
+      const sourceOf = (offset: number) => {
+        const place = placeOf(offset);
+        return place
+          ? `shaders/${place.path}:${place.line}`
+          : `${name}, line ${lineAt(code, offset)} of the linked text`;
+      };
+      return { name, code, sourceOf, placeOf };
     },
   };
 }
 
-function sourceOf(linked: LinkedWesl, name: string, offset: number): string {
-  const line = (text: string, end: number): number => text.slice(0, end).split('\n').length;
+const lineAt = (text: string, end: number): number => text.slice(0, end).split('\n').length;
+
+/** The linker calls every file .wesl. */
+const ownPath = (path: string): string => path.replace(/^\.\//, '').replace(/(\.\w+)?$/, '.wgsl');
+
+function placeIn(linked: LinkedWesl, name: string, offset: number): ShaderPlace | null {
   try {
-    const at = linked.sourceMap.destToSrc(offset);
-    // The linker calls every file .wesl.
-    const path = (at.src.path ?? name).replace(/^\.\//, '').replace(/(\.\w+)?$/, '.wgsl');
-    return `shaders/${path}:${line(at.src.text, at.position)}`;
+    const { src, position } = linked.sourceMap.destToSrc(offset);
+    return { path: ownPath(src.path ?? name), line: lineAt(src.text, position), at: position };
   } catch {
-    // Text that the linker made has no source.
-    return `${name}, line ${line(linked.dest, offset)} of the linked text`;
+    return null;
   }
+}
+
+/** Where the linker's error is: it says so in one of two ways, or in none. */
+function placeOfError(error: unknown): ShaderPlace | null {
+  if (error instanceof WeslParseError) {
+    const { debugFilePath, src } = error.src;
+    const at = error.span[0];
+    return { path: ownPath(debugFilePath), line: lineAt(src, at), at };
+  }
+  const { weslLocation: found } = error as {
+    readonly weslLocation?: { readonly file: string; readonly line: number; readonly offset: number };
+  };
+  return found ? { path: ownPath(found.file), line: found.line, at: found.offset } : null;
 }
 
 const bundled: Record<string, string> = import.meta.glob('/shaders/**/*.wgsl', {

@@ -100,6 +100,92 @@ test('the butterfly lab finds what its factors reach, and says so in Chinese', a
   await page.browserContext().close();
 });
 
+test('the shader lab finds a wrong sign in each kernel, says where a text does not compile or does not end, and brings it back', async () => {
+  const { page, errors } = await open('lab=shader', 'en-GB');
+  const verdict = (expected: RegExp) =>
+    until(
+      async () => {
+        const text = await words(page, part('shader-verdict'));
+        return expected.test(text) ? text : null;
+      },
+      `the verdict to say ${expected}`,
+      60,
+    );
+  const choose = (control: string, value: string) =>
+    page.click(`${part(`control-${control}`)} label:has(input[value="${value}"])`);
+  /** Types into the text before a part of it, as undo knows it. */
+  const typeBefore = (text: string, typed: string) =>
+    page.$eval(
+      part('shader-text'),
+      (one, before, what) => {
+        const box = one as HTMLTextAreaElement;
+        const at = box.value.indexOf(before);
+        box.focus();
+        box.setSelectionRange(at, at);
+        document.execCommand('insertText', false, what);
+      },
+      text,
+      typed,
+    );
+  const run = async () => {
+    await page.focus(part('shader-text'));
+    await page.keyboard.down('Control');
+    await page.keyboard.press('Enter');
+    await page.keyboard.up('Control');
+  };
+
+  await verdict(/All 362 cells of the three sizes are right/);
+  await choose('broken', '1');
+  await verdict(/Wrong cells: 362 of 362/);
+  await choose('kernel', 'butterfly');
+  await verdict(/Wrong cells: 117 of 201.*45 of 45.*0 of 84.*72 of 72/s);
+  expect(await answer(page, 'twice', '3')).toMatch(
+    /Not yet\. Wrong cells of the last run: 45 with one factor, 0 with two, 72/,
+  );
+  expect(await answer(page, 'twice', '2')).toMatch(/^Right\./);
+  await choose('kernel', 'idft');
+  await verdict(/Wrong cells: 98 of 254.*12 of 35.*16 of 54.*70 of 165/s);
+  // The first wrong place is not in the first row or column, where the sines are zero.
+  await says(page, 'cells', /Wrong cells, which are crossed out: 12 of 35\. At row 2, column 2, /);
+
+  await choose('kernel', 'cayley');
+  await choose('broken', '2');
+  await verdict(/Wrong cells: 30 of 362/);
+  expect(await answer(page, 'diagonal', '15')).toMatch(/Not yet\..*together: 15\./);
+  expect(await answer(page, 'diagonal', '5')).toMatch(/^Right\./);
+  const WHERE = '  for (var k = 0u; k < B; k++) {';
+  await typeBefore(WHERE, '  let x = 1u + 1.0;\n');
+  await run();
+  await verdict(/does not compile.*Line 53 of shaders\/cayley\.wgsl/s);
+  await page.keyboard.down('Control');
+  await page.keyboard.press('z');
+  await page.keyboard.up('Control');
+  await typeBefore(WHERE, '  while (true) {\n  }\n');
+  const seconds: number[] = [];
+  for (let times = 0; times < 2; times++) {
+    const from = Date.now();
+    await run();
+    if (times === 0) await verdict(/went round more than 262,144 times and was left.*Line 53 of/s);
+    else await page.waitForSelector(`${part('shader-verdict')}[data-kind=budget]`);
+    seconds.push((Date.now() - from) / 1000);
+  }
+  expect(Math.min(...seconds)).toBeLessThan(3);
+  await page.click(part('shader-back'));
+  await verdict(/All 362 cells of the three sizes are right/);
+  expect(new URL(page.url()).hash).toBe('#lab=shader');
+  // Tab leaves the text.
+  await page.focus(part('shader-text'));
+  await page.keyboard.press('Tab');
+  expect(await page.evaluate(() => document.activeElement?.tagName)).toBe('BUTTON');
+
+  await page.click(part('language'));
+  await (await page.waitForSelector('[role=menuitemradio][lang=zh-Hans]'))!.click();
+  await verdict(/三种尺寸共 362 格，全部正确/);
+  expect(await findings(page, 'the lab')).toEqual([]);
+  expect(errors).toEqual([]);
+  await page.browserContext().close();
+});
+
 /** The button of these words inside a part of the page. */
 async function press(page: Page, inside: string, text: RegExp): Promise<void> {
   const isPressed = await page.$$eval(

@@ -32,7 +32,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   ],
   inference: ['onnx', 'data', 'lib'],
   onnxruntime: ['ops', 'graph', 'onnx', 'lib'],
-  labs: ['lib', 'graph', 'ops', 'adapters', 'training', 'onnxruntime'],
+  labs: ['lib', 'graph', 'ops', 'adapters', 'gpu', 'training', 'onnxruntime'],
   /** Through the entry points of the package alone. */
   page: [''],
   cli: [''],

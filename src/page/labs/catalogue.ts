@@ -6,6 +6,7 @@ import { BUTTERFLY_CONTROLS, BUTTERFLY_QUANTITIES } from './butterfly/settings.t
 import { CAYLEY_CONTROLS, CAYLEY_QUANTITIES } from './cayley/settings.ts';
 import type { Control, Quantity, Values } from './controls.ts';
 import { FOURIER_CONTROLS, FOURIER_QUANTITIES } from './fourier/settings.ts';
+import { SHADER_CONTROLS, SHADER_QUANTITIES } from './shader/settings.ts';
 
 export interface LabEntry {
   readonly id: string;
@@ -52,5 +53,15 @@ export const LABS: readonly LabEntry[] = [
     controls: FOURIER_CONTROLS,
     quantities: FOURIER_QUANTITIES,
     View: lazy(() => import('./fourier/FourierLab.tsx')),
+  },
+  {
+    id: 'shader',
+    title: () => say`The shader`,
+    what: () =>
+      say`Read the program that a GPU runs, beside its formula and its picture. Change a line, run it, and see which cells come out wrong.`,
+    minutes: 15,
+    controls: SHADER_CONTROLS,
+    quantities: SHADER_QUANTITIES,
+    View: lazy(() => import('./shader/ShaderLab.tsx')),
   },
 ];
