@@ -2,8 +2,10 @@
  * Sweeps: what a grid comes to, how long it takes, and the queue as it is worked off. Seen to fail with: a combination trained twice, a refusal that
  * says nothing, a sweep that goes on after a reset, a reload that begins a run anew although its checkpoint is kept, failures that go on for ever.
  */
-import { beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { PapilioError } from '../../src/lib/errors.ts';
+import { speak } from '../../src/lib/say.ts';
+import { changedText } from '../../src/page/features/runs/changes.ts';
 import { costText, durationOf, type Here } from '../../src/page/features/runs/pace.ts';
 import type { RunRow } from '../../src/page/features/runs/rows.ts';
 import {
@@ -21,6 +23,7 @@ import {
   valuesIn,
 } from '../../src/page/features/runs/sweep.ts';
 import { Sweeper } from '../../src/page/features/runs/sweeper.ts';
+import { sweepName, sweepTitle } from '../../src/page/features/runs/sweepName.ts';
 import { decodeHash } from '../../src/page/features/setup/link.ts';
 import { baseSettings } from '../../src/page/features/setup/settings.ts';
 import { Controller } from '../../src/page/features/training/controller.ts';
@@ -115,7 +118,7 @@ describe('its time', () => {
     const rows = [row(base, 0.5)];
     expect(durationOf([base], rows, here, null)).toEqual({
       seconds: 150,
-      by: 'the pace of calm-apollo, 500 ms a step',
+      by: 'the pace of calm-apollo (500 ms a step)',
     });
     const larger = { ...base, training: { ...base.training, batchSize: 32 } };
     expect(durationOf([base, larger], rows, here, null)?.seconds).toBe(450);
@@ -124,7 +127,7 @@ describe('its time', () => {
   it('is by the forecast where nothing like it was timed, and unknown without one', () => {
     expect(durationOf([base], [], here, { secondsPerStep: 2 })).toEqual({
       seconds: 600,
-      by: 'the forecast, 2 s a step',
+      by: 'the forecast (2 s a step)',
     });
     expect(
       durationOf([base], [row(base, null), row(baseSettings('tales-recipes'), 1)], here, null),
@@ -147,7 +150,7 @@ describe('its time', () => {
   it('is said with what is known, and nothing else', () => {
     const rows = [row(base, 0.5)];
     expect(costText([base, base], rows, here, null)).toBe(
-      '600 steps in all, about 5 min 0 s by the pace of calm-apollo, 500 ms a step; opening and scoring come on top.',
+      '600 steps in all, about 5 min 0 s by the pace of calm-apollo (500 ms a step); opening and scoring come on top.',
     );
     expect(costText([base], [], here, null)).toMatch(
       /^300 steps in all\. How long is not known: nothing like/,
@@ -163,7 +166,20 @@ describe('its time', () => {
 it('a queue goes on with what was begun, skips what failed, and is over when nothing waits', () => {
   const seeds = planSweep(base, [axis('training.seed', 1, 2, 3)], report).runs;
   let sweep = newSweep('seed', { ...createStores().choice.getState(), settings: base, report }, seeds);
-  expect(sweep.items.map(({ what }) => what)).toEqual(['the same settings', 'seed 1 → 2', 'seed 1 → 3']);
+  const words = () => sweep.items.map(({ what }) => changedText(what));
+  expect(words()).toEqual(['the same settings', 'seed 1 → 2', 'seed 1 → 3']);
+  // What is kept is no words: they are in the language of whoever looks.
+  const name = `${sweepName(['training.seed', 'config.boft_block_size'])}, 2`;
+  expect([name, sweepTitle(name)]).toEqual(['seed × boft_block_size, 2', 'seed × block size, 2']);
+  speak({
+    locale: 'zh-Hans',
+    phrases: { 'Block size': '块大小', 'the same settings': '设置相同', Seed: '种子' },
+  });
+  onTestFinished(() => speak());
+  expect(words()).toEqual(['设置相同', '种子 1 → 2', '种子 1 → 3']);
+  expect(sweepTitle(name)).toBe('种子 × 块大小, 2');
+  expect(sweepTitle('learning rate × batch, 3')).toBe('learning rate × batch, 3');
+  speak();
   expect(nextIn(sweep)).toBe(0);
   sweep = begun(sweep, 1, 'a');
   expect(nextIn(sweep)).toBe(1);

@@ -10,12 +10,13 @@ import { usePage, useRun } from '../usePage.ts';
 import { Action } from './Action.tsx';
 import { Copy, copyText } from './Copy.tsx';
 import { Icon, IconButton } from './Icon.tsx';
+import { rich } from './rich.tsx';
 
 /** An error that needs no button. */
 export function ErrorText({ report }: { readonly report: ErrorReport }) {
   return (
     <div className="error-text" role="alert" data-testid="error">
-      <b>{guideOf(report.kind).title}.</b> {report.message}
+      {rich`${<b>{guideOf(report.kind).title}</b>}. ${report.message}`}
       <MissingOps report={report} />
     </div>
   );

@@ -4,6 +4,7 @@ import type { ErrorReport } from '../../../common.ts';
 import { say } from '../../../common.ts';
 import { guideOf } from '../../errorGuide.ts';
 import { Action } from '../../parts/Action.tsx';
+import { rich } from '../../parts/rich.tsx';
 import { TokenField } from './Access.tsx';
 import type { Finder, HubState } from './hub.ts';
 
@@ -26,9 +27,7 @@ export function Trouble(props: {
   const near = Array.isArray(report.details.near) ? report.details.near.map(String) : [];
   return (
     <div className="error-text stack" role="alert" data-testid="hub-trouble">
-      <p>
-        <b>{guideOf(report.kind).title}.</b> {report.message}
-      </p>
+      <p>{rich`${<b>{guideOf(report.kind).title}</b>}. ${report.message}`}</p>
       {way === 'token' ? <TokenField state={state} /> : null}
       {way === 'free' ? (
         <p className="hint">{say`What is kept stands below, with the way to free it.`}</p>

@@ -11,9 +11,10 @@ import { useRun } from '../../usePage.ts';
 import { LineSample } from '../training/LineSample.tsx';
 import { drawnRuns, ELSEWHERE } from '../training/runs.ts';
 import type { RunBook } from './book.ts';
-import { describeChange } from './changes.ts';
+import { changedText, describeChange } from './changes.ts';
 import { toldOf } from './keeping.ts';
 import { bestText, NUMBER_COLUMNS, QUALITY, RUN_COLUMN, type RunRow, sorted } from './rows.ts';
+import { sweepTitle } from './sweepName.ts';
 
 /** Rows that are there unasked. */
 const FIRST_ROWS = 30;
@@ -86,7 +87,9 @@ const Row = memo(function Row(props: {
   const from = isBaseline ? null : (baseline?.figures ?? null);
   const changed =
     baseline === null || isBaseline
-      ? (run.changed ?? say`just begun`)
+      ? run.changed === null
+        ? say`just begun`
+        : changedText(run.changed)
       : describeChange(toldOf(baseline.run), toldOf(run));
   const best = figures && bestText(figures);
   return (
@@ -160,7 +163,7 @@ function RunState({
   const end = ENDS()[run.outcome?.end ?? 'running'];
   const isWhole = figures !== null && figures.steps >= figures.totalSteps;
   const words = [
-    ...(run.sweep === null ? [] : [say`sweep of ${run.sweep}`]),
+    ...(run.sweep === null ? [] : [say`sweep of ${sweepTitle(run.sweep)}`]),
     ...(isCurrent ? [say`on screen`] : end === '' ? [] : [end]),
     ...(figures === null || isWhole ? [] : [say`step ${figures.steps} of ${figures.totalSteps}`]),
   ];

@@ -11,6 +11,7 @@ import { Picker } from '../../parts/Picker.tsx';
 import { isUnderWay } from '../../stores.ts';
 import { useChoice, usePage, useRun, useUi } from '../../usePage.ts';
 import { engineOf } from '../setup/choice.ts';
+import { changedText } from './changes.ts';
 import { costText, type Here } from './pace.ts';
 import type { RunRow } from './rows.ts';
 import {
@@ -25,6 +26,7 @@ import {
   valuesIn,
 } from './sweep.ts';
 import type { Sweeper } from './sweeper.ts';
+import { sweepName, sweepTitle } from './sweepName.ts';
 
 export function SweepPanel({
   sweeper,
@@ -50,9 +52,8 @@ interface Wish {
 const NOTHING = 'nothing';
 
 /** A name that no sweep has yet. */
-function nameOf(wishes: readonly Wish[], choices: readonly AxisChoice[], rows: readonly RunRow[]): string {
-  const titles = wishes.map(({ field }) => choices.find((one) => one.field === field)?.title.toLowerCase());
-  const name = titles.join(' × ');
+function nameOf(wishes: readonly Wish[], rows: readonly RunRow[]): string {
+  const name = sweepName(wishes.map(({ field }) => field));
   const taken = new Set(rows.map(({ run }) => run.sweep));
   for (let n = 1; ; n++) {
     const one = n === 1 ? name : `${name}, ${n}`;
@@ -116,7 +117,7 @@ function Wishes({ sweeper, rows }: { readonly sweeper: Sweeper; readonly rows: r
           kind="strong"
           text={known.length === 0 ? say`Start the sweep` : say`Train ${whole(runs.length)} runs`}
           isDisabled={!canStart}
-          onPress={() => void sweeper.start(nameOf(known, choices, rows), runs)}
+          onPress={() => void sweeper.start(nameOf(known, rows), runs)}
         />
         <span className="hint" data-testid="sweep-cost">
           {known.length === 0
@@ -213,6 +214,12 @@ function Axes(props: {
 const STATES = () =>
   ({ waiting: say`waits`, begun: say`begun`, done: say`done`, failed: say`failed` }) as const;
 
+/** "seed 1 → 2: brave-otter failed, …" */
+function itemText(what: string, name: string | undefined, state: string, why: string | null): string {
+  const said = name === undefined ? say`${what}: ${state}` : say`${what}: ${name} ${state}`;
+  return why === null ? said : say`${said}, ${why}`;
+}
+
 /** A sweep under way, stopped or over. */
 function Queue(props: {
   readonly sweeper: Sweeper;
@@ -220,7 +227,7 @@ function Queue(props: {
   readonly rows: readonly RunRow[];
 }) {
   const { sweeper, sweep, rows } = props;
-  const state = useRun((s) => s.state);
+  const run = useRun((s) => s.state);
   const { items, isStopped, reason } = sweep;
   const [done, bad] = [countOf(sweep, 'done'), countOf(sweep, 'failed')];
   const isDone = isOver(sweep);
@@ -228,17 +235,19 @@ function Queue(props: {
     ? say`over`
     : isStopped
       ? say`stopped`
-      : state === 'paused'
+      : run === 'paused'
         ? say`waits for the paused run`
         : say`training`;
+  const state =
+    bad === 0
+      ? say`${words}: ${done} of ${items.length} done`
+      : say`${words}: ${done} of ${items.length} done, ${bad} failed`;
   return (
     <section className="stack sweep" aria-label={say`Sweep`}>
       <p className="row">
-        <b>{sweep.name}</b>
+        <b>{sweepTitle(sweep.name)}</b>
         <span className="hint" role="status" data-testid="sweep-state">
-          {say`${words}: ${done} of ${items.length} done`}
-          {bad === 0 ? '' : `, ${say`${bad} failed`}`}
-          {reason === null ? '' : ` (${reason})`}
+          {reason === null ? state : say`${state} (${reason})`}
         </span>
         {isDone || isStopped ? null : (
           <Action text={say`Stop the sweep`} onPress={() => void sweeper.stop()} />
@@ -247,7 +256,7 @@ function Queue(props: {
           <Action
             kind="strong"
             text={say`Continue the sweep`}
-            isDisabled={isUnderWay(state)}
+            isDisabled={isUnderWay(run)}
             onPress={() => void sweeper.continue()}
           />
         ) : null}
@@ -259,8 +268,12 @@ function Queue(props: {
         <ol className="sweep-items small">
           {items.map(({ link, what, state: of, key, reason: why }) => (
             <li key={link}>
-              {what}: {rows.find(({ run }) => run.key === key)?.run.name ?? ''} {STATES()[of]}
-              {why === null ? '' : `, ${why}`}
+              {itemText(
+                changedText(what),
+                rows.find(({ run }) => run.key === key)?.run.name,
+                STATES()[of],
+                why,
+              )}
             </li>
           ))}
         </ol>

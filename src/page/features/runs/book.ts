@@ -3,7 +3,7 @@
  * and taken back, saved as a file and read from one.
  */
 import { createStore } from 'zustand/vanilla';
-import { fail, say } from '../../../common.ts';
+import { fail, paragraph, say } from '../../../common.ts';
 import type { Stores } from '../../stores.ts';
 import { drawnRuns, ELSEWHERE, freeLook, type RunRecord } from '../training/runs.ts';
 import { createSeries } from '../training/series.ts';
@@ -159,17 +159,17 @@ export class RunBook {
     const were = read.length - fresh.length;
     const over = fresh.length - room;
     const parts = [
-      say`Added ${howMany(taken.length)} from ${name}`,
+      say`Added ${howMany(taken.length)} from ${name}.`,
       ...(were === 0
         ? []
         : [
             were === 1
-              ? say`1 of it was here already and stayed`
-              : say`${were} of it were here already and stayed`,
+              ? say`1 of it was here already and stayed.`
+              : say`${were} of it were here already and stayed.`,
           ]),
-      ...(over <= 0 ? [] : [say`the oldest ${over} are left out, since ${MOST_RUNS} are kept at most`]),
+      ...(over <= 0 ? [] : [say`The oldest ${over} are left out, since ${MOST_RUNS} are kept at most.`]),
     ];
-    this.view.setState({ deleted: [], said: say`${parts.join('; ')}.` });
+    this.view.setState({ deleted: [], said: paragraph(parts) });
     await Promise.all(added.map(({ record, curve }) => this.storage.keep(record, curve)));
   }
 

@@ -4,7 +4,7 @@ import type { RunView, Stores } from '../../stores.ts';
 import { besideOf, encodeHash } from '../setup/link.ts';
 import { type PageSettings, runTraining } from '../setup/settings.ts';
 import { ELSEWHERE, type RunRecord } from '../training/runs.ts';
-import { describeChange, type Told } from './changes.ts';
+import { changedFrom, type Told } from './changes.ts';
 import { figuresOf, type RunOutcome } from './figures.ts';
 
 /** What the page's link would say of a run. */
@@ -54,7 +54,7 @@ function completed(run: RunRecord, outcome: RunOutcome, runs: readonly RunRecord
     .sort((a, b) => b.startedAt - a.startedAt);
   const changed =
     run.changed ??
-    describeChange(before === undefined ? null : toldOf(before), {
+    changedFrom(before === undefined ? null : toldOf(before), {
       settings: run.settings,
       figures: outcome.figures,
     });

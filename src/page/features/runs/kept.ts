@@ -6,6 +6,7 @@ import { z } from '../../../schema.ts';
 import { decodeHash } from '../setup/link.ts';
 import { newRun, type RunRecord } from '../training/runs.ts';
 import { COLUMNS, createSeries, type Series, thin } from '../training/series.ts';
+import { type Changed, changedSchema } from './changed.ts';
 import { ENDS, type Score } from './figures.ts';
 
 /** Points of a curve, and those of a run that many newer ones have come after. */
@@ -49,7 +50,7 @@ export const keptRunSchema = z.object({
   startedAt: z.number().min(0).max(8.64e15),
   end: z.enum(ENDS),
   link: text(LINK_LETTERS),
-  changed: text(1000),
+  changed: changedSchema,
   note: text(NOTE_LETTERS),
   sweep: text(NAME_LETTERS).nullable(),
   look: z.int().min(0).max(29),
@@ -142,6 +143,14 @@ type ScoreKept = KeptRun['figures']['last'];
 const scoreOf = (score: Score | null): ScoreKept => score && { ...score, value: short(score.value) };
 const scoreIn = (score: ScoreKept): Score | null => score && { ...score, value: read(score.value) };
 
+/** What is said of more is a count. */
+const MOST_CHANGES = 100;
+
+const keptChange = (changed: Changed): KeptRun['changed'] =>
+  typeof changed === 'string'
+    ? changed.slice(0, 1000)
+    : { method: changed.method, changes: changed.changes.slice(0, MOST_CHANGES) };
+
 /** A run as it is kept; null while it has come to nothing. */
 export function keptOf(run: RunRecord, points: number): KeptRun | null {
   const { key, name, startedAt, note, sweep, look, changed, outcome } = run;
@@ -151,7 +160,7 @@ export function keptOf(run: RunRecord, points: number): KeptRun | null {
   return {
     ...{ key, startedAt, note, sweep, look, points, end, link },
     name: name.slice(0, NAME_LETTERS),
-    changed: (changed ?? '').slice(0, 1000),
+    changed: keptChange(changed ?? ''),
     figures: {
       ...{ ...of, model: cut(of.model), data: cut(of.data), machine: cut(of.machine) },
       loss: of.loss === null ? null : short(of.loss),

@@ -1,5 +1,5 @@
 /** How long runs will take: by the pace that was measured in one like them, or by the forecast. */
-import { say } from '../../../common.ts';
+import { listOf, say } from '../../../common.ts';
 import type { EngineName, ForecastReport } from '../../../protocol.ts';
 import { brief, duration, whole } from '../../format.ts';
 import type { PageSettings } from '../setup/settings.ts';
@@ -59,13 +59,13 @@ export function durationOf(
     const measured = like?.figures?.secondsPerStep ?? null;
     if (like !== undefined && measured !== null) {
       seconds += steps * measured * (batchSize / like.run.settings.training.batchSize);
-      by.add(say`the pace of ${like.run.name}, ${perStep(measured)}`);
+      by.add(say`the pace of ${like.run.name} (${perStep(measured)})`);
     } else if (forecast?.secondsPerStep != null) {
       seconds += steps * forecast.secondsPerStep;
-      by.add(say`the forecast, ${perStep(forecast.secondsPerStep)}`);
+      by.add(say`the forecast (${perStep(forecast.secondsPerStep)})`);
     } else return null;
   }
-  return runs.length === 0 ? null : { seconds, by: [...by].join('; ') };
+  return runs.length === 0 ? null : { seconds, by: listOf([...by]) };
 }
 
 /** What a sweep costs, in words. */

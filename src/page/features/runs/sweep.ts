@@ -21,7 +21,8 @@ import {
   trainingShape,
   whereOf,
 } from '../setup/settings.ts';
-import { describeChange, type Told } from './changes.ts';
+import { changedSchema } from './changed.ts';
+import { changedFrom, describeChange, type Told } from './changes.ts';
 
 export const MOST_AXES = 3;
 export const MOST_SWEPT = 64;
@@ -179,7 +180,7 @@ const item = z.object({
   /** The run's settings, as a link holds them. */
   link: z.string().max(2 ** 17),
   /** What it changes, in words. */
-  what: z.string().max(1000),
+  what: changedSchema,
   state: z.enum(['waiting', 'begun', 'done', 'failed']),
   /** The run's key, once it has begun. */
   key: z.string().max(64).nullable(),
@@ -212,7 +213,7 @@ export function newSweep(
     home: encodeHash(base, beside),
     items: runs.map((settings) => ({
       link: encodeHash(settings, beside),
-      what: describeChange(told(base, report), told(settings, report)),
+      what: changedFrom(told(base, report), told(settings, report)),
       ...{ state: 'waiting', key: null, reason: null },
     })),
   };

@@ -6,7 +6,7 @@ import { duration, real, scoreText, whole } from '../../format.ts';
 import { Action } from '../../parts/Action.tsx';
 import { Block, Table } from '../../parts/Facts.tsx';
 import { usePage, useRun, useSeries } from '../../usePage.ts';
-import { describeRun } from '../runs/changes.ts';
+import { changedText, describeRun } from '../runs/changes.ts';
 import { countOf, isOver } from '../runs/sweep.ts';
 import { LineSample } from './LineSample.tsx';
 import { drawnRuns, type RunRecord } from './runs.ts';
@@ -77,7 +77,9 @@ function Row({ run, isCurrent }: { readonly run: RunRecord; readonly isCurrent: 
         </span>
       </th>
       <td className="run-what">
-        {run.changed ?? describeRun({ settings, figures: outcome?.figures ?? null })}
+        {run.changed === null
+          ? describeRun({ settings, figures: outcome?.figures ?? null })
+          : changedText(run.changed)}
       </td>
       <td className="number">{whole(series.column('step').at(-1) ?? outcome?.figures.steps ?? 0)}</td>
       <td className="number">{loss === undefined ? '–' : real(loss)}</td>

@@ -1,6 +1,7 @@
 /** Runs to compare: a name made of words, the curve, and which of them are drawn beside the current one. */
 import { METHODS } from '../../../methods.ts';
 import { methodFacts, type OpenReport, outcomeOf, type RunState } from '../../../protocol.ts';
+import type { Changed } from '../runs/changed.ts';
 import type { RunOutcome } from '../runs/figures.ts';
 import { derive } from '../setup/derive.ts';
 import { fullConfig, layersOf, type PageSettings, runTraining } from '../setup/settings.ts';
@@ -22,7 +23,7 @@ export interface RunRecord {
   /** 0 … 29: which line colour and dash it is drawn with. */
   readonly look: number;
   /** What differs from the run before it; null until that is known. */
-  readonly changed: string | null;
+  readonly changed: Changed | null;
   readonly note: string;
   /** Of the sweep that it belongs to. */
   readonly sweep: string | null;
