@@ -60,24 +60,26 @@ function reachedFrom(entry: string, modules: Modules, later: boolean): Set<strin
 
 /**
  * Two pages share modules, of which a bundler would make a small chunk for every set of users; many small chunks pack badly. What the page begins with
- * is in two: what the labs may need too, and the rest.
+ * is in three: what the labs begin with too, what a lab may need later, and the rest.
  */
 function firstChunks() {
-  let sets: { readonly first: Set<string>; readonly labs: Set<string> } | undefined;
-  const named = (chunk: 'shared' | 'page', priority: number) => ({
+  let sets: Readonly<Record<'first' | 'labs' | 'later', Set<string>>> | undefined;
+  const named = (chunk: 'shared' | 'lent' | 'page', priority: number) => ({
     priority,
     debugName: chunk,
     name(id: string, modules: Modules): string | null {
       sets ??= {
         first: reachedFrom(PAGES.page, modules, false),
-        labs: reachedFrom(PAGES.labs, modules, true),
+        labs: reachedFrom(PAGES.labs, modules, false),
+        later: reachedFrom(PAGES.labs, modules, true),
       };
       // Other packages follow whoever needs them: what they list is more than what is taken of it.
       if (/node_modules\/(?!(react|react-dom|scheduler)\/)/.test(id) || !sets.first.has(id)) return null;
-      return sets.labs.has(id) === (chunk === 'shared') ? chunk : null;
+      const found = sets.labs.has(id) ? 'shared' : sets.later.has(id) ? 'lent' : 'page';
+      return found === chunk ? chunk : null;
     },
   });
-  return [named('shared', 2), named('page', 1)];
+  return [named('shared', 3), named('lent', 2), named('page', 1)];
 }
 
 /** The package's entry points, `papilio` (index.ts), `papilio/engine` and so on: the files beside the folders of src/. */

@@ -10,7 +10,7 @@ interface Leave {
 
 export interface TrainerClient
   extends TrainerApi,
-    Pick<WorkerHost<TrainerApi>, 'endUnless' | 'onCrash' | 'onEnd'> {
+    Pick<WorkerHost<TrainerApi>, 'end' | 'endUnless' | 'onCrash' | 'onEnd'> {
   /**
    * Pauses the run, takes its checkpoint and closes it, as far as wanted. A worker that does not answer one of these in three seconds is
    * ended, and whatever it held with it.
@@ -53,6 +53,6 @@ export function trainerClient(start: () => Worker = startWorker): TrainerClient 
     return bytes;
   }
 
-  const { endUnless, onCrash, onEnd } = host;
-  return host.extended({ leave, endUnless, onCrash, onEnd });
+  const { end, endUnless, onCrash, onEnd } = host;
+  return host.extended({ leave, end, endUnless, onCrash, onEnd });
 }

@@ -1,6 +1,7 @@
 /**
  * The labs, each from its link in a fresh profile, in both languages: what is said of the pictures, the controls by keys, a locked one, and the question answered
- * wrong and right; and a lesson that is made of one, and opened by somebody else. Seen to fail with: a lab that writes its own link over the address of the start page, a symbol too pale for its ground.
+ * wrong and right; a lesson that is made of one, and opened by somebody else; a run of the first fine-tuning from its data to its file. Seen to fail with: a lab
+ * that writes its own link over the address of the start page, a symbol too pale for its ground, a worker that outlives its lab.
  */
 import type { Page } from 'puppeteer-core';
 import { expect, test } from 'vitest';
@@ -273,6 +274,42 @@ test('the lab of Fourier against low rank comes to the least that is possible, a
   expect(await answer(page, 'shift', 'lora')).toMatch(/Not yet\. LoRA’s line is the same/);
   expect(await answer(page, 'shift', 'fourier')).toMatch(/^Right\./);
   expect(await findings(page, 'the lab')).toEqual([]);
+  expect(errors).toEqual([]);
+  await page.browserContext().close();
+});
+
+test('the first fine-tuning takes three steps, with the head alone and with a method, is asked about, merged and left', async () => {
+  const { page, errors } = await open('lab=first&steps=3&method=fourierft&n=50&lock=steps', 'en-GB');
+  await says(page, 'letters', /12 of the letters.*20,000 to learn from and 2,000 held aside, of 26 classes/s);
+  expect(await answer(page, 'own', '1200')).toMatch(/Not yet\. Train the head alone and the adapter first/);
+  const train = async (which: string) => {
+    await page.click(part(`train-${which}`));
+    await page.waitForSelector(`${part(`state-${which}`)}[data-state=finished]`, { timeout: 60_000 });
+  };
+  await train('head');
+  await says(page, 'head', /The head alone trains 6,682 numbers\. At step 3 .* of 260 held-out letters/s);
+  await train('adapter');
+  await says(page, 'run', /FourierFT trains 7,882 numbers\. At step 3 .* Computed by onnxruntime-web/s);
+  await says(
+    page,
+    'held-letters',
+    /Of these 8 letters.*untrained: \d right; the head alone: \d right; FourierFT: \d right/s,
+  );
+  expect(await answer(page, 'own', '7882')).toMatch(/Not yet\. That is what the run trains in all/);
+  expect(await answer(page, 'own', '1200')).toMatch(
+    /^Right\. 7,882 numbers in all, 6,682 of them in the head/,
+  );
+  expect(await findings(page, 'the lab')).toEqual([]);
+  await page.click(part('merge'));
+  await says(
+    page,
+    'file',
+    /26 of its weights .* what the run gave, to a relative difference of \d\.\d e−[67]/s,
+  );
+
+  expect(page.workers().length).toBeGreaterThan(0);
+  await page.click('a[href="#start"]');
+  await until(async () => page.workers().length === 0, 'the workers to be gone');
   expect(errors).toEqual([]);
   await page.browserContext().close();
 });

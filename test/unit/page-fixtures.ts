@@ -174,6 +174,7 @@ export function fakeTrainer(): FakeTrainer {
       await this.close();
       return bytes;
     },
+    end: () => void calls.push('end'),
     endUnless: () => noted('endUnless', undefined),
     onCrash: () => {},
     onEnd: () => {},

@@ -5,6 +5,7 @@ import type { EngineName } from '../../protocol.ts';
 import { BUTTERFLY_CONTROLS, BUTTERFLY_QUANTITIES } from './butterfly/settings.ts';
 import { CAYLEY_CONTROLS, CAYLEY_QUANTITIES } from './cayley/settings.ts';
 import type { Control, Quantity, Values } from './controls.ts';
+import { FIRST_CONTROLS, FIRST_QUANTITIES } from './first/settings.ts';
 import { FOURIER_CONTROLS, FOURIER_QUANTITIES } from './fourier/settings.ts';
 import { SHADER_CONTROLS, SHADER_QUANTITIES } from './shader/settings.ts';
 
@@ -53,6 +54,16 @@ export const LABS: readonly LabEntry[] = [
     controls: FOURIER_CONTROLS,
     quantities: FOURIER_QUANTITIES,
     View: lazy(() => import('./fourier/FourierLab.tsx')),
+  },
+  {
+    id: 'first',
+    title: () => say`Your first fine-tuning`,
+    what: () =>
+      say`Teach a small vision model letters that it has never seen, in this tab: look at them, train a new head, then a method of your choice, and try what came out.`,
+    minutes: 20,
+    controls: FIRST_CONTROLS,
+    quantities: FIRST_QUANTITIES,
+    View: lazy(() => import('./first/FirstLab.tsx')),
   },
   {
     id: 'shader',

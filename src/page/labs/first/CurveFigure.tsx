@@ -1,0 +1,123 @@
+/** The curves of runs: held-out accuracy and loss by step, with where they came to in a sentence. */
+import { greatest, say } from '../../../common.ts';
+import { methodTitle, percent, real, whole } from '../../format.ts';
+import { deviceName } from '../deviceName.ts';
+import { LabFigure } from '../LabFigure.tsx';
+import { Plot, type PlotLine } from '../Plot.tsx';
+import type { FirstRun } from './runs.ts';
+import type { Which } from './setup.ts';
+
+export type Curves = readonly { readonly which: Which; readonly run: FirstRun }[];
+
+const LOOK = {
+  head: { color: '--line-2', dash: '7 4', mark: 'square' },
+  adapter: { color: '--line-0', dash: 'none', mark: 'circle' },
+} as const;
+
+export const runName = ({ request }: FirstRun): string =>
+  request.method === 'head' ? say`the head alone` : methodTitle(request.method);
+
+/** At the beginning of a sentence. */
+const runTitle = (run: FirstRun): string =>
+  run.request.method === 'head' ? say`The head alone` : runName(run);
+
+/** Held-out accuracy of a run as it is now; null before it was scored. */
+export const accuracyOf = ({ evals }: FirstRun): number | null => evals.at(-1)?.value ?? null;
+
+/** Numbers that a run trains; null before it is open. */
+export const numbersOf = ({ open }: FirstRun): number | null => open?.counts.trainable.free ?? null;
+
+/** Steps at which an axis is marked. */
+function ticksOf(steps: number): number[] {
+  const wide = [1, 2, 5, 10, 20, 50, 100].find((step) => steps / step <= 6) ?? 100;
+  return Array.from({ length: Math.floor(steps / wide) + 1 }, (_, i) => i * wide);
+}
+
+function sentenceOf(run: FirstRun): string {
+  const name = runTitle(run);
+  const numbers = numbersOf(run);
+  const [first, last] = [run.evals[0], run.evals.at(-1)];
+  const step = run.steps.at(-1);
+  if (first === undefined || last === undefined || numbers === null) return say`${name} is being opened.`;
+  if (step === undefined)
+    return say`${name} trains ${whole(numbers)} numbers. Before the first step ${percent(first.value)} of ${first.examples} held-out letters are right.`;
+  return say`${name} trains ${whole(numbers)} numbers. At step ${step.step} the loss is ${real(step.loss)}; of ${last.examples} held-out letters ${percent(last.value)} are right at step ${last.step}, and ${percent(first.value)} were before.`;
+}
+
+export function CurveFigure(props: {
+  readonly id: string;
+  readonly title: string;
+  readonly curves: Curves;
+  readonly isDone: boolean;
+}) {
+  const { id, title, curves, isDone } = props;
+  const steps = greatest(curves.map(({ run }) => run.request.training.steps));
+  const x = { title: say`steps`, isLog: false, low: 0, high: steps, ticks: ticksOf(steps), format: String };
+  const lines = (points: (run: FirstRun) => PlotLine['points'], isMarked: boolean) =>
+    curves.map(({ which, run }): PlotLine => {
+      const { color, dash, mark } = LOOK[which];
+      return {
+        id: which,
+        name: runName(run),
+        color,
+        dash,
+        points: points(run),
+        ...(isMarked ? { mark } : {}),
+      };
+    });
+  const losses = curves.flatMap(({ run }) => run.steps.map(({ loss }) => loss));
+  const top = Math.max(1, Math.ceil(greatest(losses.length > 0 ? losses : [4])));
+  const device = curves.at(-1)?.run.open?.device;
+  return (
+    <LabFigure
+      id={id}
+      title={title}
+      isDone={isDone}
+      sentence={
+        <>
+          {curves.map(({ which, run }) => (
+            <span key={which}>{sentenceOf(run)} </span>
+          ))}
+          {device === undefined ? null : (
+            <span className="hint">{say`Computed by ${deviceName(device)}.`}</span>
+          )}
+        </>
+      }
+      how={say`How each number was got: the loss is the mean cross-entropy of the batch of a step, before its update; the accuracy is the share of held-out letters whose likeliest class is the right one, asked of the run itself between two steps. Held-out letters are never learnt from.`}
+      table={{
+        head: [say`Run`, say`Step`, say`Loss`, say`Held-out accuracy`],
+        rows: curves.flatMap(({ run }) =>
+          run.evals.map(({ step, value }) => [
+            runName(run),
+            String(step),
+            real(run.steps.find((one) => one.step === Math.max(1, step))?.loss ?? Number.NaN),
+            percent(value),
+          ]),
+        ),
+      }}
+    >
+      <p className="lab-axis-title">{say`Held-out letters that are right`}</p>
+      <Plot
+        label={say`Held-out letters that are right, by step`}
+        x={x}
+        y={{
+          ...{ title: '', isLog: false, low: 0, high: 1, ticks: [0, 0.25, 0.5, 0.75, 1] },
+          format: (share) => `${Math.round(100 * share)} %`,
+        }}
+        height={230}
+        lines={lines((run) => run.evals.map(({ step, value }) => [step, value] as const), true)}
+      />
+      <p className="lab-axis-title">{say`Loss of each step`}</p>
+      <Plot
+        label={say`Loss, by step`}
+        x={x}
+        y={{
+          ...{ title: '', isLog: false, low: 0, high: top },
+          ...{ ticks: Array.from({ length: top + 1 }, (_, i) => i), format: String },
+        }}
+        height={190}
+        lines={lines((run) => run.steps.map(({ step, loss }) => [step, loss] as const), false)}
+      />
+    </LabFigure>
+  );
+}

@@ -1,0 +1,211 @@
+/** The lab of the first fine-tuning: look at the data, train the head alone, choose a method, train it, and try what came out. */
+import './first.css';
+import { type ReactNode, useEffect, useState, useSyncExternalStore } from 'react';
+import { say } from '../../../common.ts';
+import { derive } from '../../features/setup/derive.ts';
+import { methodTitle, percent } from '../../format.ts';
+import { inferenceClient } from '../../inferenceClient.ts';
+import { Action } from '../../parts/Action.tsx';
+import { trainerClient } from '../../trainerClient.ts';
+import { Step, TryThis } from '../LabText.tsx';
+import { useLab, useShown } from '../useLab.ts';
+import { accuracyOf, CurveFigure, type Curves, numbersOf } from './CurveFigure.tsx';
+import { FileFigure } from './FileFigure.tsx';
+import { FirstQuestions } from './FirstQuestions.tsx';
+import { HeldLetters, LearntLetters } from './Letters.tsx';
+import { MethodChoice } from './MethodChoice.tsx';
+import { RunLine } from './RunLine.tsx';
+import { FirstRuns, type FirstView } from './runs.ts';
+import { firstSettings, mainPage, type Which } from './setup.ts';
+import { TryIt } from './TryIt.tsx';
+
+let held: FirstRuns | null = null;
+let users = 0;
+
+/** The runs for as long as the lab is on screen: another language draws it anew and keeps them, leaving it ends them. */
+function useFirst(): { readonly runs: FirstRuns; readonly view: FirstView } {
+  const [runs] = useState(() => {
+    held ??= new FirstRuns(trainerClient(), async () => inferenceClient());
+    return held;
+  });
+  const view = useSyncExternalStore(runs.view.subscribe, runs.view.getState);
+  useEffect(() => {
+    users++;
+    if (runs.view.getState().preview === null) void runs.look();
+    return () => {
+      users--;
+      setTimeout(() => {
+        if (users > 0) return;
+        held?.leave();
+        held = null;
+      });
+    };
+  }, [runs]);
+  return { runs, view };
+}
+
+const curvesOf = ({ runs }: FirstView, of: readonly Which[]): Curves =>
+  of.flatMap((which) => {
+    const run = runs[which];
+    return run === undefined ? [] : [{ which, run }];
+  });
+
+/** Whether nothing of the run changes any more. */
+const isDone = ({ state, which }: FirstView, of: Which): boolean =>
+  which !== of || ['finished', 'paused', 'failed', 'idle'].includes(state);
+
+export default function FirstLab() {
+  const lab = useLab();
+  const { runs, view } = useFirst();
+  const { preview, problem } = view;
+  const { adapter, head } = view.runs;
+  const inPercent = (run: typeof adapter) => {
+    const share = run === undefined ? null : accuracyOf(run);
+    return share === null ? null : 100 * share;
+  };
+  useShown({
+    accuracy: inPercent(adapter),
+    head: inPercent(head),
+    numbers: adapter === undefined ? null : numbersOf(adapter),
+    step: adapter?.steps.at(-1)?.step ?? null,
+  });
+  const trouble =
+    problem === null ? null : (
+      <p className="error-text" role="alert" data-testid="problem">
+        {problem.message}
+      </p>
+    );
+  return (
+    <>
+      <Step title={say`1. Look at the data`}>
+        <p>
+          {say`A small vision model comes with this page. It has learnt to tell 300 invented signs and the digits, on a blackboard. It has never seen a letter. You will teach it capital letters on a grey pavement.`}
+        </p>
+        {preview === null ? (
+          problem === null ? (
+            <p className="hint">{say`The model and the letters are being read …`}</p>
+          ) : (
+            <p className="row">
+              <Action icon="reset" text={say`Read them again`} onPress={() => void runs.look()} />
+            </p>
+          )
+        ) : (
+          <LearntLetters preview={preview} />
+        )}
+        {view.which === null ? trouble : null}
+      </Step>
+      <HeadStep runs={runs} view={view} trouble={trouble} />
+      <Step title={say`3. Choose a method`}>
+        <MethodChoice model={view.model} preview={view.preview} />
+      </Step>
+      <AdapterStep runs={runs} view={view} trouble={trouble} />
+      <TryStep runs={runs} view={view} />
+      <p>
+        <a
+          href={mainPage(lab.values)}
+        >{say`Open this setup on the main page, with everything that can be set`}</a>
+      </p>
+      <TryThis
+        items={[
+          say`Take 3 steps: the loss hardly moves. Then 200: it falls, and the curve of held-out letters climbs after it.`,
+          say`Take LoRA with rank 1, then 16: sixteen times the numbers. See what they buy.`,
+          say`Take FourierFT with 50 frequencies: most of the numbers that train are the head’s.`,
+          say`Take a learning rate of 0.05 with LoRA: too large a step loses what the model knew.`,
+          say`Change the seed: other batches, another curve. Two methods that differ by less than two seeds do are not told apart.`,
+        ]}
+      />
+      <FirstQuestions runs={view.runs} />
+    </>
+  );
+}
+
+interface StepProps {
+  readonly runs: FirstRuns;
+  readonly view: FirstView;
+  readonly trouble?: ReactNode;
+}
+
+function HeadStep({ runs, view, trouble }: StepProps) {
+  const curves = curvesOf(view, ['head']);
+  return (
+    <Step title={say`2. What the frozen model sees`}>
+      <p>
+        {say`The model turns a picture into 256 numbers, and a head makes classes of them. Leave the model frozen and train a new head of 26 letters alone: the better that goes, the more of letters the frozen model sees already.`}
+      </p>
+      <RunLine which="head" text={say`Train the head alone`} obstacle={null} {...{ runs, view }} />
+      {view.which === 'head' ? trouble : null}
+      {curves.length === 0 ? null : (
+        <CurveFigure id="head" title={say`The head alone`} curves={curves} isDone={isDone(view, 'head')} />
+      )}
+      <HeldLetters id="head-letters" curves={curves} />
+    </Step>
+  );
+}
+
+function AdapterStep({ runs, view, trouble }: StepProps) {
+  const lab = useLab();
+  const { method } = firstSettings(lab.values);
+  const curves = curvesOf(view, ['head', 'adapter']);
+  const { adapter, head } = view.runs;
+  const [along, without] = [adapter && accuracyOf(adapter), head && accuracyOf(head)];
+  return (
+    <Step title={say`4. Train`}>
+      <p>
+        {say`The same trainer as on the main page: batches of 16 letters, AdamW, a rate that warms up and then falls to nothing. Now the method’s numbers train with the head.`}
+      </p>
+      <RunLine
+        which="adapter"
+        text={say`Train with ${methodTitle(method)}`}
+        obstacle={derive(firstSettings(lab.values), view.model).problem}
+        {...{ runs, view }}
+      />
+      {view.which === 'adapter' ? trouble : null}
+      {adapter === undefined ? null : (
+        <CurveFigure
+          id="run"
+          title={say`The run beside the head alone`}
+          curves={curves}
+          isDone={isDone(view, 'adapter')}
+        />
+      )}
+      {typeof along === 'number' && typeof without === 'number' && along > without && adapter?.answers ? (
+        <p>
+          {say`The distance between ${percent(without)} and ${percent(along)} is what changing the model itself adds to a new head.`}
+        </p>
+      ) : null}
+    </Step>
+  );
+}
+
+function TryStep({ runs, view }: StepProps) {
+  const { adapter } = view.runs;
+  const isOpen = view.which === 'adapter' && (view.state === 'finished' || view.state === 'paused');
+  return (
+    <Step title={say`5. Try it, and take it away`}>
+      {adapter?.answers ? null : (
+        <p className="hint">{say`When the run has ended or is paused, this is filled.`}</p>
+      )}
+      {adapter?.answers ? (
+        <HeldLetters id="held-letters" curves={curvesOf(view, ['head', 'adapter'])} />
+      ) : null}
+      {isOpen && adapter ? (
+        <>
+          <TryIt runs={runs} run={adapter} />
+          <p>
+            {say`Merging multiplies or adds what was learnt into the weights themselves. The file that comes out runs wherever ONNX runs, without this page.`}
+          </p>
+          <p className="row">
+            <Action
+              data-testid="merge"
+              text={say`Merge into an ONNX file`}
+              isDisabled={view.busy !== null}
+              onPress={() => void runs.merge()}
+            />
+            {view.busy === null ? null : <span className="hint">{say`${view.busy} …`}</span>}
+          </p>
+          {view.file === null ? null : <FileFigure file={view.file} />}
+        </>
+      ) : null}
+    </Step>
+  );
+}

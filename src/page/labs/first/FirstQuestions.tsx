@@ -1,0 +1,74 @@
+/** The questions of the lab; both answers are read from the runs on screen. */
+import { say } from '../../../common.ts';
+import { percent, whole } from '../../format.ts';
+import { numberIn, Question, type Reply } from '../Question.tsx';
+import { accuracyOf, numbersOf, runName } from './CurveFigure.tsx';
+import type { FirstRun, FirstView } from './runs.ts';
+
+/** A run that came to its last step. */
+const isWhole = (run: FirstRun | undefined): run is FirstRun =>
+  run !== undefined && (run.steps.at(-1)?.step ?? 0) >= run.request.training.steps;
+
+const checkNumbers =
+  ({ head, adapter }: FirstView['runs']) =>
+  (answer: string): Reply => {
+    const given = numberIn(answer.replaceAll(/[\s,.](?=\d{3}\b)/g, ''));
+    if (!Number.isInteger(given)) return { isRight: false, say: say`That is no whole number.` };
+    const [all, own] = [adapter && numbersOf(adapter), head && numbersOf(head)];
+    if (all === undefined || all === null || own === undefined || own === null)
+      return {
+        isRight: false,
+        say: say`Train the head alone and the adapter first: both numbers are below their curves.`,
+      };
+    const right = all - own;
+    if (given === right)
+      return {
+        isRight: true,
+        say: say`${whole(all)} numbers in all, ${whole(own)} of them in the head: ${whole(right)} are those of ${runName(adapter!)}.`,
+      };
+    return {
+      isRight: false,
+      say:
+        given === all
+          ? say`That is what the run trains in all; the head is among it.`
+          : say`The run trains ${whole(all)} numbers, the head alone ${whole(own)}. Take one from the other.`,
+    };
+  };
+
+const checkBetter =
+  ({ head, adapter }: FirstView['runs']) =>
+  (answer: string): Reply => {
+    if (!isWhole(head) || !isWhole(adapter))
+      return { isRight: false, say: say`Train both to their last step first.` };
+    if (head.request.training.steps !== adapter.request.training.steps)
+      return { isRight: false, say: say`Train both for the same number of steps first.` };
+    const [without, along] = [accuracyOf(head)!, accuracyOf(adapter)!];
+    const better = along > without ? 'adapter' : along < without ? 'head' : 'same';
+    return {
+      isRight: answer === better,
+      say: say`On screen: ${percent(without)} of the held-out letters with the head alone, ${percent(along)} with ${runName(adapter)}.`,
+    };
+  };
+
+export function FirstQuestions({ runs }: { readonly runs: FirstView['runs'] }) {
+  return (
+    <section aria-label={say`Questions`}>
+      <h2>{say`Questions`}</h2>
+      <Question
+        id="own"
+        ask={say`How many numbers does the method itself train, without the head?`}
+        check={checkNumbers(runs)}
+      />
+      <Question
+        id="better"
+        ask={say`After as many steps: which reads more of the held-out letters?`}
+        options={[
+          { id: 'head', title: say`The head alone` },
+          { id: 'adapter', title: say`The head with the adapter` },
+          { id: 'same', title: say`Both as many` },
+        ]}
+        check={checkBetter(runs)}
+      />
+    </section>
+  );
+}

@@ -1,0 +1,77 @@
+/** The choice of the method and its size, with its formula, and the numbers that it comes to on this model. */
+import { say } from '../../../common.ts';
+import { methodTitle, whole } from '../../format.ts';
+import { rich } from '../../parts/rich.tsx';
+import { Formula, mark, Sym } from '../Formula.tsx';
+import { LabControl } from '../LabControl.tsx';
+import { useLab } from '../useLab.ts';
+import type { FirstView } from './runs.ts';
+import { type FirstMethod, OWN_RATE } from './settings.ts';
+import { firstSettings, numbersIn } from './setup.ts';
+
+const [r, b, m, n, d] = [mark('r'), mark('b'), mark('m'), mark('n'), mark('d')];
+
+/** The changed weight, and the numbers that one layer of d inputs takes; k are its outputs. */
+const FORMULAS: Readonly<Record<FirstMethod, string>> = {
+  lora: `W'=W+\\tfrac{\\alpha}{${r}}\\,BA,\\qquad ${r}\\,(${d}+k)`,
+  oft: `W'=W\\,R,\\qquad{R}=\\operatorname{diag}(R_1,\\dots,R_{${d}/${b}}),\\qquad \\tfrac{1}{2}\\,${d}\\,(${b}-1)`,
+  boft: `W'=\\operatorname{diag}(s)\\,W\\,R,\\qquad{R}=B_{${m}}\\cdots\\,B_1,\\qquad \\tfrac{1}{2}\\,${m}\\,${d}\\,(${b}-1)+k`,
+  fourierft: `W'=W+\\alpha\\,\\operatorname{Re}\\,\\mathcal{F}^{-1}(c),\\qquad{c}\\in\\mathbb{R}^{${n}},\\qquad ${n}`,
+};
+
+const ideaOf = (method: FirstMethod) => {
+  const symbol = (name: string) => <Sym name={name}>{name}</Sym>;
+  return {
+    lora: rich`LoRA adds to each weight a product of two thin matrices, of rank ${symbol('r')}.`,
+    oft: rich`OFT turns the inputs of each weight, in blocks of ${symbol('b')}: lengths and angles stay as they are.`,
+    boft: rich`BOFT turns them by ${symbol('m')} such rotations after one another, wired like a butterfly, so that small blocks of ${symbol('b')} mix many inputs. PEFT’s BOFT also trains a scale for each output.`,
+    fourierft: rich`FourierFT adds a sum of ${symbol('n')} waves to each weight, of which it trains the heights.`,
+  }[method];
+};
+
+/** The controls that size each method. */
+const SIZES: Readonly<Record<FirstMethod, readonly ('r' | 'b' | 'm' | 'n')[]>> = {
+  lora: ['r'],
+  oft: ['b'],
+  boft: ['b', 'm'],
+  fourierft: ['n'],
+};
+
+export function MethodChoice({ model, preview }: Pick<FirstView, 'model' | 'preview'>) {
+  const lab = useLab();
+  const method = firstSettings(lab.values).method as FirstMethod;
+  const classes = preview?.report.labels.length ?? 0;
+  const numbers = model === null ? null : numbersIn(lab.values, model, classes);
+  const labels = {
+    r: say`Rank r`,
+    b: say`Block size b`,
+    m: say`Factors m`,
+    n: say`Frequencies n`,
+  };
+  return (
+    <>
+      <div className="lab-controls">
+        <LabControl name="method" label={say`Method`} titleOf={(id) => methodTitle(id as FirstMethod)} />
+        {SIZES[method].map((name) => (
+          <LabControl key={name} name={name} label={labels[name]} />
+        ))}
+      </div>
+      <p>{ideaOf(method)}</p>
+      <Formula source={FORMULAS[method]} />
+      <p data-testid="own-count">
+        {numbers === null
+          ? say`Right of the formula: the numbers that a layer of d inputs and k outputs takes.`
+          : say`Right of the formula: the numbers that a layer of d inputs and k outputs takes. On every layer of this model, with a new head of ${classes} letters, that comes to ${whole(numbers)} numbers; the model has ${whole(model!.parameters)}.`}
+      </p>
+      <div className="lab-controls">
+        <LabControl name="steps" label={say`Steps`} />
+        <LabControl
+          name="rate"
+          label={say`Learning rate`}
+          titleOf={(value) => (value === OWN_RATE ? say`the method’s own` : value)}
+        />
+        <LabControl name="seed" label={say`Seed`} />
+      </div>
+    </>
+  );
+}
