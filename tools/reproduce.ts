@@ -1,10 +1,11 @@
 /**
  * `papilio reproduce [NAME …]`: runs the presets and the methods side by side as `finetune` does, and records what came out, with
- * settings and runtime, in docs/figures.json and docs/figures.md; what language models write, in docs/texts.md.
+ * settings and runtime, in docs/figures.json and docs/figures.md; what language models write, in docs/texts.md; the fits of the butterfly lab, in
+ * docs/butterfly.json, butterfly.md and butterfly.svg.
  */
 import { join } from 'node:path';
 import { METHODS, type MethodId } from '../src/adapters/registry.ts';
-import { engineOptions } from '../src/cli/engine.ts';
+import { engineOptions, openEngine, runtimeOf } from '../src/cli/engine.ts';
 import { finetuneCommand } from '../src/cli/finetune.ts';
 import { trainingFlags } from '../src/cli/finetuneOptions.ts';
 import { command, type OptionTable, type Values } from '../src/cli/options.ts';
@@ -14,6 +15,9 @@ import { fail } from '../src/lib/errors.ts';
 import { PRESETS } from '../src/page/features/setup/presets.ts';
 import type { EngineName } from '../src/training/protocol.ts';
 import type { TrainingSettings } from '../src/training/settings.ts';
+import { fitFigure } from './butterfly/figure.ts';
+import { FIT_TRIALS, type FitRecord, runFits } from './butterfly/fits.ts';
+import { fitsPage } from './butterfly/page.ts';
 import { type Point, textsPage, type VoiceFigure, voiceFigure } from './voice/report.ts';
 
 interface Trial {
@@ -147,8 +151,22 @@ function meanOf(runs: readonly { readonly seed: number; readonly figure: Figure 
   };
 }
 
-async function known(path: string): Promise<Figure[]> {
-  return (await kindOf(path)) === 'file' ? (JSON.parse(await readText(path)) as Figure[]) : [];
+/** What a file of records has so far. */
+async function known<Kept>(path: string): Promise<Kept[]> {
+  return (await kindOf(path)) === 'file' ? (JSON.parse(await readText(path)) as Kept[]) : [];
+}
+
+/** The records of a file with a new one in the place of that of the same name and engine. */
+async function withRecord<Kept extends { readonly name: string; readonly engine: EngineName }>(
+  path: string,
+  record: Kept,
+): Promise<Kept[]> {
+  const others = (await known<Kept>(path)).filter(
+    ({ name, engine }) => name !== record.name || engine !== record.engine,
+  );
+  const all = [...others, record];
+  await writeBytes(path, `${JSON.stringify(all, null, 2)}\n`);
+  return all;
 }
 
 function table(figures: readonly Figure[]): string {
@@ -176,7 +194,12 @@ function table(figures: readonly Figure[]): string {
 
 const options = {
   out: { type: 'string', value: 'DIR', default: 'out/reproduce', about: 'where the runs go' },
-  docs: { type: 'string', value: 'DIR', default: 'docs', about: 'where figures.json and figures.md are' },
+  docs: {
+    type: 'string',
+    value: 'DIR',
+    default: 'docs',
+    about: 'where the records are: figures.json, butterfly.json and their pages',
+  },
   steps: { type: 'number', about: 'steps of every run', otherwise: "the run's own" },
   'eval-examples': {
     type: 'number',
@@ -191,7 +214,7 @@ export const reproduceCommand = command(
   {
     name: 'reproduce',
     about:
-      'Runs the presets and the methods side by side, and records what came out; all of them unless some are named.',
+      'Runs the presets, the methods side by side and the fits of the butterfly lab, and records what came out; all of them unless some are named.',
     positionals: '[NAME …]',
     options,
   },
@@ -233,13 +256,13 @@ const runOne = (
 
 async function reproduce(values: Values<typeof options>, positionals: readonly string[]): Promise<number> {
   const all = trials();
-  const unknown = positionals.filter((name) => !all.some((t) => t.name === name));
+  const names = [...all, ...FIT_TRIALS].map(({ name }) => name);
+  const unknown = positionals.filter((name) => !names.includes(name));
   if (unknown.length > 0)
-    fail(
-      'bad-argument',
-      `There is no run ${unknown.join(', ')}; there are ${all.map((t) => t.name).join(', ')}.`,
-    );
-  const wanted = positionals.length > 0 ? all.filter((t) => positionals.includes(t.name)) : all;
+    fail('bad-argument', `There is no run ${unknown.join(', ')}; there are ${names.join(', ')}.`);
+  const isWanted = ({ name }: { readonly name: string }) =>
+    positionals.length === 0 || positionals.includes(name);
+  const wanted = all.filter(isWanted);
   const json = join(values.docs, 'figures.json');
   for (const trial of wanted) {
     const runs: { readonly seed: number; readonly figure: Figure }[] = [];
@@ -251,13 +274,27 @@ async function reproduce(values: Values<typeof options>, positionals: readonly s
       runs.push({ seed: training.seed ?? 1, figure: await figureOf(trial, out) });
     }
     const figure = trial.seeds ? meanOf(runs) : runs[0]!.figure;
-    const figures = [
-      ...(await known(json)).filter((f) => f.name !== figure.name || f.engine !== figure.engine),
-      figure,
-    ];
-    await writeBytes(json, `${JSON.stringify(figures, null, 2)}\n`);
+    const figures = await withRecord(json, figure);
     await writeBytes(join(values.docs, 'figures.md'), table(figures));
     await writeBytes(join(values.docs, 'texts.md'), textsPage(figures, VOICE));
   }
+  await reproduceFits(FIT_TRIALS.filter(isWanted), values);
   return 0;
+}
+
+/** The fits of the butterfly lab; the figure is of those of random rotations. */
+async function reproduceFits(
+  wanted: typeof FIT_TRIALS,
+  { docs, engine, 'engine-path': path, steps }: Values<typeof options>,
+): Promise<void> {
+  if (wanted.length === 0) return;
+  const backend = await openEngine({ engine, 'engine-path': path, threads: undefined, tune: undefined });
+  for (const trial of wanted) {
+    const record = await runFits(trial, backend, runtimeOf(backend), note, steps);
+    const records = await withRecord<FitRecord>(join(docs, 'butterfly.json'), record);
+    await writeBytes(join(docs, 'butterfly.md'), fitsPage(records));
+    const drawn = records.find(({ name }) => name === FIT_TRIALS[0]!.name);
+    if (drawn !== undefined) await writeBytes(join(docs, 'butterfly.svg'), fitFigure(drawn));
+  }
+  backend.close();
 }
