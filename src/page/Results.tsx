@@ -10,7 +10,7 @@ import { Shown } from './features/recorded/Shown.tsx';
 import { BeforeAfter } from './features/try/BeforeAfter.tsx';
 import { Weights } from './features/weights/Weights.tsx';
 import { ErrorCard } from './parts/Errors.tsx';
-import { later } from './parts/Waiting.tsx';
+import { later } from './parts/later.tsx';
 import type { SeeTab } from './stores.ts';
 import { usePage, useUi } from './usePage.ts';
 

@@ -276,6 +276,12 @@ describe('the page', () => {
       expect(early(entry)).toEqual([]);
     }
   });
+
+  it('of the labs starts without methods and what a run is, which a lab asks for when it trains', () => {
+    const begun = [...closure('src/page/labs/main.tsx')];
+    const late = ['src/methods.ts', 'src/protocol.ts', 'src/page/usePage.ts'];
+    expect(begun.filter(([path]) => late.includes(path))).toEqual([]);
+  });
 });
 
 describe('training', () => {

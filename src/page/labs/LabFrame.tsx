@@ -3,7 +3,7 @@ import { Suspense, useEffect, useMemo, useState } from 'react';
 import { errorReport, language, say } from '../../common.ts';
 import type { LessonView } from '../lessons/state.ts';
 import { Action } from '../parts/Action.tsx';
-import { later } from '../parts/Waiting.tsx';
+import { later } from '../parts/later.tsx';
 import type { LabEntry } from './catalogue.ts';
 import { Lights } from './Formula.tsx';
 import { startOf } from './link.ts';

@@ -3,7 +3,7 @@ import { useState } from 'react';
 import { say } from '../../common.ts';
 import type { ValueNow } from '../lessons/LessonCard.tsx';
 import { Icon } from '../parts/Icon.tsx';
-import { later } from '../parts/Waiting.tsx';
+import { later } from '../parts/later.tsx';
 import type { LabEntry } from './catalogue.ts';
 import { useLab } from './useLab.ts';
 

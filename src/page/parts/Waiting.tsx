@@ -1,5 +1,5 @@
 /** What stands where something is still to come, or has been overtaken: no line of progress stands still in silence. */
-import { type ComponentType, lazy, type ReactNode, Suspense, useEffect, useRef, useState } from 'react';
+import { useEffect, useRef, useState } from 'react';
 import { say } from '../../common.ts';
 import { useRun, useSeries } from '../usePage.ts';
 import { Action } from './Action.tsx';
@@ -76,19 +76,5 @@ export function OfStep({ step, isAsked = false }: { readonly step: number; reado
         ? say`Of step ${step}; the run is at step ${now}, and is being asked again …`
         : say`Of step ${step}; the run is at step ${now}.`}
     </p>
-  );
-}
-
-/** The component of this name in a chunk of its own; until that has arrived, `meanwhile` stands in its place. */
-export function later<Name extends string, Props extends object>(
-  name: Name,
-  load: () => Promise<Readonly<Record<Name, ComponentType<Props>>>>,
-  meanwhile: ReactNode = null,
-): ComponentType<Props> {
-  const Part = lazy(async () => ({ default: (await load())[name] as ComponentType<object> }));
-  return (props) => (
-    <Suspense fallback={meanwhile}>
-      <Part {...props} />
-    </Suspense>
   );
 }

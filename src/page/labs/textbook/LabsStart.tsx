@@ -1,7 +1,7 @@
 /** The start page: for whom this is, how long it takes, what one will know, and the way through pages and labs. */
 import { useEffect } from 'react';
 import { say } from '../../../common.ts';
-import { later } from '../../parts/Waiting.tsx';
+import { later } from '../../parts/later.tsx';
 import { hashOf, WAY } from './way.ts';
 
 const minutesOf = (among: typeof WAY): number => among.reduce((sum, { minutes }) => sum + minutes, 0);
