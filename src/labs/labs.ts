@@ -69,7 +69,7 @@ export function createLabs(open: () => Promise<Backend>): LabApi {
       inTurn(async () => {
         const one = current ?? fail('bad-argument', 'No fit is open.');
         one.look = await one.fit.advance(steps);
-        const size = Math.hypot(...one.target);
+        const size = Math.sqrt(one.target.reduce((sum, v) => sum + v * v, 0));
         const best = one.look.losses.map((losses) => Math.sqrt(Math.min(...losses)) / size);
         return { step: one.look.step, best };
       }),
