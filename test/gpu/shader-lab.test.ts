@@ -6,6 +6,7 @@
 import { afterAll, describe, expect, it } from 'vitest';
 import { openGpu } from '../../src/cli/runtime.ts';
 import { BREAKAGES, broken } from '../../src/labs/shader/breakages.ts';
+import { MOST_MEETINGS, MOST_ROUNDS } from '../../src/labs/shader/budget.ts';
 import {
   allowedOf,
   type CheckedCase,
@@ -143,7 +144,7 @@ describe('a text', () => {
   ])('that does not end says so with its line: %s', async (statements, at) => {
     const from = performance.now();
     const { answer, lineOf } = await edited(IN_SMALL, `  ${statements}`);
-    expect(answer).toMatchObject({ kind: 'budget', most: 2 ** 18 });
+    expect(answer).toMatchObject({ kind: 'budget', most: MOST_ROUNDS });
     const line = lineOf(statements) + statements.slice(0, statements.indexOf(at)).split('\n').length - 1;
     expect(answer).toMatchObject({ place: { path: 'cayley.wgsl', line } });
     expect(performance.now() - from).toBeLessThan(10_000);
@@ -155,7 +156,7 @@ describe('a text', () => {
     expect(called.answer).toMatchObject({ kind: 'budget', place: { line: called.lineOf('while (y') } });
     const meeting = await edited(IN_TILE, '  while (true) { workgroupBarrier(); }');
     expect(meeting.answer).toMatchObject({
-      ...{ kind: 'budget', most: 2 ** 13, place: { line: meeting.lineOf('while (true)') } },
+      ...{ kind: 'budget', most: MOST_MEETINGS, place: { line: meeting.lineOf('while (true)') } },
     });
     const meet = 'fn meet() { for (var k = 0u; k < 1000000u; k++) { workgroupBarrier(); } }';
     const nested = await edited(IN_TILE, '  for (var k = 0u; k < 1000000u; k++) { meet(); }', meet);

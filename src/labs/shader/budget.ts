@@ -9,8 +9,8 @@
 import { parseSrcModule, WeslStream } from 'wesl/core';
 import { fail } from '../../lib/errors.ts';
 
-/** Rounds of all loops of one thread; of those with a barrier in them. */
-export const MOST_ROUNDS = 2 ** 18;
+/** Rounds of all loops of one thread, fewer than the 65,535 after which Mesa leaves a loop without a word; of those with a barrier in them. */
+export const MOST_ROUNDS = 2 ** 15;
 export const MOST_MEETINGS = 2 ** 13;
 /** Calls that a compiler may have to write out, if it writes out all of them. */
 const MOST_CALLS = 20_000;
@@ -255,7 +255,7 @@ const argument = ({ at, isEmpty }: Spot, text: string) => ({ at, text: isEmpty ?
 
 /** Rounds of every loop so that those of loops inside of loops, functions that they call included, stay within the budget. */
 function sharesOf(fns: ReadonlyMap<string, Fn>): (fn: Fn, loop: Loop) => number {
-  const MOST_DEPTH = 18;
+  const MOST_DEPTH = 15;
   const deep = depths(fns, MOST_DEPTH, (fn, of) =>
     Math.max(
       0,

@@ -140,6 +140,15 @@ async function link(library: ShaderLibrary, { shader, conditions }: Dispatch): P
   }
 }
 
+/** Firefox's compiler draws the line with its own number, which is that of the linked text. */
+const ownWords = (message: string): string =>
+  message
+    .split('\n')
+    .filter((line) => !/[│┌]/.test(line))
+    .map((line) => line.trim())
+    .filter((line) => line !== '' && line !== '=')
+    .join(' ');
+
 /** Mistakes of spelling in a file, by the linker's reader. */
 function mistakesOf(path: string, files: ShaderTexts): ReaderMessage[] {
   const src = files[path] ?? '';
@@ -159,10 +168,10 @@ function messageOf(
   { linked, placeOf }: Linked,
   { message, lineNum, linePos }: GPUCompilationMessage,
 ): ReaderMessage {
-  if (lineNum === 0) return { place: null, text: message };
+  if (lineNum === 0) return { place: null, text: ownWords(message) };
   const lines = linked.code.split('\n');
   const before = lines.slice(0, lineNum - 1).reduce((sum, line) => sum + line.length + 1, 0);
-  return { place: placeOf(before + Math.max(0, linePos - 1)), text: message };
+  return { place: placeOf(before + Math.max(0, linePos - 1)), text: ownWords(message) };
 }
 
 function budgetOf(code: string, apart: boolean): Budgeted {

@@ -20,6 +20,8 @@ export interface Lab extends LabLink {
   set(name: string, value: number | string): void;
   /** Everything as it usually begins, or as the lesson has it. */
   reset(): void;
+  /** How often that was asked for: what a lab keeps beside its values goes with them. */
+  readonly resets: number;
   number(name: string): number;
   text(name: string): string;
   /** Numbers that are on screen, by the names of the lab's quantities. */
@@ -63,6 +65,7 @@ interface Place {
 export function useLabState({ id, kind, controls, start, lesson }: Place): Lab {
   const [link, setLink] = useState<LabLink>(() => decodeLab(location.hash, controls, start));
   const [shown] = useState(() => new Map<string, number>());
+  const [resets, setResets] = useState(0);
   const change = (values: (before: Values) => Values) =>
     setLink((before) => ({ ...before, values: values(before.values) }));
   useEffect(() => {
@@ -77,7 +80,7 @@ export function useLabState({ id, kind, controls, start, lesson }: Place): Lab {
   }, [id, controls, link, kind, start]);
   return {
     ...link,
-    ...{ id, controls, shown, lesson },
+    ...{ id, controls, shown, lesson, resets },
     changed: differing(controls, link.values),
     set(name, value) {
       const control = controls.find((one) => one.name === name);
@@ -85,11 +88,13 @@ export function useLabState({ id, kind, controls, start, lesson }: Place): Lab {
       if (read && 'value' in read) change((values) => ({ ...values, [name]: read.value }));
     },
     // What was locked or hidden stays as whoever made the link has it.
-    reset: () =>
+    reset() {
+      setResets((before) => before + 1);
       change((values) => ({
         ...start.values,
         ...Object.fromEntries([...link.locked, ...link.hidden].map((name) => [name, values[name]!])),
-      })),
+      }));
+    },
     number: (name) => Number(link.values[name]),
     text: (name) => String(link.values[name]),
     leave: () => {

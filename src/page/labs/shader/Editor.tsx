@@ -3,6 +3,7 @@
  * lines marked by the symbol that they belong to.
  */
 import {
+  type CSSProperties,
   type KeyboardEvent,
   type PointerEvent,
   type Ref,
@@ -137,7 +138,7 @@ function Under({
     <pre
       className="shader-under"
       aria-hidden="true"
-      style={{ transform: `translate(${-scroll.left}px, ${-scroll.top}px)` }}
+      style={{ '--left': `${-scroll.left}px`, '--top': `${-scroll.top}px` } as CSSProperties}
     >
       {text.split('\n').map((line, i) => (
         // biome-ignore lint/suspicious/noArrayIndexKey: a line is its number.

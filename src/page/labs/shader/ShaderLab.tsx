@@ -35,10 +35,12 @@ export default function ShaderLab() {
         <p>
           {say`A rotation is fine-tuned on a GPU by short programs, called shaders or kernels. Below are three of Papilio’s own, word for word. Change one and run it: every cell that it computes is held against the same in float64, on your device.`}
         </p>
-        <LabControl name="kernel" label={say`Kernel`} titleOf={kernelTitle} />
+        <div className="shader-kernel">
+          <LabControl name="kernel" label={say`Kernel`} titleOf={kernelTitle} />
+        </div>
       </Step>
       {without === null ? null : (
-        <p className="warning" role="status" data-testid="shader-without">
+        <p className="warning shader-note" role="status" data-testid="shader-without">
           {say`Shaders run on WebGPU alone, so here they can be read but not run.`} {without}
         </p>
       )}
@@ -52,7 +54,7 @@ export default function ShaderLab() {
       {kernel === null ? (
         <p className="hint">{say`The kernel is being read …`}</p>
       ) : (
-        <Bench key={name} {...{ name, kernel, device, check }} canRun={without === null} />
+        <Bench key={`${name} ${lab.resets}`} {...{ name, kernel, device, check }} canRun={without === null} />
       )}
       <ShaderQuestions checked={check.checked} />
     </>
