@@ -13,6 +13,7 @@ import type { PanelName } from './stores.ts';
 import { ChoiceContext, useLateChoice, usePage, useRun, useUi } from './usePage.ts';
 
 const NewVersion = later('NewVersion', () => import('./features/offline/NewVersion.tsx'));
+const LessonBand = later('LessonBand', () => import('./features/lessons/LessonBand.tsx'));
 const Setup = later('Setup', () => import('./features/setup/Setup.tsx'), <div className="panel-scroll" />);
 const Results = later('Results', () => import('./Results.tsx'), <div className="panel-scroll" />);
 const HeaderTools = later('HeaderTools', () => import('./HeaderTools.tsx'));
@@ -39,6 +40,7 @@ const Panel = memo(function Panel({ name }: { readonly name: PanelName }) {
 export function App() {
   const page = usePage();
   const panel = useUi((s) => s.panel);
+  const hasLesson = useUi((s) => s.lesson !== null);
   const isHelpOpen = useUi((s) => s.isHelpOpen);
   const errorKind = useRun((s) => s.error?.report.kind ?? null);
 
@@ -54,9 +56,7 @@ export function App() {
   return (
     <div className="page" data-panel={panel}>
       <Header />
-      <div>
-        <Start />
-      </div>
+      <div>{hasLesson ? <LessonBand /> : <Start />}</div>
       <nav className="panel-tabs" aria-label={say`Areas`}>
         {panels().map(({ name, title }) => (
           <button

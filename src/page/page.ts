@@ -34,6 +34,7 @@ import type { Tabs } from './features/training/tabs.ts';
 import { followTabs } from './features/training/tabs.ts';
 import { createTry } from './features/try/try.ts';
 import type { InferenceClient } from './inferenceClient.ts';
+import { holdOfSetting } from './lessons/state.ts';
 import { followSeeTab } from './seeTab.ts';
 import { createStores, isOpening, type Stores } from './stores.ts';
 import type { TrainerClient } from './trainerClient.ts';
@@ -107,7 +108,9 @@ export function createPage({ trainer, sessions, tabs, inference, hub, root }: Pa
     /** The whole setup, as the address's hash has it. */
     hash(): string {
       const state = choice.getState();
-      return `#${encodeHash(state.settings, besideOf(state))}`;
+      const { lesson } = stores.ui.getState();
+      const setup = encodeHash(state.settings, besideOf(state));
+      return lesson === null ? `#${setup}` : `#${setup}&lesson=${lesson.packed}`;
     },
     /** The runs that the browser keeps, in the list of runs, and sweeps; read when first asked for. */
     keptRuns(): Promise<KeptRuns> {
@@ -155,8 +158,23 @@ function createFacts({ choice, run, ui }: Stores) {
   };
 }
 
+/** What the lesson that is open holds: whether it does, and whether a change must be left, which is then said. */
+function keepingOf(ui: Stores['ui']) {
+  const isHeld = (name: string): boolean => holdOfSetting(ui.getState().lesson, name) !== null;
+  return {
+    isHeld,
+    keeps(names: readonly string[]): boolean {
+      const isKept = names.some(isHeld);
+      if (isKept) ui.setState({ notice: say`The lesson keeps that as it is.` });
+      return isKept;
+    },
+  };
+}
+
 /** @param readMissing reads the model if its report is missing: what failed once is tried again with the next change */
-function createEdits({ choice }: Stores, readMissing: () => void) {
+function createEdits({ choice, ui }: Stores, readMissing: () => void) {
+  const { isHeld, keeps } = keepingOf(ui);
+
   function setSettings(settings: PageSettings): void {
     choice.setState({ settings });
     readMissing();
@@ -166,6 +184,7 @@ function createEdits({ choice }: Stores, readMissing: () => void) {
     const { settings, startFrom, report } = choice.getState();
     if (part === 'config' && startFrom !== null)
       return say`the run goes on from ${startFrom.name}, whose own configuration counts`;
+    if (isHeld(`${part === 'config' ? 'c' : 't'}.${key}`)) return say`the lesson keeps that as it is`;
     const reason = refuseValue(part === 'config' ? configShape(settings.method) : trainingShape, key, value);
     if (reason !== null) return reason;
     setSettings(
@@ -184,12 +203,14 @@ function createEdits({ choice }: Stores, readMissing: () => void) {
     /** What a person puts under Model or Data. */
     input,
     choosePreset(id: string): void {
+      if (keeps(['preset'])) return;
       const { training } = choice.getState().settings;
       const base = baseSettings(id);
       choice.setState({ startFrom: null });
       setSettings({ ...base, training: { ...base.training, seed: training.seed } });
     },
     choose(change: { readonly model?: string; readonly data?: string; readonly method?: MethodId }): void {
+      if (keeps(Object.keys(change))) return;
       const { settings } = choice.getState();
       const { model, data, method } = settings;
       // The data may change under an adapter; its method may not, and its model is another one's.

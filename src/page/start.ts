@@ -5,6 +5,7 @@ import { startStart } from './features/start/started.ts';
 import { browserSessions, type Sessions } from './features/training/sessions.ts';
 import { loadSaved, Tabs } from './features/training/tabs.ts';
 import { startTuning } from './features/training/tuningChoice.ts';
+import { lessonIn } from './lessons/state.ts';
 import { createPage, type Page } from './page.ts';
 import { trainerClient } from './trainerClient.ts';
 import { detectGpu } from './webgpu.ts';
@@ -70,7 +71,14 @@ const IN_LINK = [
 /** Connects a page to the browser: the hash, the saved session, checkpoints when the page is hidden.  */
 async function connectPage(page: Page, sessions: Sessions): Promise<void> {
   const read = () => {
-    takeLink(page, location.hash);
+    const { hash } = location;
+    const packed = lessonIn(hash);
+    const { lesson: before } = page.ui.getState();
+    // A link with settings was moved on from the lesson's start, which comes once the lesson is open.
+    const isFresh = packed !== null && !hash.includes('preset=');
+    if (packed !== before?.packed || isFresh)
+      page.ui.setState({ lesson: packed === null ? null : { packed, lesson: null, problems: [], isFresh } });
+    if (!isFresh) takeLink(page, hash);
   };
   read();
   window.addEventListener('hashchange', () => {

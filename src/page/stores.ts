@@ -16,6 +16,7 @@ import type {
 import { createChoice } from './features/setup/choice.ts';
 import type { RunRecord } from './features/training/runs.ts';
 import type { SavedSession } from './features/training/sessions.ts';
+import type { LessonView } from './lessons/state.ts';
 import type { GpuSupport } from './webgpu.ts';
 
 export interface MergeResult {
@@ -110,6 +111,8 @@ export interface UiState {
   readonly gpu: GpuSupport | null;
   /** A short message and, if it can be undone, that. */
   readonly notice: string | null;
+  /** The lesson of the link; fresh while its start is still to be taken. */
+  readonly lesson: (LessonView & { readonly isFresh: boolean }) | null;
 }
 
 /** Whether a run is being opened. */
@@ -161,6 +164,7 @@ export function createStores() {
     temperature: 0.8,
     gpu: null,
     notice: null,
+    lesson: null,
   }));
   return { choice, run, ui };
 }

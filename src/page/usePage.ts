@@ -6,6 +6,7 @@ import type { ChoiceState } from './features/setup/choice.ts';
 import { classesIn, reportFor } from './features/setup/classes.ts';
 import { type Derived, derive } from './features/setup/derive.ts';
 import type { Series } from './features/training/series.ts';
+import { holdOfSetting } from './lessons/state.ts';
 import type { Page } from './page.ts';
 import type { RunView, UiState } from './stores.ts';
 
@@ -67,6 +68,23 @@ export const useIsRecorded = (): boolean => useContext(RunContext) !== null;
 
 export const useRun = <T>(select: (state: RunView) => T): T => useStore(useRunStore(), select);
 export const useUi = <T>(select: (state: UiState) => T): T => useStore(usePage().ui, select);
+
+/** Whether the lesson that is open locks or hides a setting. */
+export const useHold = (name: string): 'locked' | 'hidden' | null =>
+  useUi((s) => holdOfSetting(s.lesson, name));
+
+/** Whether a field of the configuration (c) or the training (t) is not hidden by the lesson that is open. */
+export function useIsShown(part: 'c' | 't'): (key: string) => boolean {
+  const lesson = useUi((s) => s.lesson);
+  return (key) => holdOfSetting(lesson, `${part}.${key}`) !== 'hidden';
+}
+
+/** As {@link useDerived}, of the page as it is now. */
+export const derivedOf = (page: Page): Derived => {
+  const { settings, report, data } = page.choice.getState();
+  const found = page.data.view.getState().preview?.report.labels.length ?? null;
+  return derive(settings, reportFor(report, classesIn(data, found)));
+};
 
 /** What follows from the settings; renders again when they, the model or the classes of the data change. */
 export function useDerived(): Derived {

@@ -1,56 +1,18 @@
 /**
  * The labs, each from its link in a fresh profile, in both languages: what is said of the pictures, the controls by keys, a locked one, and the question answered
- * wrong and right; a lesson that is made of one, and opened by somebody else; a run of the first fine-tuning from its data to its file. Seen to fail with: a lab
+ * wrong and right; a run of the first fine-tuning from its data to its file. Seen to fail with: a lab
  * that writes its own link over the address of the start page, a symbol too pale for its ground, a worker that outlives its lab.
  */
-import type { Page } from 'puppeteer-core';
+
 import { expect, test } from 'vitest';
+import { answer, openLab, says } from './lab-tools.ts';
 import { findings, part, until, words } from './page-tools.ts';
 import { setStage } from './stage.ts';
 
 const stage = setStage();
 
-/** A lab by its link, with nothing kept from before. */
-async function open(link: string, locale: string): Promise<{ page: Page; errors: string[] }> {
-  const context = await stage.browser.createBrowserContext();
-  const page = await context.newPage();
-  const errors: string[] = [];
-  page.on('pageerror', (error) => errors.push(String(error)));
-  page.on('console', (message) => {
-    if (message.type() === 'error') errors.push(message.text());
-  });
-  await page.evaluateOnNewDocument((chosen) => localStorage.setItem('papilio-language', chosen), locale);
-  await page.setViewport({ width: 1280, height: 900 });
-  await page.goto(`${stage.url}labs.html#${link}`, { waitUntil: 'load' });
-  return { page, errors };
-}
-
-/** What a picture says, once it says what is expected. */
-const says = (page: Page, picture: string, expected: RegExp) =>
-  until(
-    async () => {
-      const text = await words(page, part(`${picture}-says`));
-      return expected.test(text) ? text : null;
-    },
-    `${picture} to say ${expected}`,
-    60,
-  );
-
-/** The reply to an answer: a number is typed, an option chosen. */
-async function answer(page: Page, question: string, given: string): Promise<string> {
-  const form = part(question);
-  const option = await page.$(`${form} input[value="${given}"]`);
-  if (option !== null) await option.click();
-  else {
-    await page.click(`${form} input`, { clickCount: 3 });
-    await page.type(`${form} input`, given);
-  }
-  await page.click(`${form} button`);
-  return words(page, `${form} [role=status]`);
-}
-
 test('the Cayley lab turns as its controls say, and its questions know right from wrong', async () => {
-  const { page, errors } = await open('lab=cayley&q12=1&lock=t', 'en-GB');
+  const { page, errors } = await openLab(stage, 'lab=cayley&q12=1&lock=t', 'en-GB');
   await says(page, 'rotation', /one plane by 90\.0°.*RᵀR differs from I by 0 in all/s);
   await page.focus(`${part('control-q12')} input`);
   await page.keyboard.press('ArrowRight');
@@ -78,7 +40,7 @@ test('the Cayley lab turns as its controls say, and its questions know right fro
 });
 
 test('the butterfly lab finds what its factors reach, and says so in Chinese', async () => {
-  const { page, errors } = await open('lab=butterfly&target=hadamard&d=8&m=3', 'zh-Hans');
+  const { page, errors } = await openLab(stage, 'lab=butterfly&target=hadamard&d=8&m=3', 'zh-Hans');
   await page.waitForSelector(`${part('fits')}[data-done=true]`, { timeout: 120_000 });
   await says(page, 'fits', /精确找到目标，所用的数最少的是：m = 3, b = 2/);
   await says(
@@ -102,7 +64,7 @@ test('the butterfly lab finds what its factors reach, and says so in Chinese', a
 });
 
 test('the shader lab finds a wrong sign in each kernel, says where a text does not compile or does not end, and brings it back', async () => {
-  const { page, errors } = await open('lab=shader', 'en-GB');
+  const { page, errors } = await openLab(stage, 'lab=shader', 'en-GB');
   const verdict = (expected: RegExp) =>
     until(
       async () => {
@@ -189,75 +151,12 @@ test('the shader lab finds a wrong sign in each kernel, says where a text does n
   await page.browserContext().close();
 });
 
-/** The button of these words inside a part of the page. */
-async function press(page: Page, inside: string, text: RegExp): Promise<void> {
-  const isPressed = await page.$$eval(
-    `${part(inside)} button`,
-    (all, source) => {
-      const button = all.find((one) => new RegExp(source).test(one.textContent ?? ''));
-      button?.click();
-      return button !== undefined;
-    },
-    text.source,
-  );
-  expect(isPressed, `the button ${text}`).toBe(true);
-}
-
-/** Types into the box of the form that has this label. */
-const write = async (page: Page, label: string, text: string) => {
-  const box = await page.waitForSelector(
-    `::-p-xpath(//label[span[text()="${label}"]]//*[self::textarea or self::input])`,
-  );
-  await box!.type(text);
-};
-
-test('a lesson is made of a lab, and opens for somebody else with its start, lock, hints and question', async () => {
-  const teacher = await open('lab=cayley&q12=0.5', 'en-GB');
-  await says(teacher.page, 'rotation', /one plane by 53\.1°/);
-  await teacher.page.click(part('make-lesson'));
-  await teacher.page.waitForSelector(part('lesson-form'));
-  await write(teacher.page, 'Title', 'A <b>turn</b>');
-  await press(teacher.page, 'lesson-form', /add a hint/);
-  await write(teacher.page, 'Hint 1', 'Read below the picture.');
-  const lock = await teacher.page.waitForSelector('::-p-xpath(//tr[th="q12"]//input)');
-  await lock!.click();
-  await press(teacher.page, 'lesson-form', /No question/);
-  await (await teacher.page.waitForSelector(
-    '::-p-xpath(//*[@role="option"][.="A number that the page shows"])',
-  ))!.click();
-  await write(teacher.page, 'The question', 'By how many degrees?');
-  await write(teacher.page, 'The reply to a right answer', 'So it does.');
-  expect(await words(teacher.page, part('lesson-preview'))).toMatch(
-    /A <b>turn<\/b>.*By how many degrees\?.*within 1:/s,
-  );
-  expect(await findings(teacher.page, 'the form of a lesson')).toEqual([]);
-  const link = await teacher.page.$eval(part('lesson-link'), (one) => (one as HTMLInputElement).value);
-  expect(teacher.errors).toEqual([]);
-  await teacher.page.browserContext().close();
-
-  const { page, errors } = await open(new URL(link).hash.slice(1), 'en-GB');
-  await says(page, 'rotation', /one plane by 53\.1°/);
-  expect(await words(page, part('lesson'))).toMatch(/A <b>turn<\/b>/);
-  expect(await page.$eval(`${part('control-q12')} input`, (one) => one.disabled)).toBe(true);
-  await press(page, 'lesson', /Open hint 1 of 1/);
-  expect(await words(page, part('lesson'))).toMatch(/Read below the picture\./);
-  expect(await answer(page, 'lesson-question', '90')).toMatch(/^Not yet\./);
-  expect(await answer(page, 'lesson-question', '53')).toBe('Right. So it does.');
-  expect(await findings(page, 'a lesson')).toEqual([]);
-  await press(page, 'lesson', /Leave the lesson/);
-  await until(
-    async () => (await page.$(`${part('control-q12')} input:not([disabled])`)) !== null,
-    'the lock to be gone',
-    10,
-  );
-  expect(await page.$(part('lesson'))).toBeNull();
-  expect(new URL(page.url()).hash).toBe('#lab=cayley');
-  expect(errors).toEqual([]);
-  await page.browserContext().close();
-});
-
 test('the lab of Fourier against low rank comes to the least that is possible, and its questions know right from wrong', async () => {
-  const { page, errors } = await open('lab=fourier&target=random&r=1&lock=seed&hide=places', 'en-GB');
+  const { page, errors } = await openLab(
+    stage,
+    'lab=fourier&target=random&r=1&lock=seed&hide=places',
+    'en-GB',
+  );
   await page.waitForSelector(`${part('curve')}[data-done=true]`, { timeout: 120_000 });
   await says(
     page,
@@ -281,7 +180,11 @@ test('the lab of Fourier against low rank comes to the least that is possible, a
 });
 
 test('the first fine-tuning takes three steps, with the head alone and with a method, is asked about, merged and left', async () => {
-  const { page, errors } = await open('lab=first&steps=3&method=fourierft&n=50&lock=steps', 'en-GB');
+  const { page, errors } = await openLab(
+    stage,
+    'lab=first&steps=3&method=fourierft&n=50&lock=steps',
+    'en-GB',
+  );
   await says(page, 'letters', /12 of the letters.*20,000 to learn from and 2,000 held aside, of 26 classes/s);
   expect(await answer(page, 'own', '1200')).toMatch(/Not yet\. Train the head alone and the adapter first/);
   const train = async (which: string) => {

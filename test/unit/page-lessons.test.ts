@@ -5,6 +5,8 @@
  */
 import { deflateRawSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
+import { startIn } from '../../src/page/features/lessons/playground.ts';
+import { decodeHash } from '../../src/page/features/setup/link.ts';
 import { LABS } from '../../src/page/labs/catalogue.ts';
 import { decodeLab, encodeLab, startOf } from '../../src/page/labs/link.ts';
 import { numberIn } from '../../src/page/labs/Question.tsx';
@@ -19,7 +21,7 @@ import {
   packLesson,
   unpackLesson,
 } from '../../src/page/lessons/pack.ts';
-import { holdOf, lessonIn } from '../../src/page/lessons/state.ts';
+import { holdOf, holdOfSetting, lessonIn } from '../../src/page/lessons/state.ts';
 
 const QUARTER: LessonDraft = {
   place: 'cayley',
@@ -230,4 +232,30 @@ it('locks and hides what its lesson says', () => {
   const view = { packed: '', problems: [], lesson: lessonIs(QUARTER) };
   expect(['t', 'b', 'q12'].map((name) => holdOf(view, name))).toEqual(['locked', 'hidden', null]);
   expect(holdOf(null, 't')).toBeNull();
+});
+
+describe('a lesson of the page', () => {
+  const held = (lock: string[], hide: string[] = []) => {
+    const view = { packed: '', problems: [], lesson: lessonIs({ place: 'playground', lock, hide }) };
+    return ['preset', 'model', 'data', 'method', 'engine', 'c.r', 't.steps']
+      .map((name) => `${name} ${holdOfSetting(view, name)}`)
+      .filter((words) => !words.endsWith(' null'));
+  };
+
+  it('locks what would undo its locks', () => {
+    const whole = ['preset locked', 'model locked', 'data locked', 'method locked'];
+    expect(held([])).toEqual([]);
+    expect(held(['engine'])).toEqual(['engine locked']);
+    expect(held(['t.steps'])).toEqual([...whole, 't.steps locked']);
+    expect(held([], ['c.r'])).toEqual([...whole, 'c.r hidden']);
+    expect(held(['data'])).toEqual(['preset locked', 'model locked', 'data locked']);
+    expect(held(['method'], ['model'])).toEqual(['preset locked', 'model hidden', 'method locked']);
+    expect(held(['preset'])).toEqual(['preset locked']);
+  });
+
+  it('lies in a link beside the settings, which are read without it', () => {
+    const hash = '#v=1&preset=letters-boft&t.steps=40&seed=1&lesson=PACKED';
+    expect(decodeHash(hash)).toMatchObject({ problems: [], settings: { training: { steps: 40 } } });
+    expect(startIn(hash)).toEqual({ preset: 'letters-boft', 't.steps': '40', seed: '1' });
+  });
 });

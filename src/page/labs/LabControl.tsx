@@ -1,7 +1,7 @@
 /** One control of a lab by its name: a slider or a choice, marked with its symbol, locked or left out as the link has it. */
 import { type ReactNode, useId } from 'react';
-import { say } from '../../common.ts';
 import { Segments } from '../parts/Controls.tsx';
+import { Locked } from '../parts/Locked.tsx';
 import { Range } from '../parts/Range.tsx';
 import { useLab } from './useLab.ts';
 
@@ -61,11 +61,7 @@ export function LabControl(props: {
           {reason}
         </p>
       ))}
-      {isLocked ? (
-        <p id={why} className="hint">
-          {say`Locked by whoever made this link.`}
-        </p>
-      ) : null}
+      {isLocked ? <Locked id={why} /> : null}
     </div>
   );
 }

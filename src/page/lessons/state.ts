@@ -20,3 +20,21 @@ export function holdOf(view: LessonView | null, name: string): 'locked' | 'hidde
   if (lesson?.hide.includes(name)) return 'hidden';
   return lesson?.lock.includes(name) ? 'locked' : null;
 }
+
+/** Choices after which all settings begin anew. */
+const WHOLE = ['preset', 'model', 'data', 'method'];
+
+/** As {@link holdOf} of the page's settings: a choice that would undo what is held is locked as well. */
+export function holdOfSetting(view: LessonView | null, name: string): 'locked' | 'hidden' | null {
+  const own = holdOf(view, name);
+  if (own !== null || !view?.lesson || !WHOLE.includes(name)) return own;
+  const held = [...view.lesson.lock, ...view.lesson.hide];
+  const isUndone = held.some(
+    (one) =>
+      /^[ct]\./.test(one) ||
+      (name === 'preset' && WHOLE.includes(one)) ||
+      // Another model has other data.
+      (name === 'model' && one === 'data'),
+  );
+  return isUndone ? 'locked' : null;
+}

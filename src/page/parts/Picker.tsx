@@ -23,15 +23,20 @@ export function Picker(props: {
   readonly isLabelHidden?: boolean;
   readonly value: string;
   readonly items: readonly PickerItem[];
+  readonly isDisabled?: boolean;
+  /** The id of what says more of it. */
+  readonly describedBy?: string | undefined;
   readonly onChange: (id: string) => void;
 }) {
-  const { label, isLabelHidden = false, value, items, onChange } = props;
+  const { label, isLabelHidden = false, value, items, isDisabled = false, describedBy, onChange } = props;
   return (
     <Select
       className="picker"
       value={value}
+      isDisabled={isDisabled}
       onChange={(key) => onChange(String(key))}
       {...(isLabelHidden ? { 'aria-label': label } : {})}
+      {...(describedBy === undefined ? {} : { 'aria-describedby': describedBy })}
     >
       {isLabelHidden ? null : <Label className="field-label">{label}</Label>}
       <Button className="picker-button">

@@ -1,5 +1,5 @@
 /** One setting: label with symbol and explanation, the control its schema asks for, its default, and the way back to it. */
-import { type ComponentProps, type ReactNode, useEffect, useState } from 'react';
+import { type ComponentProps, type ReactNode, useEffect, useId, useState } from 'react';
 import type { z } from 'zod';
 import { say } from '../../../common.ts';
 import { fieldMeta } from '../../../methods.ts';
@@ -7,9 +7,11 @@ import { letterOf } from '../../format.ts';
 import { Action } from '../../parts/Action.tsx';
 import { Check, Fold, Toggle } from '../../parts/Controls.tsx';
 import { IconButton } from '../../parts/Icon.tsx';
+import { Locked } from '../../parts/Locked.tsx';
 import { Picker } from '../../parts/Picker.tsx';
 import { Stops } from '../../parts/Stops.tsx';
 import { Tip } from '../../parts/Tip.tsx';
+import { useHold } from '../../usePage.ts';
 import { type Control, controlOf, stopsOf } from './controls.ts';
 import { sameValue } from './settings.ts';
 
@@ -40,12 +42,18 @@ const show = (value: unknown): string =>
 
 export function Field({ id, schema, value, initial, filled, reasonFor, onChange }: FieldProps) {
   const [refusal, setRefusal] = useState<string | null>(null);
+  const hold = useHold(id.replace(/^config-/, 'c.').replace(/^training-/, 't.'));
+  const why = useId();
   const set = (next: unknown) => setRefusal(onChange(next));
   const isChanged = !sameValue(value, initial);
   const { title, symbol, description, options, min, max } = fieldMeta(schema)!;
   const control = controlOf(schema, options);
+  if (hold === 'hidden') return null;
+  const isLocked = hold === 'locked';
   const stops =
-    reasonFor !== undefined && control.kind === 'number' && control.isWhole ? stopsOf(min, max) : [];
+    !isLocked && reasonFor !== undefined && control.kind === 'number' && control.isWhole
+      ? stopsOf(min, max)
+      : [];
   return (
     <div className={`field ${isChanged ? 'is-changed' : ''}`}>
       <div className="field-head">
@@ -55,7 +63,7 @@ export function Field({ id, schema, value, initial, filled, reasonFor, onChange 
         </label>
         <Tip about={title}>{description}</Tip>
         <span className="field-default fine">
-          {isChanged ? (
+          {isLocked ? null : isChanged ? (
             <Action
               kind="link"
               text={say`back to ${show(initial)}`}
@@ -68,11 +76,22 @@ export function Field({ id, schema, value, initial, filled, reasonFor, onChange 
         </span>
       </div>
       <div className="row field-control">
-        <ControlOf id={id} title={title} control={control} value={value} onChange={set} />
+        {isLocked ? (
+          <input
+            id={id}
+            className={control.kind === 'number' ? 'box box-number' : 'box'}
+            readOnly
+            aria-describedby={why}
+            value={show(value)}
+          />
+        ) : (
+          <ControlOf id={id} title={title} control={control} value={value} onChange={set} />
+        )}
         {stops.length > 0 ? (
           <Stops title={title} stops={stops} reasonFor={reasonFor!} value={value} onChange={set} />
         ) : null}
       </div>
+      {isLocked ? <Locked id={why} /> : null}
       {filled === undefined ? null : <p className="hint">{filled}</p>}
       {refusal === null ? null : <p className="field-refusal" role="alert">{say`Not used: ${refusal}.`}</p>}
     </div>

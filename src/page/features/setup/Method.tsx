@@ -1,14 +1,15 @@
 /** How it trains: the method, what it is, and its settings and those of the run as their schemas describe them. */
-import { useDeferredValue, useEffect, useMemo, useState } from 'react';
+import { useDeferredValue, useEffect, useId, useMemo, useState } from 'react';
 import { Radio, RadioGroup } from 'react-aria-components';
 import { say } from '../../../common.ts';
 import { FAMILIES, fieldMeta, METHODS, type MethodCard, type MethodId } from '../../../methods.ts';
 import { ENGINE_TITLES, type EngineName } from '../../../protocol.ts';
 import { methodTitle, real } from '../../format.ts';
 import { Action } from '../../parts/Action.tsx';
+import { Locked } from '../../parts/Locked.tsx';
 import { Picker } from '../../parts/Picker.tsx';
 import { rich } from '../../parts/rich.tsx';
-import { useChoice, usePage } from '../../usePage.ts';
+import { useChoice, useHold, useIsShown, usePage } from '../../usePage.ts';
 import { derive } from './derive.ts';
 import { Advanced, Field } from './Field.tsx';
 import { Section } from './Section.tsx';
@@ -22,15 +23,37 @@ const GROUPS = Object.entries(FAMILIES).map(([id, family]) => ({
 const CARDS = import.meta.glob<MethodCard>('/src/adapters/*/card.ts', { eager: true, import: 'card' });
 
 export function MethodSection() {
-  const page = usePage();
   const method = useChoice((s) => s.settings.method);
   const card = CARDS[`/src/adapters/${method}/card.ts`]!;
   return (
     <Section name="method" title={say`Method`} summary={methodTitle(method)}>
+      <MethodChoice />
+      <div className="method-card">
+        <p>{card.idea()}</p>
+        <Formula source={card.formula} />
+        <p className="try-this">
+          <b>{say`Try this.`}</b> {card.tryThis()}
+        </p>
+        <p className="paper small">{card.paper()}</p>
+      </div>
+      <MethodForm />
+    </Section>
+  );
+}
+
+function MethodChoice() {
+  const page = usePage();
+  const method = useChoice((s) => s.settings.method);
+  const hold = useHold('method');
+  const why = useId();
+  if (hold === 'hidden') return null;
+  return (
+    <>
       <RadioGroup
         className="families"
         aria-label={say`Method`}
         value={method}
+        {...(hold === null ? {} : { isDisabled: true, 'aria-describedby': why })}
         onChange={(id) => page.choose({ method: id as MethodId })}
       >
         {GROUPS.map(({ id: group, family, methods }) => (
@@ -46,17 +69,8 @@ export function MethodSection() {
           </div>
         ))}
       </RadioGroup>
-      <StartNote />
-      <div className="method-card">
-        <p>{card.idea()}</p>
-        <Formula source={card.formula} />
-        <p className="try-this">
-          <b>{say`Try this.`}</b> {card.tryThis()}
-        </p>
-        <p className="paper small">{card.paper()}</p>
-      </div>
-      <MethodForm />
-    </Section>
+      {hold === null ? <StartNote /> : <Locked id={why} />}
+    </>
   );
 }
 
@@ -144,7 +158,9 @@ function MethodForm() {
       onChange={(value) => page.setConfig(key, value)}
     />
   );
-  const keys = (group: string) => Object.keys(shape).filter((key) => fieldMeta(shape[key]!)?.group === group);
+  const isShown = useIsShown('c');
+  const keys = (group: string) =>
+    Object.keys(shape).filter((key) => fieldMeta(shape[key]!)?.group === group && isShown(key));
   const advanced = keys('advanced');
   return (
     <>
@@ -181,7 +197,8 @@ export function TrainingSection() {
       onChange={(value) => page.setTraining(key, value)}
     />
   );
-  const others = Object.keys(trainingShape).filter((key) => !MAIN.includes(key));
+  const isShown = useIsShown('t');
+  const others = Object.keys(trainingShape).filter((key) => !MAIN.includes(key) && isShown(key));
   const length = training.epochs > 0 ? say`${training.epochs} epochs` : say`${training.steps} steps`;
   return (
     <Section
@@ -201,15 +218,26 @@ function EngineChoice() {
   const page = usePage();
   const engine = useChoice((s) => s.engine);
   const suited = useChoice((s) => s.suited);
-  return (
+  const hold = useHold('engine');
+  const why = useId();
+  if (hold === 'hidden') return null;
+  const picker = (
     <Picker
       label={say`Engine`}
       value={engine ?? 'auto'}
+      isDisabled={hold !== null}
+      describedBy={hold === null ? undefined : why}
       items={[
         { id: 'auto', title: suited === null ? say`automatic` : say`automatic (${ENGINE_TITLES[suited]})` },
         ...Object.entries(ENGINE_TITLES).map(([id, title]) => ({ id, title })),
       ]}
       onChange={(id) => page.choice.setState({ engine: id === 'auto' ? null : (id as EngineName) })}
     />
+  );
+  return (
+    <>
+      {picker}
+      {hold === null ? null : <Locked id={why} />}
+    </>
   );
 }

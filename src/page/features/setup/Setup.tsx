@@ -1,11 +1,14 @@
 /** The first area: what to train, on what, and how. */
+import { useId } from 'react';
 import { Radio, RadioGroup } from 'react-aria-components';
 import { say } from '../../../common.ts';
 import { bytes, methodTitle, percent, whole } from '../../format.ts';
 import { ErrorCard } from '../../parts/Errors.tsx';
+import { Locked } from '../../parts/Locked.tsx';
 import { Measured } from '../../parts/Measured.tsx';
 import { rich } from '../../parts/rich.tsx';
-import { useChoice, useDerived, usePage } from '../../usePage.ts';
+import { useChoice, useDerived, useHold, usePage } from '../../usePage.ts';
+import { MakeLesson } from '../lessons/MakeLesson.tsx';
 import { MethodSection, TrainingSection } from './Method.tsx';
 import { PRESETS, presetById } from './presets.ts';
 import { Section } from './Section.tsx';
@@ -24,6 +27,7 @@ export function Setup() {
         <MethodSection />
         <TargetsSection />
         <TrainingSection />
+        <MakeLesson />
       </div>
       <Totals />
     </>
@@ -55,12 +59,16 @@ function LinkProblems() {
 function PresetSection() {
   const page = usePage();
   const preset = useChoice((s) => s.settings.preset);
+  const hold = useHold('preset');
+  const why = useId();
+  if (hold === 'hidden') return null;
   return (
     <Section name="preset" title={say`Start from`} summary={presetById(preset).title()} isOpenAtFirst>
       <RadioGroup
         className="stack cards"
         aria-label={say`Presets`}
         value={preset}
+        {...(hold === null ? {} : { isDisabled: true, 'aria-describedby': why })}
         onChange={(id) => page.choosePreset(id)}
       >
         {PRESETS.map(({ id, title, question, model, data, method }) => (
@@ -74,6 +82,7 @@ function PresetSection() {
           </Radio>
         ))}
       </RadioGroup>
+      {hold === null ? null : <Locked id={why} />}
     </Section>
   );
 }

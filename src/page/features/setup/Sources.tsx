@@ -1,4 +1,5 @@
 /** Model and data: what comes with the page, files from this machine, the Hub, and what is written or drawn here. */
+import { useId } from 'react';
 import { useStore } from 'zustand';
 import { say } from '../../../common.ts';
 import type { ModelSource } from '../../../protocol.ts';
@@ -6,12 +7,13 @@ import { bytes, count, examplesText, whole } from '../../format.ts';
 import { Segments } from '../../parts/Controls.tsx';
 import { ErrorText } from '../../parts/Errors.tsx';
 import { Facts } from '../../parts/Facts.tsx';
+import { Locked } from '../../parts/Locked.tsx';
 import { later } from '../../parts/later.tsx';
 import { Measured } from '../../parts/Measured.tsx';
 import { Picker } from '../../parts/Picker.tsx';
 import { Tip } from '../../parts/Tip.tsx';
 import { Waiting } from '../../parts/Waiting.tsx';
-import { useChoice, usePage, useRun } from '../../usePage.ts';
+import { useChoice, useHold, usePage, useRun } from '../../usePage.ts';
 import { withPrecision } from './choice.ts';
 import { Section } from './Section.tsx';
 import { MODELS } from './settings.ts';
@@ -37,6 +39,9 @@ export function ModelSection() {
   const isReading = useChoice((s) => s.isReading);
   const files = useChoice((s) => s.inputs.modelFiles);
   const isWaiting = useChoice((s) => s.model === null);
+  const hold = useHold('model');
+  const why = useId();
+  if (hold === 'hidden') return null;
   const items = Object.entries(MODELS).map(([id, { title }]) => ({
     id,
     title: title(),
@@ -45,7 +50,15 @@ export function ModelSection() {
   const summary = report === null ? MODELS[model]!.title() : `${report.name} · ${count(report.parameters)}`;
   return (
     <Section name="model" title={say`Model`} summary={summary} isWaiting={isWaiting}>
-      <Picker label={say`Model`} value={model} items={items} onChange={(id) => page.choose({ model: id })} />
+      <Picker
+        label={say`Model`}
+        value={model}
+        items={items}
+        isDisabled={hold !== null}
+        describedBy={hold === null ? undefined : why}
+        onChange={(id) => page.choose({ model: id })}
+      />
+      {hold === null ? null : <Locked id={why} />}
       {model === 'own' ? (
         <FileDrop
           label={say`Drop an .onnx file and the files beside it, or their folder`}
@@ -153,10 +166,21 @@ export function DataSection() {
   const report = useRun((s) => s.open?.data ?? null);
   const hasPreview = useStore(page.data.view, (s) => s.preview !== null || s.error !== null);
   const isWaiting = useChoice((s) => s.data === null);
+  const hold = useHold('data');
+  const why = useId();
+  if (hold === 'hidden') return null;
   const items = MODELS[model]!.data.map((id) => ({ id, ...DATA()[id]! }));
   return (
     <Section name="data" title={say`Data`} summary={DATA()[data]!.title} isWaiting={isWaiting}>
-      <Picker label={say`Data`} value={data} items={items} onChange={(id) => page.choose({ data: id })} />
+      <Picker
+        label={say`Data`}
+        value={data}
+        items={items}
+        isDisabled={hold !== null}
+        describedBy={hold === null ? undefined : why}
+        onChange={(id) => page.choose({ data: id })}
+      />
+      {hold === null ? null : <Locked id={why} />}
       {data === 'files' ? (
         <FileDrop
           label={say`Drop your data`}

@@ -1,14 +1,15 @@
 /** Which modules are adapted: quick sets, PEFT's list or expression with live counts, and the tree of modules. */
-import { useEffect, useRef, useState } from 'react';
+import { useEffect, useId, useRef, useState } from 'react';
 import { closest, say } from '../../../common.ts';
 import { fieldMeta, type Layer, METHODS, type MethodId } from '../../../methods.ts';
 import { methodTitle, whole } from '../../format.ts';
 import { Check } from '../../parts/Controls.tsx';
 import { Warnings } from '../../parts/Facts.tsx';
 import { Icon } from '../../parts/Icon.tsx';
+import { Locked } from '../../parts/Locked.tsx';
 import { rich } from '../../parts/rich.tsx';
 import { Tip } from '../../parts/Tip.tsx';
-import { useChoice, useDerived, usePage } from '../../usePage.ts';
+import { useChoice, useDerived, useHold, useIsShown, usePage } from '../../usePage.ts';
 import type { Derived, LayerRow } from './derive.ts';
 import { Advanced, Field, words } from './Field.tsx';
 import { Section } from './Section.tsx';
@@ -43,10 +44,14 @@ export function TargetsSection() {
     return setNames(new Set(layers.filter((layer: Layer) => inQuickSet(set, layer)).map(({ name }) => name)));
   };
   const shape = configShape(settings.method);
+  const isShown = useIsShown('c');
   const others = Object.keys(shape).filter(
-    (key) => fieldMeta(shape[key]!)?.group === 'targets' && key !== 'target_modules',
+    (key) => fieldMeta(shape[key]!)?.group === 'targets' && key !== 'target_modules' && isShown(key),
   );
   const hasTargets = method.targets !== 'none';
+  const hold = useHold('c.target_modules');
+  if (hold === 'hidden') return null;
+  const isEditable = hasTargets && hold === null;
   const summary =
     derived.selection === null
       ? say`not known yet`
@@ -59,20 +64,22 @@ export function TargetsSection() {
     <Section name="targets" title={say`Targets`} summary={summary}>
       {hasTargets ? (
         <>
-          <fieldset className="row quick" aria-label={say`Quick sets`}>
-            {QUICK().map(({ set, title }) => (
-              <button key={set} type="button" className="chip" onClick={() => quick(set)}>
-                {title}
-              </button>
-            ))}
-          </fieldset>
-          <TargetBox />
+          {isEditable ? (
+            <fieldset className="row quick" aria-label={say`Quick sets`}>
+              {QUICK().map(({ set, title }) => (
+                <button key={set} type="button" className="chip" onClick={() => quick(set)}>
+                  {title}
+                </button>
+              ))}
+            </fieldset>
+          ) : null}
+          <TargetBox isLocked={!isEditable} />
         </>
       ) : (
         <p className="hint">{say`${methodTitle(method.id as MethodId)} adapts no module; it trains the modules to save.`}</p>
       )}
       <Warnings of={derived.warnings} />
-      <TargetTree derived={derived} isEditable={hasTargets} onChange={setNames} />
+      <TargetTree derived={derived} isEditable={isEditable} onChange={setNames} />
       <Advanced>
         {others.map((key) => (
           <Field
@@ -97,7 +104,8 @@ const asExpression = (names: readonly string[]): string =>
   names.map((name) => `.*\\.${name.replaceAll('.', '\\.')}`).join('|');
 
 /** target_modules as text, under PEFT's rule: a list matches name endings, one expression matches whole names. */
-function TargetBox() {
+function TargetBox({ isLocked }: { readonly isLocked: boolean }) {
+  const why = useId();
   const page = usePage();
   const settings = useChoice((s) => s.settings);
   const report = useChoice((s) => s.report);
@@ -134,6 +142,7 @@ function TargetBox() {
         <Check
           className="check field-default fine"
           isOn={isExpression}
+          isDisabled={isLocked}
           onChange={(isOn) => set(isOn ? asExpression(words(text)) : '', isOn)}
         >{say`expression`}</Check>
       </div>
@@ -143,10 +152,12 @@ function TargetBox() {
         rows={2}
         spellCheck={false}
         value={text}
+        {...(isLocked ? { readOnly: true, 'aria-describedby': why } : {})}
         aria-invalid={selection === null || selection.targets.length === 0}
         onChange={(event) => set(event.target.value, isExpression)}
       />
-      <Entries canSuggest={!isExpression} onReplace={replace} />
+      {isLocked ? <Locked id={why} /> : null}
+      <Entries canSuggest={!isExpression && !isLocked} onReplace={replace} />
       {problem === null ? null : (
         <p className="field-refusal" role="alert">
           {problem}

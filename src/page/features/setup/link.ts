@@ -166,6 +166,9 @@ function fitting(
   return { used: used as Beside, problems };
 }
 
+/** Everything else that a link may have; a lesson is opened by whoever shows it. */
+const PLAIN_NAMES = ['v', 'preset', 'model', 'data', 'method', 'lesson', ...BESIDE_NAMES, ...FROM_NAMES];
+
 /** What a hash says (with or without "#"), and a sentence for everything in it that could not be used. */
 export function decodeHash(hash: string): Linked {
   try {
@@ -185,7 +188,7 @@ export function decodeHash(hash: string): Linked {
     if (key.startsWith('c.')) config[key.slice(2)] = value;
     else if (key.startsWith('t.')) training[key.slice(2)] = value;
     else if (key === 'seed') training.seed = value;
-    else if (!['v', 'preset', 'model', 'data', 'method', ...BESIDE_NAMES, ...FROM_NAMES].includes(key))
+    else if (!PLAIN_NAMES.includes(key))
       strange.push(say`The link’s “${key}” means nothing here and is ignored.`);
   }
   const version = params.get('v');

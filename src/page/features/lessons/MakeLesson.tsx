@@ -1,0 +1,51 @@
+/** "Make a lesson of this": the page as it is set now, for whoever hands it to others. The form comes when it is opened. */
+import { useState } from 'react';
+import { listOf, say } from '../../../common.ts';
+import { PLAYGROUND } from '../../lessons/lesson.ts';
+import { Icon } from '../../parts/Icon.tsx';
+import { later } from '../../parts/later.tsx';
+import { useChoice, usePage, useRun, useUi } from '../../usePage.ts';
+import { leftOut } from '../setup/link.ts';
+import { PLAYGROUND_QUANTITIES, settingsOf, startIn, valueOn } from './playground.ts';
+
+const LessonForm = later('LessonForm', () => import('../../lessons/LessonForm.tsx'));
+
+export function MakeLesson() {
+  const [isOpen, setOpen] = useState(false);
+  return (
+    <details
+      className="fold advanced lesson-fold"
+      onToggle={({ currentTarget }) => setOpen(currentTarget.open)}
+    >
+      <summary data-testid="make-lesson">
+        <Icon name="chevron" /> {say`Make a lesson of this`}
+      </summary>
+      {isOpen ? <Form /> : null}
+    </details>
+  );
+}
+
+function Form() {
+  const page = usePage();
+  const settings = useChoice((s) => s.settings);
+  const hash = useChoice(() => page.hash());
+  const left = useChoice((s) => leftOut(s).join('\n'));
+  const lesson = useUi((s) => s.lesson?.lesson ?? null);
+  // What the page shows changes with its run.
+  useRun((s) => s.current);
+  return (
+    <>
+      {left === '' ? null : <p className="warning">{say`It does not hold ${listOf(left.split('\n'))}.`}</p>}
+      <LessonForm
+        place={{
+          id: PLAYGROUND,
+          controls: settingsOf(settings),
+          quantities: PLAYGROUND_QUANTITIES,
+          start: startIn(hash),
+          valueNow: valueOn(page),
+          lesson,
+        }}
+      />
+    </>
+  );
+}

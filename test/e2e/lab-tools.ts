@@ -1,0 +1,49 @@
+/** Driving a lab as its reader would: it is opened, its pictures are read, its questions answered. */
+import type { Page } from 'puppeteer-core';
+import { part, until, words } from './page-tools.ts';
+import type { Stage } from './stage.ts';
+
+/** A lab by its link, or any page by its address, with nothing kept from before. */
+export async function openLab(
+  stage: Stage,
+  link: string,
+  locale: string,
+): Promise<{ page: Page; errors: string[] }> {
+  const context = await stage.browser.createBrowserContext();
+  const page = await context.newPage();
+  const errors: string[] = [];
+  page.on('pageerror', (error) => errors.push(String(error)));
+  page.on('console', (message) => {
+    if (message.type() === 'error') errors.push(message.text());
+  });
+  await page.evaluateOnNewDocument((chosen) => localStorage.setItem('papilio-language', chosen), locale);
+  await page.setViewport({ width: 1280, height: 900 });
+  await page.goto(new URL(link.includes('#') ? link : `labs.html#${link}`, stage.url).href, {
+    waitUntil: 'load',
+  });
+  return { page, errors };
+}
+
+/** What a picture says, once it says what is expected. */
+export const says = (page: Page, picture: string, expected: RegExp) =>
+  until(
+    async () => {
+      const text = await words(page, part(`${picture}-says`));
+      return expected.test(text) ? text : null;
+    },
+    `${picture} to say ${expected}`,
+    60,
+  );
+
+/** The reply to an answer: a number is typed, an option chosen. */
+export async function answer(page: Page, question: string, given: string): Promise<string> {
+  const form = part(question);
+  const option = await page.$(`${form} input[value="${given}"]`);
+  if (option !== null) await option.click();
+  else {
+    await page.click(`${form} input`, { clickCount: 3 });
+    await page.type(`${form} input`, given);
+  }
+  await page.click(`${form} button`);
+  return words(page, `${form} [role=status]`);
+}
