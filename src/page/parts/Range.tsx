@@ -1,9 +1,9 @@
 /** A slider. */
-import type { ReactNode } from 'react';
+import { memo, type ReactNode } from 'react';
 import { Label, Slider, SliderOutput, SliderThumb, SliderTrack } from 'react-aria-components';
 
-/** A slider with its label and value. */
-export function Range(props: {
+/** A slider with its label and value; not drawn anew while nothing of it changes. */
+export const Range = memo(function Range(props: {
   readonly label: string;
   readonly value: number;
   readonly min: number;
@@ -53,4 +53,4 @@ export function Range(props: {
       <SliderOutput className="range-value">{() => format(value)}</SliderOutput>
     </Slider>
   );
-}
+});

@@ -37,10 +37,14 @@ function png(layers: readonly HTMLCanvasElement[]): Promise<Blob> {
   );
 }
 
-/** @param label what the picture is called on screen, and the file after it */
-export const pngItem = (label: string, layers: () => readonly HTMLCanvasElement[]): SaveItem => ({
+/** What a picture is called on screen, and its file after it; as it is called when it is saved, where that changes. */
+type Label = string | (() => string);
+
+const stemOf = (label: Label): string => fileStem(typeof label === 'string' ? label : label());
+
+export const pngItem = (label: Label, layers: () => readonly HTMLCanvasElement[]): SaveItem => ({
   title: say`Save picture (PNG)`,
-  run: async () => saveFile(`${fileStem(label)}.png`, await png(layers())),
+  run: async () => saveFile(`${stemOf(label)}.png`, await png(layers())),
 });
 
 export const tableItem = (label: string, table: () => NumberTable): SaveItem => ({
@@ -49,10 +53,10 @@ export const tableItem = (label: string, table: () => NumberTable): SaveItem => 
 });
 
 /** Each number as it is in memory, however small the picture. */
-export const matrixItems = (label: string, numbers: () => Numbers): readonly SaveItem[] => [
+export const matrixItems = (label: Label, numbers: () => Numbers): readonly SaveItem[] => [
   {
     title: say`Save numbers (CSV)`,
-    run: () => saveFile(`${fileStem(label)}.csv`, new Blob([...matrixCsv(numbers())], { type: 'text/csv' })),
+    run: () => saveFile(`${stemOf(label)}.csv`, new Blob([...matrixCsv(numbers())], { type: 'text/csv' })),
   },
-  { title: say`Save numbers (.npy)`, run: () => saveFile(`${fileStem(label)}.npy`, npyOf(numbers())) },
+  { title: say`Save numbers (.npy)`, run: () => saveFile(`${stemOf(label)}.npy`, npyOf(numbers())) },
 ];

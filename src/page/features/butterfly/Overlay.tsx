@@ -4,7 +4,7 @@ import { cssColor } from '../../parts/Chart.tsx';
 import { useUi } from '../../usePage.ts';
 import { drawSoon } from '../inspect/frames.ts';
 import { scaleOf } from '../inspect/MatrixCanvas.tsx';
-import { pixelOfHex } from '../inspect/pixels.ts';
+import { pixelContext, pixelOfHex } from '../inspect/pixels.ts';
 import type { Focus } from './focus.ts';
 import { shownFocus, type View } from './view.ts';
 
@@ -70,6 +70,7 @@ export function Overlay(props: {
   const { view, name, hasValues, entries } = props;
   const canvas = useRef<HTMLCanvasElement>(null);
   const ring = useRef<HTMLSpanElement>(null);
+  const isClear = useRef(true);
   const colors = useLitColors();
   const { size } = view.wiring;
   const scale = scaleOf(size, size);
@@ -79,24 +80,28 @@ export function Overlay(props: {
     const mark = ring.current!;
     const image = new ImageData(side, side);
     const pixels = new Uint32Array(image.data.buffer);
-    let isClear = false;
+    let shown = '';
     const show = (count: number, row: number, column: number) => {
+      const entry = count === 1 ? `${row},${column}` : '';
+      if (shown === `${count} ${entry}`) return;
+      shown = `${count} ${entry}`;
       element.dataset.lit = String(count);
-      element.dataset.entry = count === 1 ? `${row},${column}` : '';
-      if (mark.hidden !== (count !== 1)) mark.hidden = count !== 1;
+      element.dataset.entry = entry;
+      mark.hidden = count !== 1;
+      if (count !== 1) return;
       mark.style.top = `${(100 * (row + 0.5)) / size}%`;
       mark.style.left = `${(100 * (column + 0.5)) / size}%`;
     };
     const draw = () => {
-      const context = element.getContext('2d');
+      const context = pixelContext(element);
       const focus = shownFocus(view.store.getState());
       const lit = view.lit();
       let count = 0;
       let [row, column] = [0, 0];
       if (focus !== null && lit !== null) {
-        const color = hasValues ? 0 : pixelOfHex(colors.lit);
-        pixels.fill(hasValues ? pixelOfHex(colors.dim, DIMMED) : 0);
+        const [color, ground] = hasValues ? [0, pixelOfHex(colors.dim, DIMMED)] : [pixelOfHex(colors.lit), 0];
         entries(lit, focus, (r, c) => {
+          if (count === 0) pixels.fill(ground);
           pixels[Math.floor(r / scale) * side + Math.floor(c / scale)] = color;
           count++;
           row = r;
@@ -104,8 +109,8 @@ export function Overlay(props: {
         });
       }
       if (count > 0) context?.putImageData(image, 0, 0);
-      else if (!isClear) context?.clearRect(0, 0, side, side);
-      isClear = count === 0;
+      else if (!isClear.current) context?.clearRect(0, 0, side, side);
+      isClear.current = count === 0;
       show(count, row, column);
     };
     return drawWhenSeen(element, view, draw);

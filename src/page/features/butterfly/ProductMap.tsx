@@ -1,5 +1,5 @@
 /** The product of the first k factors: where it fills in, how much of it, and from which k on it is dense. */
-import { useEffect, useMemo, useState } from 'react';
+import { useCallback, useEffect, useMemo, useState } from 'react';
 import { say } from '../../../common.ts';
 import { percent, whole } from '../../format.ts';
 import { Measured } from '../../parts/Measured.tsx';
@@ -53,10 +53,13 @@ function Multiplied({ k, m }: { readonly k: number; readonly m: number }) {
   const page = usePage();
   const [at, setAt] = useState(k);
   useEffect(() => setAt(k), [k]);
-  const move = (factors: number) => {
-    setAt(factors);
-    drawSoon(page, () => page.ui.setState({ factors }));
-  };
+  const move = useCallback(
+    (factors: number) => {
+      setAt(factors);
+      drawSoon(page, () => page.ui.setState({ factors }));
+    },
+    [page],
+  );
   return (
     <Range label={say`Factors multiplied`} value={Math.min(m, at)} min={1} max={m} step={1} onChange={move} />
   );
@@ -90,6 +93,7 @@ export function ProductMap({ view }: { readonly view: View }) {
             ? say`Product of 1 factor, ${percent(fill)} filled`
             : say`Product of ${k} factors, ${percent(fill)} filled`
         }
+        name={say`Product of factors`}
         caption={say`${name} · ${percent(fill)} filled`}
         onPoint={(entry) =>
           view.point(

@@ -85,6 +85,7 @@ export function forLit(
 ): void {
   const { members } = stages[factor]!;
   const [before, after] = [lit[factor]!, lit[factor + 1]!];
+  if (!before.includes(1) || !after.includes(1)) return;
   for (let start = 0; start < members.length; start += block)
     for (let a = start; a < start + block; a++) {
       if (after[members[a]!] === 0) continue;
@@ -115,7 +116,11 @@ export function runsText(marked: Uint8Array): string {
   return say`${runs.slice(0, RUNS).join(', ')} and ${runs.length - RUNS} more runs`;
 }
 
-export const countOf = (marked: Uint8Array): number => marked.reduce((sum, on) => sum + on, 0);
+export function countOf(marked: Uint8Array): number {
+  let count = 0;
+  for (const on of marked) count += on;
+  return count;
+}
 
 /** Nodes of a column in words: inputs on the left, outputs on the right. */
 function placeText({ stages }: Wiring, place: Place): string {

@@ -1,5 +1,5 @@
 /** Where the nodes of the graph stand, which nodes are drawn as one, and how edges are drawn: lines, or bands where lines would be one grey. */
-import { forLit } from './focus.ts';
+import { countOf, forLit } from './focus.ts';
 import type { Wiring } from './wiring.ts';
 
 /** So many nodes of a column are drawn each by itself; of more, several as one, so that a frame keeps to its time. */
@@ -72,7 +72,8 @@ export function drawEdges(
 ): void {
   const { nodes } = layout;
   const [x0, x1] = [xOf(layout, factor), xOf(layout, factor + 1)];
-  const count = edges.reduce((sum, on) => sum + on, 0);
+  const count = countOf(edges);
+  if (count === 0) return;
   context.globalAlpha = alpha;
   context.strokeStyle = color;
   context.fillStyle = color;

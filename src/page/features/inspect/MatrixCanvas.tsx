@@ -5,6 +5,7 @@
  */
 import {
   type KeyboardEvent,
+  memo,
   type PointerEvent,
   type ReactNode,
   type RefObject,
@@ -17,6 +18,7 @@ import type { Numbers } from '../../parts/numberFiles.ts';
 import { SaveMenu } from '../../parts/SaveMenu.tsx';
 import { matrixItems, pngItem } from '../../parts/saveItems.ts';
 import { drawSoon } from './frames.ts';
+import { pixelContext } from './pixels.ts';
 
 /** What a painter fills: pixels as a canvas keeps them, each standing for scale × scale entries. */
 export interface Picture {
@@ -56,9 +58,30 @@ export function moved(event: KeyboardEvent): readonly [rows: number, columns: nu
   return [far * by[0], far * by[1]];
 }
 
+/** Draws the picture in its turn, and again when another painter has it. */
+function useDrawn(
+  canvas: RefObject<HTMLCanvasElement | null>,
+  painter: Painter,
+  { width, height, scale }: Omit<Picture, 'pixels'>,
+): void {
+  useEffect(() => {
+    const element = canvas.current;
+    if (element === null) return;
+    return drawSoon(element, () => {
+      const context = pixelContext(element);
+      if (!context) return;
+      const image = context.createImageData(width, height);
+      painter.paint({ pixels: new Uint32Array(image.data.buffer), width, height, scale });
+      context.putImageData(image, 0, 0);
+    });
+  }, [canvas, painter, width, height, scale]);
+}
+
 export function MatrixCanvas(props: {
   readonly painter: Painter;
   readonly label: string;
+  /** What its menu is called, where the label changes with what is shown; the label unless said. */
+  readonly name?: string;
   readonly caption?: ReactNode;
   /** Laid over the picture. */
   readonly children?: ReactNode;
@@ -67,7 +90,9 @@ export function MatrixCanvas(props: {
     entry: { readonly row: number; readonly column: number; readonly near: number } | null,
   ) => void;
 }) {
-  const { painter, label, caption, children, onPoint } = props;
+  const { painter, label, name = label, caption, children, onPoint } = props;
+  const now = useRef<Now>({ label, painter });
+  now.current = { label, painter };
   const canvas = useRef<HTMLCanvasElement>(null);
   const at = useRef<readonly [number, number]>([0, 0]);
   const [hover, setHover] = useState<string | null>(null);
@@ -75,17 +100,7 @@ export function MatrixCanvas(props: {
   const scale = scaleOf(rows, columns);
   const width = Math.ceil(columns / scale);
   const height = Math.ceil(rows / scale);
-  useEffect(() => {
-    const element = canvas.current;
-    if (element === null) return;
-    return drawSoon(element, () => {
-      const context = element.getContext('2d');
-      if (!context) return;
-      const image = context.createImageData(width, height);
-      painter.paint({ pixels: new Uint32Array(image.data.buffer), width, height, scale });
-      context.putImageData(image, 0, 0);
-    });
-  }, [painter, width, height, scale]);
+  useDrawn(canvas, painter, { width, height, scale });
 
   const tell = (row: number, column: number, near: number) => {
     at.current = [row, column];
@@ -130,26 +145,36 @@ export function MatrixCanvas(props: {
         {children}
       </div>
       <figcaption>
-        <MatrixMenu label={label} painter={painter} canvas={canvas} />
+        <MatrixMenu name={name} now={now} canvas={canvas} />
         {hover ?? caption ?? label}
       </figcaption>
     </figure>
   );
 }
 
-function MatrixMenu(props: {
+/** What the menu saves, as it is then: the menu itself is not drawn anew with the picture, nor for every place that is pointed at. */
+interface Now {
   readonly label: string;
   readonly painter: Painter;
+}
+
+const MatrixMenu = memo(function MatrixMenu(props: {
+  readonly name: string;
+  readonly now: RefObject<Now>;
   readonly canvas: RefObject<HTMLCanvasElement | null>;
 }) {
-  const { label, painter, canvas } = props;
+  const { name, now, canvas } = props;
+  const label = () => now.current.label;
   return (
     <SaveMenu
-      of={label}
-      items={[pngItem(label, () => [canvas.current!]), ...matrixItems(label, () => painter.numbers())]}
+      of={name}
+      items={[
+        pngItem(label, () => [canvas.current!]),
+        ...matrixItems(label, () => now.current.painter.numbers()),
+      ]}
     />
   );
-}
+});
 
 /** The key to a diverging colour scale. */
 export function Scale({ limit }: { readonly limit: number }) {

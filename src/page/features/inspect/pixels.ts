@@ -13,3 +13,7 @@ export function pixelOfHex(color: string, alpha = 255): Pixel {
   const hex = Number.parseInt(long, 16);
   return pixelOf((hex >> 16) & 255, (hex >> 8) & 255, hex & 255, alpha);
 }
+
+/** What is drawn on where pixels are put, and not shapes drawn: they stay on the processor's side, where a frame has them for less. */
+export const pixelContext = (canvas: HTMLCanvasElement): CanvasRenderingContext2D | null =>
+  canvas.getContext('2d', { willReadFrequently: true });
