@@ -25,6 +25,7 @@ export {
   KERNELS,
   type KernelName,
   type Matrices,
+  MOST_LETTERS,
   type ReaderPlace,
   type ShaderAnswer,
   type ShaderApi,

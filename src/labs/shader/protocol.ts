@@ -4,6 +4,9 @@ import type { DeviceReport } from '../../training/protocol.ts';
 export const KERNELS = ['cayley', 'butterfly', 'idft'] as const;
 export type KernelName = (typeof KERNELS)[number];
 
+/** Letters of a file that are read: four times the longest kernel. */
+export const MOST_LETTERS = 100_000;
+
 /** Texts by path below shaders/. */
 export type ShaderTexts = Readonly<Record<string, string>>;
 

@@ -13,14 +13,12 @@ import {
   fileName,
   type KernelName,
   type Matrices,
+  MOST_LETTERS,
   type ShaderAnswer,
   type ShaderApi,
   type ShaderKernel,
   type ShaderTexts,
 } from './protocol.ts';
-
-/** Letters of a file that are read: four times the longest kernel. */
-const MOST_LETTERS = 100_000;
 
 /** How long a device may say nothing. On a processor in its place a first run compiles, too. */
 const SILENT_MS = { hardware: 3000, software: 15_000, compile: 20_000, opening: 20_000 } as const;

@@ -13,10 +13,13 @@ import {
   useState,
 } from 'react';
 import { say } from '../../../common.ts';
-import { fileName } from '../../../labs.ts';
+import { fileName, MOST_LETTERS } from '../../../labs.ts';
 
 /** As the styles have it. */
 const LINE_HEIGHT = 19;
+/** Lines that are drawn at once, and of those how many stand above what is in sight. */
+const MOST_DRAWN = 800;
+const AROUND = 300;
 /** Lines above the one that is gone to. */
 const LEAD = 6;
 
@@ -107,6 +110,8 @@ export function Editor(props: {
           aria-label={say`Text of ${fileName(path)}`}
           aria-describedby={hint}
           data-testid="shader-text"
+          // One more than is run, so that a longer one is refused with its length and not cut without a word.
+          maxLength={MOST_LETTERS + 1}
           {...{ value: text, wrap: 'off', spellCheck: false, autoCapitalize: 'off', autoComplete: 'off' }}
           onChange={(event) => onText(event.target.value)}
           onScroll={({ currentTarget }) =>
@@ -134,15 +139,18 @@ function Under({
   readonly lines: readonly EditorLine[];
   readonly scroll: { readonly left: number; readonly top: number };
 }) {
+  const all = text.split('\n');
+  // Of a long text what is in sight is drawn, and a little around it.
+  const from = all.length > MOST_DRAWN ? Math.max(0, Math.floor(scroll.top / LINE_HEIGHT) - AROUND) : 0;
+  const style = {
+    ...{ '--left': `${-scroll.left}px`, '--top': `${from * LINE_HEIGHT - scroll.top}px` },
+    counterReset: `line ${from}`,
+  };
   return (
-    <pre
-      className="shader-under"
-      aria-hidden="true"
-      style={{ '--left': `${-scroll.left}px`, '--top': `${-scroll.top}px` } as CSSProperties}
-    >
-      {text.split('\n').map((line, i) => (
+    <pre className="shader-under" aria-hidden="true" style={style as CSSProperties}>
+      {all.slice(from, from + MOST_DRAWN).map((line, i) => (
         // biome-ignore lint/suspicious/noArrayIndexKey: a line is its number.
-        <div key={i} className={classOf(lines[i])}>
+        <div key={from + i} className={classOf(lines[from + i])}>
           {line}
         </div>
       ))}
