@@ -139,30 +139,32 @@ function reached(records: readonly FitRecord[]): string[] {
   );
 }
 
-/** What the paper says in words of its figure 5, one shape against another of more numbers; and the same shapes, as far as they go, on fewer inputs. */
+/** What the paper says in words of its figure 5, one shape against another of more numbers; the first of each mixes all inputs with blocks of 2. */
 export const PAPER = [
   {
     says: 'BOFT(9,2), 2,304 numbers, is nearer than BOFT(1,16), 3,840 numbers',
-    shape: { m: 7, b: 2 },
+    shape: (d: number) => ({ m: Math.log2(d), b: 2 }),
     than: { m: 1, b: 16 },
   },
   {
     says: 'BOFT(6,4), 4,608 numbers, is about as near as BOFT(2,16), 7,680 numbers',
-    shape: { m: 6, b: 4 },
+    shape: () => ({ m: 6, b: 4 }),
     than: { m: 2, b: 16 },
   },
 ] as const;
 
 const same = (a: { m: number; b: number }) => (other: FittedShape) => other.m === a.m && other.b === a.b;
 
-function besidePaper({ shapes, d }: FitRecord): string[] {
+function besidePaper(records: readonly FitRecord[]): string[] {
   const told = (shape: FittedShape) =>
     `BOFT(${shape.m},${shape.b}), ${shape.numbers} numbers: ${(mean(shape.errors) / Math.SQRT2).toFixed(3)}`;
   return table(
-    ['the paper, in words, of 512 inputs', `here, of ${d} inputs, scaled`],
+    ['the paper, in words, of 512 inputs', ...records.map(({ d }) => `here, of ${d} inputs, scaled`)],
     PAPER.map(({ says, shape, than }) => [
       says,
-      [shape, than].map((one) => told(shapes.find(same(one))!)).join('; '),
+      ...records.map(({ d, shapes }) =>
+        [shape(d), than].map((one) => told(shapes.find(same(one))!)).join('; '),
+      ),
     ]),
   );
 }
@@ -190,14 +192,15 @@ const EQUALLY = `“Least there is” is the nearest block-diagonal rotation in 
 
 const EXACTLY = `The Hadamard matrix is log₂ d factors with blocks of 2; the Fourier transform of d / 2 complex numbers, each two real ones, in bit-reversed order, is log₂(d / 2) factors with blocks of 4. Most permutations have no place in the wires of so few factors. Found is what a fit brought below ${EXACT}. A seed has other first rotations and, of a permutation, another target; descent with blocks of 2 can end beside the target, from four starts too. One block as large as all inputs could be any rotation and is only not found in so few steps; it is left out of the last column.`;
 
-const BESIDE = `Figure 5 of [the paper](https://arxiv.org/abs/2311.06243) has 512 inputs, the mean of 10 random orthogonal matrices, and the curves BOFT(1:9,2), BOFT(1:8,4) and BOFT(1:6,16), where BOFT(m,b) is m factors with blocks of b; its axis of the scaled error goes from 0.6 to 1. It gives no numbers of its points, so none are read off here: the first column is what its text says of them. Here are the same block sizes on 128 inputs, which takes minutes, up to the factor that mixes all of them or near to it, with fewer targets and one start each; divided by √2, so that 1 is a rotation that has nothing in common with the target. The paper does not say how it scales.`;
+const BESIDE = `Figure 5 of [the paper](https://arxiv.org/abs/2311.06243) has 512 inputs, the mean of 10 random orthogonal matrices, and the curves BOFT(1:9,2), BOFT(1:8,4) and BOFT(1:6,16), where BOFT(m,b) is m factors with blocks of b; its axis of the scaled error goes from 0.6 to 1. It gives no numbers of its points, so none are read off here: the first column is what its text says of them. Beside it are the same block sizes, fitted here with one start each and fewer targets; divided by √2, so that 1 is a rotation that has nothing in common with the target. The paper does not say how it scales.`;
 
 /** @param records of one run or several; where two engines have the same fits, the tables are of onnxruntime's and the last one names both */
 export function fitsPage(records: readonly FitRecord[]): string {
   const place = ({ name }: FitRecord) => FIT_TRIALS.findIndex((trial) => trial.name === name);
   const sorted = [...records].sort((a, b) => a.engine.localeCompare(b.engine) || place(a) - place(b));
   const find = (name: string) => sorted.find((record) => record.name === name);
-  const [random, paper] = [find('butterfly-random'), find('butterfly-paper')];
+  const random = find('butterfly-random');
+  const large = [find('butterfly-128'), find('butterfly-512')].filter((record) => record !== undefined);
   const exact = [...new Set(sorted.map(({ name }) => name))]
     .map((name) => find(name)!)
     .filter(({ target }) => target !== 'random');
@@ -220,17 +223,13 @@ export function fitsPage(records: readonly FitRecord[]): string {
           ...allShapes(random),
         ]),
     ...(exact.length === 0 ? [] : ['## What is within reach', '', EXACTLY, '', ...reached(exact)]),
-    ...(paper === undefined
-      ? []
-      : [
-          '## Beside the paper',
-          '',
-          BESIDE,
-          '',
-          ...besidePaper(paper),
-          ...equalNumbers(paper),
-          ...allShapes(paper),
-        ]),
+    ...(large.length === 0 ? [] : ['## Beside the paper', '', BESIDE, '', ...besidePaper(large)]),
+    ...large.flatMap((record) => [
+      `### ${record.d} inputs, ${record.seeds.length === 1 ? 'one target' : `${record.seeds.length} targets`}`,
+      '',
+      ...equalNumbers(record),
+      ...allShapes(record),
+    ]),
     '## What computed it',
     '',
     ...engines(sorted),
