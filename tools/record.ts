@@ -119,6 +119,7 @@ async function fileOf(
       totalSteps: session.position().total,
       resumedAt: 0,
       warnings: session.warnings,
+      warningsInEnglish: session.warnings,
     },
     curve: curveOf(session.history.steps),
     evals: session.history.evals,

@@ -246,10 +246,11 @@ const cardOf = (session: Session, run: RunOfCommand, merged: Checked, { remarks 
     scores: [before, evals.at(-1) ?? before],
     sources: request,
     open: {
-      ...{ model: reportModel(session.opened), data, device: on.info, warnings: session.warnings },
+      ...{ model: reportModel(session.opened), data, device: on.info },
+      warningsInEnglish: session.warnings,
       counts: { trainable: session.counts },
     },
-    ...{ merged, remarks },
+    ...{ merged, remarks: () => remarks },
   };
 };
 

@@ -74,26 +74,66 @@ function cutIn(parts: readonly string[]): readonly string[] {
 export const pieces = <T>(parts: readonly string[], values: readonly T[]): (string | T)[] =>
   (cut.get(parts) ?? cutIn(parts)).map((piece, i) => (i % 2 === 0 ? piece : values[Number(piece)]!));
 
+/** More of what was said is not remembered. */
+const MOST_REMEMBERED = 4000;
+/** The English of what was said in another language, the newest last; null where nobody asks for it. */
+let english: Map<string, string> | null = null;
+
+/** From now on {@link englishOf} knows what was said here. A worker's sentences are few; the page draws thousands. */
+export function rememberEnglish(): void {
+  english ??= new Map();
+}
+
+/** What was said here in another language, in English, as files for others have it; itself, where that is no longer known. */
+export const englishOf = (said: string): string => english?.get(said) ?? said;
+
+function remembered(said: string, inItsOwn: () => string): string {
+  if (english === null || current === ENGLISH) return said;
+  english.delete(said);
+  if (english.size >= MOST_REMEMBERED) english.delete(english.keys().next().value!);
+  english.set(said, inItsOwn());
+  return said;
+}
+
+const englishIn = (values: readonly unknown[]): string[] => values.map((value) => englishOf(String(value)));
+
 /** A sentence in the language spoken. Values are put in as they are: numbers are written by whoever knows their unit, shapes as 2,3. */
 export const say = (
   parts: TemplateStringsArray,
   ...values: readonly (string | number | readonly number[])[]
-): string => pieces(parts, values).join('');
+): string =>
+  remembered(pieces(parts, values).join(''), () => {
+    const own = englishIn(values);
+    return piecesOf(phraseOf(parts))
+      .map((piece, i) => (i % 2 === 0 ? piece : own[Number(piece)]!))
+      .join('');
+  });
 
 /** "a, b or c" */
 export const anyOf = (items: readonly string[]): string =>
-  new Intl.ListFormat(current.locale, { type: 'disjunction' }).format(items);
+  remembered(listed(items, 'disjunction', current), () => listed(englishIn(items), 'disjunction', ENGLISH));
 
 /** "a, b and c" */
 export const listOf = (items: readonly string[]): string =>
-  new Intl.ListFormat(current.locale, { type: 'conjunction' }).format(items);
+  remembered(listed(items, 'conjunction', current), () => listed(englishIn(items), 'conjunction', ENGLISH));
+
+const listed = (
+  items: readonly string[],
+  type: 'conjunction' | 'disjunction',
+  { locale }: Language,
+): string => new Intl.ListFormat(locale, { type }).format(items);
 
 /** Whole sentences one after the other: Chinese and Japanese have no space between them. */
 export const paragraph = (sentences: readonly string[]): string =>
-  sentences.join(/^(zh|ja)\b/.test(current.locale) ? '' : ' ');
+  remembered(sentences.join(/^(zh|ja)\b/.test(current.locale) ? '' : ' '), () =>
+    englishIn(sentences).join(' '),
+  );
 
 /** A sentence as part of another: without its full stop. */
-export const clause = (sentence: string): string => sentence.replace(/[.。]$/, '');
+export const clause = (sentence: string): string =>
+  remembered(withoutStop(sentence), () => withoutStop(englishOf(sentence)));
+
+const withoutStop = (sentence: string): string => sentence.replace(/[.。]$/, '');
 
 /** 1,234 */
 export const whole = (n: number): string => group.format(n);

@@ -5,7 +5,7 @@
  */
 import { type Endpoint, expose, proxy, type Remote, transfer, transferHandlers, wrap } from 'comlink';
 import { asPapilioError, type ErrorReport, errorReport, PapilioError } from './errors.ts';
-import { language, onLanguage, say, speak } from './say.ts';
+import { language, onLanguage, rememberEnglish, say, speak } from './say.ts';
 
 /** How long a worker may leave those waiting who have gone on to something else. */
 export const PATIENCE_MS = 3000;
@@ -37,6 +37,7 @@ export function serve<Api extends object>(
   movedResults: readonly (keyof Api & string)[] = [],
   endpoint?: Endpoint,
 ): void {
+  rememberEnglish();
   const moving = movedResults.map((name) => [
     name,
     async (...args: unknown[]) => {

@@ -8,6 +8,7 @@ import type { InputFile } from '../lib/bytes.ts';
 import { fail, passOn } from '../lib/errors.ts';
 import { jsonOf } from '../lib/json.ts';
 import { transposed } from '../lib/numbers.ts';
+import { say } from '../lib/say.ts';
 import { cutPart } from '../models/import/ir.ts';
 import type { ModuleInfo, ParamOrigin } from '../models/import/modules.ts';
 import type { LoadedModel } from '../models/load.ts';
@@ -35,7 +36,7 @@ export type Base =
   | { readonly kind: 'folder'; readonly files: readonly InputFile[] }
   | { readonly kind: 'named'; readonly name: string }
   /** Neither: why. */
-  | { readonly kind: 'none'; readonly reason: string };
+  | { readonly kind: 'none'; readonly reason: () => string };
 
 /** True for `owner/name` or `name` as on the Hub; paths and addresses are none. */
 export const isHubName = (name: unknown): name is string =>
@@ -55,13 +56,13 @@ const text = (name: string, value: unknown): InputFile => ({
 });
 
 /** Why the weights of a model cannot be written as PyTorch's, or null. */
-function refuse(model: LoadedModel): string | null {
+function refuse(model: LoadedModel): (() => string) | null {
   if (typeof model.config.model_type !== 'string')
-    return 'there is no config.json with a model_type beside the ONNX file';
+    return () => say`there is no config.json with a model_type beside the ONNX file`;
   for (const module of model.modules)
     for (const [name, { tensor }] of Object.entries(module.parameters))
       if (!FLOATS.has(tensor.dtype))
-        return `${module.name}.${name} is kept as ${tensor.dtype} in the ONNX file`;
+        return () => say`${module.name}.${name} is kept as ${tensor.dtype} in the ONNX file`;
   return null;
 }
 
@@ -93,7 +94,9 @@ function parsed(name: string, bytes: Uint8Array): unknown {
     return jsonOf(new TextDecoder().decode(bytes), name);
   } catch (cause) {
     passOn(cause);
-    return fail('malformed-file', `${name} beside the model is no JSON; mend it or take it away.`, { name });
+    return fail('malformed-file', say`${name} beside the model is no JSON; mend it or take it away.`, {
+      name,
+    });
   }
 }
 

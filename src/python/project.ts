@@ -2,12 +2,15 @@
  * A run as a small Python project: scripts with transformers, peft and accelerate that start from what was trained, with
  * its data, settings and base model. The scripts are the files of `project/`, the same for every run; settings.py makes the difference.
  */
+
 import { validateConfig } from '../adapters/config.ts';
 import { savedEntries } from '../adapters/matching.ts';
 import { readSafetensors, tensorFloats, writeSafetensors } from '../adapters/safetensors.ts';
 import type { InputFile } from '../lib/bytes.ts';
 import { fail } from '../lib/errors.ts';
+import { inEnglish, say } from '../lib/say.ts';
 import { type Base, baseOf, isHubName, type PythonProject, type PythonRun, withoutPrivate } from './base.ts';
+import { plain, readmeFile } from './readme.ts';
 import { datasetRows } from './rows.ts';
 import { isPeft, pythonTask, settingsFile } from './settings.ts';
 
@@ -24,7 +27,7 @@ const encode = (text: string) => new TextEncoder().encode(text);
 function adapterConfig(run: PythonRun): Record<string, unknown> {
   const file =
     run.adapter.find((f) => f.name === 'adapter_config.json') ??
-    fail('not-found', 'There is no adapter_config.json to go on from.');
+    fail('not-found', say`There is no adapter_config.json to go on from.`);
   const json = JSON.parse(new TextDecoder().decode(file.bytes)) as Record<string, unknown>;
   const name = json.base_model_name_or_path;
   return {
@@ -58,7 +61,7 @@ export function pythonProject(run: PythonRun): PythonProject {
   const config = adapterConfig(run);
   const weights =
     run.adapter.find((f) => f.name === 'adapter_model.safetensors') ??
-    fail('not-found', 'There is no adapter_model.safetensors to go on from.');
+    fail('not-found', say`There is no adapter_model.safetensors to go on from.`);
   const names = [...readSafetensors(weights.bytes).tensors.keys()];
   const base = baseOf(model, config.base_model_name_or_path, run.sidecars);
   const entries = savedEntries(validateConfig(run.method, config).config);
@@ -71,10 +74,10 @@ export function pythonProject(run: PythonRun): PythonProject {
     );
   const train = datasetRows(dataset, 'train', batchOptions, run.decode);
   const held = datasetRows(dataset, 'held', batchOptions, run.decode);
-  const warnings = limits(run, base, {
+  const facts = {
     rounding: Math.max(train.rounding, held.rounding),
     randomHead: randomHead(run, entries, names),
-  });
+  };
   const labels = 'labels' in dataset ? dataset.labels : [];
   const trained: InputFile[] = isPeft(run)
     ? [
@@ -84,7 +87,7 @@ export function pythonProject(run: PythonRun): PythonProject {
     : [{ name: 'trained.safetensors', bytes: trainedWeights(weights.bytes) }];
   return {
     files: [
-      { name: 'README.md', bytes: encode(readmeFile(run, base, warnings)) },
+      { name: 'README.md', bytes: encode(inEnglish(() => readmeFile(run, base, limits(run, base, facts)))) },
       { name: 'requirements.txt', bytes: encode(requirementsFile()) },
       { name: 'settings.py', bytes: encode(settingsFile(run, base, saved)) },
       ...Object.entries(scripts).map(([path, text]) => ({
@@ -97,11 +100,11 @@ export function pythonProject(run: PythonRun): PythonProject {
       { name: 'data/held.jsonl', bytes: held.bytes },
       { name: 'labels.json', bytes: encode(`${JSON.stringify(labels, null, 2)}\n`) },
     ],
-    warnings,
+    warnings: limits(run, base, facts),
   };
 }
 
-// README.md of a project: how to start it, what is in it, and what cannot carry over.
+// What it needs, and what cannot carry over.
 
 /**
  * The versions that the scripts were run with. Adapters keep PEFT's format of 0.18 and later; transformers 5 has renamed modules of
@@ -122,9 +125,6 @@ const requirementsFile = () =>
     .map(([name, version]) => `${name}==${version}\n`)
     .join('');
 
-/** Names as they may stand in a sentence of Markdown, whatever a file was called. */
-const plain = (name: string) => name.replace(/[^\p{L}\p{N} ._/-]/gu, '_');
-
 /** Sentences on what is different from the run. */
 function limits(
   run: PythonRun,
@@ -136,100 +136,53 @@ function limits(
     new TextDecoder().decode(run.adapter.find((f) => f.name === 'adapter_config.json')!.bytes),
   ) as Record<string, unknown>;
   const found = [
-    'The curve goes on but not bit for bit: the order of examples, dropout and the rounding of sums come from PyTorch and from the number of machines.',
-    `The optimiser starts with empty moments and the schedule starts anew: ${settings.warmupSteps} warm-up steps, then the same ${settings.schedule} over another run of the same length.`,
-    'Weights and sums are float32 as in the run; another precision is the choice of `accelerate launch --mixed_precision`.',
-    'requirements.txt names transformers 4, because version 5 has renamed modules that adapters and ONNX files know by their names of before.',
-    "Dropout inside the base model stays off, since the ONNX graph has none; only the adapter's own dropout acts.",
+    say`The curve goes on but not bit for bit: the order of examples, dropout and the rounding of sums come from PyTorch and from the number of machines.`,
+    say`The optimiser starts with empty moments and the schedule starts anew: ${String(settings.warmupSteps)} warm-up steps, then the same ${String(settings.schedule)} over another run of the same length.`,
+    say`Weights and sums are float32 as in the run; another precision is the choice of \`accelerate launch --mixed_precision\`.`,
+    say`requirements.txt names transformers 4, because version 5 has renamed modules that adapters and ONNX files know by their names of before.`,
+    say`Dropout inside the base model stays off, since the ONNX graph has none; only the adapter's own dropout acts.`,
   ];
   if (base.kind === 'folder')
     found.push(
-      `The base model ${plain(run.modelName)} has no name on the Hub; its weights were taken from the ONNX file into base/ by their PyTorch names. To use the original instead, name it with --base.`,
+      say`The base model ${plain(run.modelName)} has no name on the Hub; its weights were taken from the ONNX file into base/ by their PyTorch names. To use the original instead, name it with --base.`,
     );
   if (base.kind === 'named')
     found.push(
-      `The base model is taken from the Hub as ${base.name}. If the ONNX file was edited, merged or quantised, the two differ.`,
+      say`The base model is taken from the Hub as ${base.name}. If the ONNX file was edited, merged or quantised, the two differ.`,
     );
   if (base.kind === 'none')
     found.push(
-      `The base model ${plain(run.modelName)} cannot be written for transformers, because ${base.reason}; name the model that it was exported from with --base.`,
+      say`The base model ${plain(run.modelName)} cannot be written for transformers, because ${base.reason()}; name the model that it was exported from with --base.`,
     );
   if (facts.randomHead !== null)
     found.push(
       base.kind === 'folder'
-        ? `The classifier ${facts.randomHead} is new, random and untrained in this run; base/ holds it as it was.`
-        : `The classifier ${facts.randomHead} is new and random but is not among modules_to_save, so it is not in the adapter and starts with other random numbers here.`,
+        ? say`The classifier ${facts.randomHead} is new, random and untrained in this run; base/ holds it as it was.`
+        : say`The classifier ${facts.randomHead} is new and random but is not among modules_to_save, so it is not in the adapter and starts with other random numbers here.`,
     );
   if (run.model.ownHead !== null)
     found.push(
-      `transformers has no class with this run's head (${run.model.ownHead}): the class that model.py loads pools the hidden states in its own way, so its answers differ until it is changed to pool the same.`,
+      say`transformers has no class with this run's head (${run.model.ownHead}): the class that model.py loads pools the hidden states in its own way, so its answers differ until it is changed to pool the same.`,
     );
   if (!isPeft(run))
     found.push(
-      `The method "${method.id}" is none of PEFT's: trained.safetensors holds whole weights, which train.py puts into the base model, and adapter/ does not exist.`,
+      say`The method "${method.id}" is none of PEFT's: trained.safetensors holds whole weights, which train.py puts into the base model, and adapter/ does not exist.`,
     );
   if (method.id === 'boft' && Number(config.boft_n_butterfly_factor) > 1)
     found.push(
-      `The adapter has ${config.boft_n_butterfly_factor} butterfly factors. PEFT builds more than one only with a CUDA extension that most installations cannot compile; model.py supplies the missing function in plain PyTorch. Without it, PeftModel.from_pretrained stops with a size mismatch.`,
+      say`The adapter has ${String(config.boft_n_butterfly_factor)} butterfly factors. PEFT builds more than one only with a CUDA extension that most installations cannot compile; model.py supplies the missing function in plain PyTorch. Without it, PeftModel.from_pretrained stops with a size mismatch.`,
     );
   if (method.id === 'adalora')
-    found.push('The budget schedule of AdaLoRA (tinit, tfinal, total_step) starts anew with this run.');
+    found.push(say`The budget schedule of AdaLoRA (tinit, tfinal, total_step) starts anew with this run.`);
   if (facts.rounding > 0.001 / 255)
     found.push(
-      `Pictures are kept in 8 bits; the run had them finer, so a sample differs by at most ${facts.rounding.toPrecision(2)} of the full range.`,
+      say`Pictures are kept in 8 bits; the run had them finer, so a sample differs by at most ${facts.rounding.toPrecision(2)} of the full range.`,
     );
   if (dataset.kind !== 'image')
     found.push(
-      'Texts are kept as the ids that the run saw, with its windows and truncation; `text` is there to be read and is not used. Without `input_ids` a row cannot be trained on.',
+      say`Texts are kept as the ids that the run saw, with its windows and truncation; \`text\` is there to be read and is not used. Without \`input_ids\` a row cannot be trained on.`,
     );
   if (pythonTask(run) === 'masked-lm')
-    found.push('Which tokens are masked is fixed in data/: the same at every pass.');
+    found.push(say`Which tokens are masked is fixed in data/: the same at every pass.`);
   return found;
-}
-
-function readmeFile(run: PythonRun, base: Base, sentences: readonly string[]): string {
-  const { recorded, settings } = run;
-  const trained = isPeft(run)
-    ? '- `adapter/` – the adapter that the run trained, as PEFT saves it'
-    : '- `trained.safetensors` – the weights that the run trained';
-  const folder = base.kind === 'folder' ? ['- `base/` – the base model, as transformers opens it'] : [];
-  const launch =
-    base.kind === 'none' ? 'accelerate launch train.py --base OWNER/MODEL' : 'accelerate launch train.py';
-  return [
-    `# ${plain(run.modelName)} on ${plain(run.dataset.name)} with ${run.method.title}`,
-    '',
-    'This project goes on with a run of Papilio on as many machines as you have.',
-    '',
-    '```sh',
-    'python -m venv venv && . venv/bin/activate',
-    'pip install -r requirements.txt',
-    launch,
-    '```',
-    '',
-    'For several GPUs or machines, answer the questions of `accelerate config` once before that. The batch of',
-    `${settings.batchSize} examples is shared by all processes, so that the updates stay those of the run; raise it with --batch-size,`,
-    'and --learning-rate with it, where machines idle. `python train.py --help` lists all options.',
-    '',
-    'The first line with a held-out score comes before any update:',
-    recorded === null
-      ? 'the run was not evaluated at its last step, so there is nothing to hold it against.'
-      : `it should be the ${recorded.metric} of ${recorded.value.toFixed(4)} (loss ${recorded.loss.toFixed(4)}) that Papilio found on the same ${recorded.examples} examples.`,
-    '',
-    '## What is here',
-    '',
-    '- `train.py` – the loop; `model.py`, `data.py` – what it is made of',
-    '- `settings.py` – every setting of the run',
-    trained,
-    ...folder,
-    '- `data/train.jsonl`, `data/held.jsonl` – the examples and the split of the run',
-    '- `labels.json` – class names by number',
-    '- `requirements.txt` – the versions that these scripts were written for',
-    '',
-    'The result goes to `out/`, in the form it started from, with `metrics.csv` beside it. Papilio opens it again.',
-    '',
-    '## What cannot carry over',
-    '',
-    ...sentences.map((sentence) => `- ${sentence}`),
-    '',
-  ].join('\n');
 }

@@ -1,9 +1,10 @@
 /**
  * The model card of a merged file: README.md of its folder, as the Hub reads it. It says what the run says of itself, and what nobody has checked;
- * names from strangers' files stand in it as code.
+ * names from strangers' files stand in it as code. It is in English in every language of the page.
  */
 import type { AdapterMethod } from '../adapters/types.ts';
 import { visible } from '../lib/names.ts';
+import { inEnglish } from '../lib/say.ts';
 import type { ParityReport } from './parity.ts';
 import type { DataSource, EvalMetric, MergeReport, ModelSource, OpenReport } from './protocol.ts';
 import type { TrainingSettings } from './settings.ts';
@@ -28,14 +29,14 @@ export interface CardOf {
   /** The first held-out score and the last; null where nothing was measured. */
   readonly scores: readonly [before: EvalMetric, after: EvalMetric] | null;
   readonly sources: { readonly model: ModelSource; readonly data: DataSource };
-  readonly open: Pick<OpenReport, 'model' | 'data' | 'device' | 'warnings'> & {
+  readonly open: Pick<OpenReport, 'model' | 'data' | 'device' | 'warningsInEnglish'> & {
     readonly counts: Pick<OpenReport['counts'], 'trainable'>;
   };
   readonly merged: Pick<MergeReport, 'inputs' | 'outputs' | 'sidecars'> & {
     readonly parity: ParityReport | null;
   };
-  /** What came of the run, in sentences. */
-  readonly remarks: readonly string[];
+  /** What came of the run, in sentences, made when the card is. */
+  readonly remarks: () => readonly string[];
 }
 
 const whole = (n: number): string => n.toLocaleString('en-GB', { maximumFractionDigits: 0 });
@@ -126,7 +127,7 @@ function baseSection({ sources, open }: CardOf): string[] {
     `- Data: ${from.from}; ${whole(data.trainExamples)} examples to learn from, ${whole(data.heldExamples)} held aside.`,
     `- Its licence ${from.licence}.`,
     ...(data.labels.length > 0 ? [`- Classes: ${labelsText(data.labels)}.`] : []),
-    ...data.notes.map((note) => `- ${visible(note)}`),
+    ...data.notesInEnglish.map((note) => `- ${visible(note)}`),
     '',
   ];
 }
@@ -173,8 +174,8 @@ function figuresSection({ scores, loss, merged, remarks }: CardOf): string[] {
     ...(scores === null ? ['Nothing was measured on held-out examples.'] : measured(scores)),
     ...(loss === null ? [] : ['', `Loss of the last step: ${real(loss)}.`]),
     '',
-    ...(merged.parity === null ? [] : [merged.parity.sentence, '']),
-    ...remarks.flatMap((remark) => [visible(remark), '']),
+    ...(merged.parity === null ? [] : [merged.parity.english, '']),
+    ...remarks().flatMap((remark) => [visible(remark), '']),
   ];
 }
 
@@ -195,7 +196,7 @@ function unchecked({ scores, open, merged }: CardOf): string[] {
     } were compared with the trainer’s; the lines for transformers.js were written, not run, for this file.`,
     '- Bias, safety, and whether the model is fit for any use.',
     '- The licences of base model and data beyond what is said above.',
-    ...open.warnings.map((warning) => `- ${visible(warning)}`),
+    ...open.warningsInEnglish.map((warning) => `- ${visible(warning)}`),
     '',
   ];
 }
@@ -208,7 +209,10 @@ const exportedOf = ({ name, open, merged }: CardOf): Exported => ({
   ...{ data: open.data, model: open.model },
 });
 
-export function modelCard(of: CardOf): string {
+/** In English, whatever is spoken. */
+export const modelCard = (of: CardOf): string => inEnglish(() => written(of));
+
+function written(of: CardOf): string {
   const { name, method, open } = of;
   const exported = exportedOf(of);
   return [

@@ -12,7 +12,7 @@ import type { FeedTensor, OrtSession } from '../inference/session.ts';
 import { fail, PapilioError } from '../lib/errors.ts';
 import { greatest, least, sizeOf } from '../lib/numbers.ts';
 import { rng } from '../lib/rng.ts';
-import { clause, say } from '../lib/say.ts';
+import { clause, inEnglish, paragraph, say } from '../lib/say.ts';
 import type { ActivationRounding } from '../models/import/operators/quant.ts';
 import type { LoadedModel } from '../models/load.ts';
 import type { BatchPlan, FullBatch } from './batchPlan.ts';
@@ -74,6 +74,8 @@ export interface ParityReport extends Parity {
   readonly provider: string | null;
   /** One sentence: which output, how far, against which bound. */
   readonly sentence: string;
+  /** The same in English, for files that others read. */
+  readonly english: string;
 }
 
 /** Opens a file in onnxruntime; released sessions are not used again. */
@@ -100,7 +102,12 @@ export async function checkParity<File>(
   return {
     verdict: passed ? 'passed' : 'failed',
     ...measured,
-    sentence: `${passed ? passedSentence(measured) : failedSentence(measured)}${costOfActivations(files.activations ?? null, measured)}`,
+    ...saidTwice(() =>
+      paragraph([
+        passed ? passedSentence(measured) : failedSentence(measured),
+        ...costOfActivations(files.activations ?? null, measured),
+      ]),
+    ),
   };
 }
 
@@ -219,15 +226,22 @@ async function couldNotRun<File>(
     ...{ verdict: isModel ? 'unchecked' : 'failed', maxAbs: infinite, maxRel: infinite, bound: FLOAT_BOUND },
     ...{ base: null, rounding: null, output: samples[0]!.output, worst: samples[0]!.what },
     ...{ samples: 0, values: 0, provider: null },
-    sentence: isModel
-      ? say`The merged file was not checked: this model does not run here even without the adapter (${reasonOf(error)}). Run it where it is used, and compare, before relying on it.`
-      : say`The merged file does not run although the model without the adapter does: ${reasonOf(error)}.`,
+    ...saidTwice(() =>
+      isModel
+        ? say`The merged file was not checked: this model does not run here even without the adapter (${reasonOf(error)}). Run it where it is used, and compare, before relying on it.`
+        : say`The merged file does not run although the model without the adapter does: ${reasonOf(error)}.`,
+    ),
   };
 }
 
+const saidTwice = (make: () => string): Pick<ParityReport, 'sentence' | 'english'> => ({
+  sentence: make(),
+  english: inEnglish(make),
+});
+
 const reasonOf = ({ message }: PapilioError): string => clause(message);
 
-type Measured = Omit<ParityReport, 'verdict' | 'sentence'>;
+type Measured = Omit<ParityReport, 'verdict' | 'sentence' | 'english'>;
 
 const scientific = (value: number): string => (Number.isFinite(value) ? value.toExponential(1) : 'infinity');
 
@@ -252,10 +266,11 @@ function passedSentence(measured: Measured): string {
 const ranges = () => ({ static: say`by the scales in the file`, dynamic: say`by the range of each run` });
 
 /** What rounding activations costs, in the unadapted model and in the merged one: measured, since the trainer's stay float. */
-function costOfActivations(activations: ActivationRounding, { base, maxRel }: Measured): string {
-  if (activations === null || base === null) return '';
-  const note = say`onnxruntime rounds this file's activations to 8 bits (${ranges()[activations]}) and the trainer does not: that moves the answers by ${scientific(base)} of the largest in the unadapted model, and by ${scientific(maxRel)} in the merged one.`;
-  return ` ${note}`;
+function costOfActivations(activations: ActivationRounding, { base, maxRel }: Measured): readonly string[] {
+  if (activations === null || base === null) return [];
+  return [
+    say`onnxruntime rounds this file's activations to 8 bits (${ranges()[activations]}) and the trainer does not: that moves the answers by ${scientific(base)} of the largest in the unadapted model, and by ${scientific(maxRel)} in the merged one.`,
+  ];
 }
 
 function failedSentence(measured: Measured): string {

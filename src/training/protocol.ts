@@ -209,6 +209,8 @@ export interface OpenReport {
   readonly resumedAt: number;
   readonly history: { readonly steps: readonly StepMetric[]; readonly evals: readonly EvalMetric[] };
   readonly warnings: readonly string[];
+  /** The same in English, for files that others read. */
+  readonly warningsInEnglish: readonly string[];
 }
 
 /** An input or an output of a file, as the file declares it. */
@@ -361,6 +363,8 @@ export interface DataReport {
   };
   /** What was dropped, truncated or assumed while reading: sentences. */
   readonly notes: readonly string[];
+  /** The same in English, for files that others read. */
+  readonly notesInEnglish: readonly string[];
 }
 
 /** Data as it will be trained on, before a run: what was found in the files, and the first examples as tokens with their loss mask. */

@@ -4,7 +4,7 @@ import { type BatchOptions, exampleCount } from '../data/batches.ts';
 import { tonesOf } from '../data/pictures.ts';
 import { previewExamples } from '../data/preview.ts';
 import { PapilioError } from '../lib/errors.ts';
-import { say } from '../lib/say.ts';
+import { englishOf, say } from '../lib/say.ts';
 import { kernelOf } from '../models/load.ts';
 import { mostTokens } from './contract.ts';
 import { type Host, type OpenedModel, openModel } from './openModel.ts';
@@ -88,7 +88,11 @@ export async function previewData(
   const { options } = batches;
   const report = reportData(data, options);
   return {
-    report: { ...report, notes: [...notes, ...report.notes] },
+    report: {
+      ...report,
+      notes: [...notes, ...report.notes],
+      notesInEnglish: [...notes.map(englishOf), ...report.notesInEnglish],
+    },
     task: data.task,
     tasks: tasksOf(first),
     columns: data.found.columns ?? [],
@@ -140,5 +144,14 @@ export function reportData({ dataset, found }: OpenedData, options: BatchOptions
           },
         }
       : {};
-  return { name: dataset.name, kind: dataset.kind, labels, trainExamples, heldExamples, ...picture, notes };
+  return {
+    name: dataset.name,
+    kind: dataset.kind,
+    labels,
+    trainExamples,
+    heldExamples,
+    ...picture,
+    notes,
+    notesInEnglish: notes.map(englishOf),
+  };
 }

@@ -1,7 +1,7 @@
 /** {@link TrainerApi} over one session at a time: what the page's worker exposes. */
 
 import { fail } from '../lib/errors.ts';
-import { say } from '../lib/say.ts';
+import { englishOf, say } from '../lib/say.ts';
 import { createAdapterSet } from './adapterSet.ts';
 import { type Backend, openBackend } from './backend.ts';
 import { beforeAfter, classifyPixels } from './beforeAfter.ts';
@@ -194,6 +194,7 @@ function reportOf(opened: Session, { info }: Backend, history: OpenReport['histo
     resumedAt: step,
     history,
     warnings: opened.warnings,
+    warningsInEnglish: opened.warnings.map(englishOf),
   };
 }
 

@@ -22,7 +22,15 @@ const file = (name: string) => ({ name, bytes: Uint8Array.of(1) });
 const settle = (ms = 5) => new Promise((resolve) => setTimeout(resolve, ms));
 
 const previewOf = (parts: Partial<DataPreview>): DataPreview => ({
-  report: { name: 'a.csv', kind: 'text-class', labels: [], trainExamples: 8, heldExamples: 2, notes: [] },
+  report: {
+    name: 'a.csv',
+    kind: 'text-class',
+    labels: [],
+    trainExamples: 8,
+    heldExamples: 2,
+    notes: [],
+    notesInEnglish: [],
+  },
   task: 'text-classification',
   tasks: ['text-classification', 'regression'],
   columns: ['text', 'text2', 'stars'],

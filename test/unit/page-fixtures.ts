@@ -94,6 +94,7 @@ export const openReport = ({
     trainExamples: 100,
     heldExamples: 20,
     notes: [],
+    notesInEnglish: [],
   },
   device: { engine: 'webgpu', vendor: 'v', architecture: 'a', description: 'd', isSoftware: true },
   counts: {
@@ -105,6 +106,7 @@ export const openReport = ({
   resumedAt,
   history,
   warnings: [],
+  warningsInEnglish: [],
 });
 
 /** Records what it is asked; its checkpoints hold the number of the last step sent. */

@@ -2,8 +2,10 @@
  * The model card: figures of its own run, where base and data come from and what is known of their licences, how to run it, what was not checked; names from
  * files that are no Markdown. Seen to fail with: the score of the end in place of the one before, a heading that a data set's name makes, a licence for what is not known.
  */
-import { describe, expect, test } from 'vitest';
+import { readFileSync } from 'node:fs';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import { METHODS } from '../../src/adapters/registry.ts';
+import { type Phrases, say, speak } from '../../src/lib/say.ts';
 import { type CardOf, modelCard } from '../../src/training/modelCard.ts';
 import type { ParityReport } from '../../src/training/parity.ts';
 import type { EvalMetric, OpenReport } from '../../src/training/protocol.ts';
@@ -40,20 +42,26 @@ function cardOf(sources: Partial<CardOf['sources']> = {}, data: Partial<OpenRepo
     open: {
       model: visionReport(),
       data: {
-        ...{ name: 'letters', kind: 'image', labels: ['A', 'B'], picture, notes: ['2 rows were empty.'] },
+        ...{ name: 'letters', kind: 'image', labels: ['A', 'B'], picture, notes: ['第 2 行为空。'] },
+        notesInEnglish: ['2 rows were empty.'],
         ...{ trainExamples: 100, heldExamples: 40, ...data },
       },
       device: { engine: 'webgpu', vendor: 'v', architecture: 'a', description: 'd', isSoftware: false },
       counts: { trainable: { stored: 1234, free: 617 } },
-      warnings: ['the classifier is new'],
+      warningsInEnglish: ['the classifier is new'],
     },
     merged: {
       inputs: [{ name: 'pixel_values', dtype: 'float32', dims: ['batch', 1, 32, 32] }],
       outputs: [{ name: 'logits', dtype: 'float32', dims: ['batch', 2] }],
       sidecars: [{ name: 'config.json', bytes: new Uint8Array(0) }],
-      parity: { sentence, values: 52, provider: 'wasm' } as ParityReport,
+      parity: {
+        sentence: '合并文件的回答一致。',
+        english: sentence,
+        values: 52,
+        provider: 'wasm',
+      } as ParityReport,
     },
-    remarks: ['The run ended well.'],
+    remarks: () => [say`It was stopped early.`],
   };
 }
 
@@ -72,6 +80,15 @@ describe('a model card', () => {
     ]);
   });
 
+  test('is in English, whatever is spoken', () => {
+    const phrases = JSON.parse(readFileSync('src/languages/zh-Hans.json', 'utf8')) as Phrases;
+    speak({ locale: 'zh-Hans', phrases });
+    onTestFinished(() => speak());
+    expect(of.remarks()).toEqual(['检查被提前停止。']);
+    expect(modelCard(of)).toBe(card);
+    expect(card).not.toMatch(/\p{Script=Han}/u);
+  });
+
   test('has the figures of its run, before and after, with what they are of', () => {
     expect(card).toContain('| | before | after step 3 |');
     expect(card).toContain('| held-out accuracy | 12.5 % | 87.5 % |');
@@ -80,10 +97,10 @@ describe('a model card', () => {
     expect(card).toContain('Loss of the last step: 0.6667.');
     expect(card).toContain('1,234 numbers trained (617 free), 3 steps, by WebGPU');
     for (const said of [
-      of.merged.parity!.sentence,
-      ...of.remarks,
-      ...of.open.warnings,
-      ...of.open.data.notes,
+      of.merged.parity!.english,
+      ...of.remarks(),
+      ...of.open.warningsInEnglish,
+      ...of.open.data.notesInEnglish,
     ])
       expect(card).toContain(said);
   });

@@ -4,8 +4,8 @@
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { afterEach, describe, expect, it } from 'vitest';
-import { inEnglish, language, onLanguage, paragraph, say, speak, whole } from '../../src/common.ts';
-import { clause } from '../../src/lib/say.ts';
+import { inEnglish, language, listOf, onLanguage, paragraph, say, speak, whole } from '../../src/common.ts';
+import { clause, englishOf, rememberEnglish } from '../../src/lib/say.ts';
 import { LOCALES, ownName, suited } from '../../src/page/language.ts';
 import {
   allLanguages,
@@ -51,7 +51,7 @@ it('says nothing while a file is loaded', () => {
 /** Rooms of the engine whose sentences reach the page and are said: more with every commit. */
 const ROOMS = [
   ...['adapters', 'data', 'gpu', 'graph', 'hub', 'inference', 'lib', 'models', 'onnx'],
-  ...['onnxruntime', 'ops', 'training'],
+  ...['onnxruntime', 'ops', 'python', 'training'],
 ];
 /** Names, code and selectors, which are the same in every language. */
 const NO_WORDS: readonly RegExp[] = [
@@ -82,6 +82,7 @@ const NO_WORDS: readonly RegExp[] = [
   /^src\/adapters\/peft\.ts:\d+: version https:/,
   // Files for others, in English in every language.
   /^src\/training\/(checkText|comparisonTable|modelCard|snippets)\.ts:/,
+  /^src\/python\/(readme|settings)\.ts:/,
   // Of the command line alone.
   /^src\/onnxruntime\/nativeRuntime\.ts:/,
   // Lines of Python.
@@ -172,6 +173,24 @@ describe('say', () => {
     expect(language().locale).toBe('zh-Hans');
     speak({ locale: 'de', phrases: {} });
     expect([whole(12345.6), inEnglish(() => whole(12345.6))]).toEqual(['12.346', '12,346']);
+  });
+
+  it('knows the English of what a worker said in another language', () => {
+    rememberEnglish();
+    speak({
+      locale: 'zh-Hans',
+      phrases: {
+        'Row {0} is empty.': '第 {0} 行为空。',
+        'Left out: {0}': '未使用：{0}',
+        'one file': '一个文件',
+      },
+    });
+    const files = listOf([say`one file`, 'a.csv']);
+    const said = paragraph([say`Left out: ${files}`, say`Row ${3} is empty.`]);
+    expect(said).toBe('未使用：一个文件和a.csv第 3 行为空。');
+    expect(englishOf(said)).toBe('Left out: one file and a.csv Row 3 is empty.');
+    expect(englishOf(say`Left out: ${clause(say`Row ${3} is empty.`)}`)).toBe('Left out: Row 3 is empty');
+    expect(englishOf('never said')).toBe('never said');
   });
 
   it('is found in the sources with its values numbered', () => {

@@ -10,9 +10,18 @@ import { allLanguages, allPhrases, LANGUAGES } from './words.mjs';
 const said = [...new Set(allPhrases().map(({ phrase }) => phrase))].sort();
 const given = process.argv.slice(2);
 const languages = allLanguages();
-const target = given.length > 1 ? `${given[0]}.json` : languages[0][0];
+const names = languages.map(([name]) => name.replace(/\.json$/, ''));
+const named = given.length > 1 ? given[0] : names.length === 1 ? names[0] : undefined;
+if (given.length > 0 && !names.includes(named)) {
+  console.error(
+    `Name the language before the file, one of ${names.join(', ')}: npm run words -- ${names[0]} ${given.at(-1)}`,
+  );
+  process.exit(1);
+}
+const target = `${named}.json`;
 const news = given.length === 0 ? {} : JSON.parse(readFileSync(given.at(-1), 'utf8'));
 const strange = Object.keys(news).filter((phrase) => !said.includes(phrase));
+if (given.length > 0) console.log(`${given.at(-1)}: ${Object.keys(news).length} sentences for ${named}.`);
 for (const phrase of strange) console.error(`Said nowhere: ${JSON.stringify(phrase)}`);
 
 for (const [name, phrases] of languages) {

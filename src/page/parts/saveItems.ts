@@ -1,5 +1,5 @@
 /** What a picture can be taken away as: PNG of its canvases, its numbers as CSV and .npy. */
-import { say } from '../../common.ts';
+import { inEnglish, say } from '../../common.ts';
 import { saveFile } from '../exports.ts';
 import type { NumberTable } from './chartNumbers.ts';
 import { fileStem, matrixCsv, type Numbers, npyOf, tableCsv } from './numberFiles.ts';
@@ -49,7 +49,12 @@ export const pngItem = (label: Label, layers: () => readonly HTMLCanvasElement[]
 
 export const tableItem = (label: string, table: () => NumberTable): SaveItem => ({
   title: say`Save numbers (CSV)`,
-  run: () => saveFile(`${fileStem(label)}.csv`, tableCsv(table()), 'text/csv'),
+  run: () =>
+    saveFile(
+      `${fileStem(label)}.csv`,
+      inEnglish(() => tableCsv(table())),
+      'text/csv',
+    ),
 });
 
 /** Each number as it is in memory, however small the picture. */

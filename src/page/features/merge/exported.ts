@@ -38,6 +38,6 @@ export function cardOf({ current, request, open, merged }: MergedRun, state: Run
     loss: series.column('loss').at(-1) ?? null,
     scores: before && after ? [before, after] : null,
     sources: request,
-    ...{ open, merged, remarks: remarksOf(state) },
+    ...{ open, merged, remarks: () => remarksOf(state) },
   };
 }

@@ -1,7 +1,7 @@
 /** Methods side by side: at one budget, on the chosen task, one after the other, in a table that says how each number was got. */
 import { useMemo, useState } from 'react';
 import { useStore } from 'zustand';
-import { say } from '../../../common.ts';
+import { inEnglish, say } from '../../../common.ts';
 import { METHODS, type MethodId } from '../../../methods.ts';
 import { type MethodRow, methodComparisonMarkdown, provenance, settingsText } from '../../../protocol.ts';
 import { saveFile } from '../../exports.ts';
@@ -36,7 +36,13 @@ export function Methods() {
           <Action
             kind="link"
             text={say`save as CSV`}
-            onPress={() => saveFile('methods.csv', methodComparisonCsv(view.rows), 'text/csv')}
+            onPress={() =>
+              saveFile(
+                'methods.csv',
+                inEnglish(() => methodComparisonCsv(view.rows)),
+                'text/csv',
+              )
+            }
           />
           <Action
             kind="link"
