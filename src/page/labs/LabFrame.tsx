@@ -14,14 +14,25 @@ import { LabContext, useLab, useLabState } from './useLab.ts';
 
 const LessonCard = later('LessonCard', () => import('../lessons/LessonCard.tsx'));
 
-/** Folds are open on paper: nobody can press them there. */
-function useOpenFoldsInPrint(): void {
+/** On paper folds are open, for nobody can press them there, and the ground is light. */
+function useOnPaper(): void {
   useEffect(() => {
-    const open = () => {
+    const root = document.documentElement;
+    let theme = root.dataset.theme;
+    const begin = () => {
       for (const fold of document.querySelectorAll('details')) fold.open = true;
+      theme = root.dataset.theme;
+      root.dataset.theme = 'light';
     };
-    addEventListener('beforeprint', open);
-    return () => removeEventListener('beforeprint', open);
+    const end = () => {
+      if (theme !== undefined) root.dataset.theme = theme;
+    };
+    addEventListener('beforeprint', begin);
+    addEventListener('afterprint', end);
+    return () => {
+      removeEventListener('beforeprint', begin);
+      removeEventListener('afterprint', end);
+    };
   }, []);
 }
 
@@ -84,7 +95,7 @@ function LabAround({ entry, view }: { readonly entry: LabEntry; readonly view: L
   const [before, after] = at < 0 ? [] : [WAY[at - 1], WAY[at + 1]];
   const isGlossary = entry === GLOSSARY_PAGE;
   const { locale } = language();
-  useOpenFoldsInPrint();
+  useOnPaper();
   // biome-ignore lint/correctness/useExhaustiveDependencies: the title is in the language that is spoken.
   useEffect(() => {
     document.title = `${entry.title()} · Papilio`;

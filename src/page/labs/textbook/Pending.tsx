@@ -4,6 +4,8 @@ import { say } from '../../../common.ts';
 import type { Answered } from './useAnswer.ts';
 
 export function Pending<Q, A>(props: {
+  /** What is waited for, where that is not the engine's start. */
+  readonly waiting?: string;
   readonly of: { readonly answered: Answered<Q, A> | null; readonly problem: string | null };
   readonly children: (answered: Answered<Q, A>) => ReactNode;
 }) {
@@ -16,7 +18,7 @@ export function Pending<Q, A>(props: {
         </p>
       )}
       {answered === null ? (
-        <p className="hint">{say`The engine is being started …`}</p>
+        <p className="hint">{props.waiting ?? say`The engine is being started …`}</p>
       ) : (
         props.children(answered)
       )}

@@ -38,7 +38,7 @@ export const GLOSSARY = {
     means: () => say`Training a finished model a little further, for a task of one’s own.`,
   },
   frequency: {
-    word: () => say`frequency`,
+    word: () => say`frequency of a wave`,
     means: () =>
       say`How many times a wave rises and falls down the rows of a matrix, and how many times along its columns.`,
   },

@@ -44,7 +44,7 @@ const LETTER_B = read(`
   ........
 `);
 
-const [INPUTS, BLOCK, FACTORS, STEPS, SEED] = [PIXELS * PIXELS, 4, 5, 300, 1];
+const [INPUTS, BLOCK, FACTORS, STEPS, SEED] = [PIXELS * PIXELS, 4, 5, 120, 1];
 const LEARN = { d: INPUTS, b: BLOCK, m: FACTORS, seed: SEED, steps: STEPS, from: LETTER_A, to: LETTER_B };
 
 interface Seen {
@@ -74,7 +74,12 @@ const angleTo = (picture: readonly number[], other: readonly number[]): number =
 export function BackFigure({ way, strength }: { readonly way: Way; readonly strength: number }) {
   const learnt = useAnswer(LEARN, (request) => labWorker().learn(request));
   return (
-    <Pending of={learnt}>{({ answer }) => <Along way={way} strength={strength} skew={answer} />}</Pending>
+    <Pending
+      of={learnt}
+      waiting={say`A layer is being trained to answer B where A goes in: ${STEPS} steps …`}
+    >
+      {({ answer }) => <Along way={way} strength={strength} skew={answer} />}
+    </Pending>
   );
 }
 

@@ -33,7 +33,7 @@ export default function FourierftPage() {
       </Step>
       <Step title={say`2. Its spectrum`}>
         <p>
-          {rich`Every matrix is a sum of waves. A wave of the ${<Term of="frequency">{say`frequency`}</Term>} ${symbol('u', '(u, v)')} rises and falls u times down the rows and v times along the columns. How much of each is in a matrix is its ${<Term of="spectrum">{say`spectrum`}</Term>}. Waves of few turns lie in the middle of the map; those opposite each other are the same wave.`}
+          {rich`Every matrix is a sum of waves. Each has ${<Term of="frequency">{say`two frequencies`}</Term>}, ${symbol('u', '(u, v)')}: it rises and falls u times down the rows and v times along the columns. How much of each is in a matrix is its ${<Term of="spectrum">{say`spectrum`}</Term>}. Waves of few turns lie in the middle of the map; those opposite each other are the same wave.`}
         </p>
         <Formula source={WAVE} />
         <div className="lab-controls">

@@ -76,6 +76,9 @@ export default function OftPage() {
           m={Number(lab.text('m'))}
           input={lab.number('input')}
         />
+        <p>
+          <a href="#page=boft">{say`The page of BOFT builds on this.`}</a>
+        </p>
       </Step>
       <CostStep
         intro={say`Blocks decide the price: twice the block size, about twice the trained numbers and twice the work of turning. Choose the layer that you have.`}
