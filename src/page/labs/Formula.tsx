@@ -1,5 +1,6 @@
 /** Formulas whose symbols are linked with controls and text: pointing at one of either lights all that have its name. */
-import { type ReactNode, useEffect, useState } from 'react';
+import type { ReactNode } from 'react';
+import { useFormulas } from '../parts/useFormulas.ts';
 
 /** A symbol in the source of a formula, by the name that its control has. */
 export const mark = (name: string, tex: string = name): string => `\\htmlClass{sym-${name}}{${tex}}`;
@@ -9,27 +10,9 @@ export function Sym({ name, children }: { readonly name: string; readonly childr
   return <i className={`sym-${name}`}>{children}</i>;
 }
 
-/** Formulas of this project may mark symbols, and nothing else that KaTeX leaves to trust. */
-const isTrusted = ({ command }: { readonly command: string }): boolean => command === '\\htmlClass';
-
 /** A formula, on lines of its own; its source stands there until the typesetter has come. */
 export function Formula({ source }: { readonly source: string }) {
-  const [html, setHtml] = useState<string | null>(null);
-  useEffect(() => {
-    let isCurrent = true;
-    void Promise.all([import('katex'), import('katex/dist/katex.min.css')]).then(([{ default: katex }]) => {
-      if (!isCurrent) return;
-      setHtml(
-        katex.renderToString(source, {
-          ...{ displayMode: true, throwOnError: false, output: 'htmlAndMathml' },
-          ...{ trust: isTrusted, strict: false },
-        }),
-      );
-    });
-    return () => {
-      isCurrent = false;
-    };
-  }, [source]);
+  const html = useFormulas([source]);
   if (html === null)
     return <code className="lab-formula">{source.replaceAll(/\\htmlClass\{[^}]*\}/g, '')}</code>;
   // biome-ignore lint/security/noDangerouslySetInnerHtml: KaTeX's own output for a formula of this project.

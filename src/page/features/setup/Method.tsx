@@ -1,5 +1,5 @@
 /** How it trains: the method, what it is, and its settings and those of the run as their schemas describe them. */
-import { useDeferredValue, useEffect, useId, useMemo, useState } from 'react';
+import { useDeferredValue, useId, useMemo } from 'react';
 import { Radio, RadioGroup } from 'react-aria-components';
 import { say } from '../../../common.ts';
 import { FAMILIES, fieldMeta, METHODS, type MethodCard, type MethodId } from '../../../methods.ts';
@@ -9,6 +9,7 @@ import { Action } from '../../parts/Action.tsx';
 import { Locked } from '../../parts/Locked.tsx';
 import { Picker } from '../../parts/Picker.tsx';
 import { rich } from '../../parts/rich.tsx';
+import { useFormulas } from '../../parts/useFormulas.ts';
 import { useChoice, useHold, useIsShown, usePage } from '../../usePage.ts';
 import { derive } from './derive.ts';
 import { Advanced, Field } from './Field.tsx';
@@ -99,21 +100,7 @@ const FORMULA_BREAK = /,\s*\\quad\s*/;
 
 /** A KaTeX formula; its source is readable until the typesetter has arrived. */
 function Formula({ source }: { readonly source: string }) {
-  const [html, setHtml] = useState<string | null>(null);
-  useEffect(() => {
-    let isCurrent = true;
-    void Promise.all([import('katex'), import('katex/dist/katex.min.css')]).then(([{ default: katex }]) => {
-      const lines = source
-        .split(FORMULA_BREAK)
-        .map((part) =>
-          katex.renderToString(part, { displayMode: true, throwOnError: false, output: 'htmlAndMathml' }),
-        );
-      if (isCurrent) setHtml(lines.join(''));
-    });
-    return () => {
-      isCurrent = false;
-    };
-  }, [source]);
+  const html = useFormulas(source.split(FORMULA_BREAK));
   if (html === null) return <code className="formula formula-raw">{source}</code>;
   // biome-ignore lint/security/noDangerouslySetInnerHtml: KaTeX's own output for a formula of this project, with trust off.
   return <div className="formula" dangerouslySetInnerHTML={{ __html: html }} />;
