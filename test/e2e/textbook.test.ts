@@ -46,6 +46,7 @@ test('the pages say what their pictures show, in both languages, on screen and o
   expect(await page.$$eval('.lab-figure details', (folds) => folds.every((fold) => fold.open))).toBe(true);
   await page.evaluate(() => dispatchEvent(new Event('afterprint')));
   await page.click('a[href="#page=glossary&term=orthogonal"]');
+  await page.waitForSelector('.lab-glossary .is-meant');
   expect(await words(page, '.lab-glossary .is-meant')).toMatch(/^orthogonal\s*A matrix is orthogonal where/);
 
   await page.goto(`${stage.url}labs.html?zh#page=boft`, { waitUntil: 'load' });
