@@ -1,3 +1,4 @@
+/** Wires of a product of factors, for the pages' pictures: which nodes each factor joins, and what an input reaches. Pure. */
 import { forLit, runsText } from '../../features/butterfly/focus.ts';
 import { everything } from '../../features/butterfly/graphPicture.ts';
 import { patternOf, type Setting } from '../../features/butterfly/setting.ts';
