@@ -49,13 +49,14 @@ const VOICE = 'tales-recipes';
 /** The presets, the guide's run and the head alone beside the first of them, and every method as it starts, for equally many steps on two tasks. */
 function trials(): Trial[] {
   const own = PRESETS.filter((p) => p.model !== 'own').map((p) => ({ ...p, name: p.id }));
-  const { learningRate: _, ...texts } = own.find((p) => p.id === VOICE)!.training;
   const first = own[0]!;
   const guide = { ...first, name: 'letters-guide', training: { ...first.training, ...LONG } };
   const seeded = {
     ...{ ...first, name: `${first.name}-seeds`, seeds: SEEDS },
     training: { ...first.training, ...COUNTED },
   };
+  const voice = own.find((p) => p.id === VOICE)!;
+  const { learningRate: _, ...texts } = voice.training;
   const head: Trial = {
     ...{ ...seeded, name: 'letters-head-seeds', method: 'head', config: {}, rates: HEAD_RATES },
   };
@@ -70,6 +71,7 @@ function trials(): Trial[] {
     ...beside('letters', 'glyphs-vit', PICTURES),
     ...beside('recipes', 'tales-gpt', texts),
     ...own,
+    { ...voice, name: `${VOICE}-seeds`, seeds: SEEDS },
   ];
 }
 
@@ -92,7 +94,12 @@ interface Figure {
   readonly runtime: string;
   readonly date: string;
   /** Of a mean: all runs, those at other rates too. */
-  readonly runs?: readonly { readonly learningRate: number; readonly seed: number; readonly after: number }[];
+  readonly runs?: readonly {
+    readonly learningRate: number;
+    readonly seed: number;
+    readonly after: number;
+    readonly voice?: VoiceFigure;
+  }[];
   readonly voice?: VoiceFigure;
   readonly curve?: readonly Point[];
 }
@@ -141,13 +148,17 @@ function meanOf(runs: readonly { readonly seed: number; readonly figure: Figure 
   const [best] = rates.map(at).sort((a, b) => mean(b.map((f) => f.after)) - mean(a.map((f) => f.after))) as [
     Figure[],
   ];
+  const { voice: _, ...of } = best[0]!;
   return {
-    ...best[0]!,
+    ...of,
     before: mean(best.map((f) => f.before)),
     after: mean(best.map((f) => f.after)),
     secondsPerStep: mean(best.map((f) => f.secondsPerStep)),
     maxRel: Math.max(...best.map((f) => f.maxRel)),
-    runs: runs.map(({ seed, figure: { learningRate, after } }) => ({ learningRate, seed, after })),
+    runs: runs.map(({ seed, figure: { learningRate, after, voice } }) => ({
+      ...{ learningRate, seed, after },
+      ...(voice && { voice }),
+    })),
   };
 }
 

@@ -2,9 +2,8 @@
 import { embeddedTexts } from '../../src/data/catalogue.ts';
 import { TEMPERATURE, textsBy, type Voice, voiceOf } from './samples.ts';
 
-/** Texts of the base and of a run that figures are of, and that are shown of a preset. */
-const BEFORE = 50;
-const AFTER = 200;
+/** Texts of the base, and of a run, that figures are of; and how many are shown of a preset. */
+const TEXTS = 200;
 const SHOWN = 10;
 
 export interface VoiceFigure {
@@ -19,9 +18,9 @@ const bases = new Map<string, Promise<string[]>>();
 
 /** What the base `model` and the file at `merged` write, which was trained on recipes; with some of their texts if they are `shown`. */
 export async function voiceFigure(model: string, merged: string, isShown: boolean): Promise<VoiceFigure> {
-  const base = bases.get(model) ?? textsBy(model, BEFORE);
+  const base = bases.get(model) ?? textsBy(model, TEXTS);
   bases.set(model, base);
-  const [before, after] = [await base, await textsBy(merged, AFTER)];
+  const [before, after] = [await base, await textsBy(merged, TEXTS)];
   const learnt = embeddedTexts('recipes', 'train');
   return {
     before: voiceOf(before, learnt),
@@ -40,22 +39,31 @@ interface Run {
   readonly name: string;
   readonly method: string;
   readonly steps: number;
+  /** What ran the program that trained. */
+  readonly runtime: string;
   readonly voice?: VoiceFigure;
+  /** Of several seeds: each. */
+  readonly runs?: readonly { readonly seed: number; readonly voice?: VoiceFigure }[];
   /** Perplexity as the run went on. */
   readonly curve?: readonly Point[];
 }
 
 const share = (part: number, whole: number): string => `${((100 * part) / whole).toFixed(1)} %`;
 
-const rowOf = ({ name, method, steps, voice }: Run & { readonly voice: VoiceFigure }): string => {
-  const { before, after } = voice;
-  return `| ${name} | ${method} | ${steps} | ${share(before.accepted, before.sentences)} | ${share(after.accepted, after.sentences)} | ${after.sentences} | ${after.distinctTexts} | ${after.learntTexts} | ${share(after.distinctSentences, after.sentences)} | ${share(after.learntSentences, after.sentences)} |`;
-};
+/** A row for each run that has written. */
+const rowsOf = ({ name, method, steps, runtime, voice, runs }: Run): string[] =>
+  (runs ?? [{ seed: null, voice }]).flatMap(({ seed, voice }) => {
+    if (voice === undefined) return [];
+    const { before, after } = voice;
+    const run = seed === null ? name : `${name}, seed ${seed}`;
+    return [
+      `| ${run} | ${method} | ${steps} | ${runtime} | ${share(before.accepted, before.sentences)} of ${before.sentences} | ${share(after.accepted, after.sentences)} of ${after.sentences} | ${after.distinctTexts} | ${after.learntTexts} | ${share(after.distinctSentences, after.sentences)} | ${share(after.learntSentences, after.sentences)} |`,
+    ];
+  });
 
 /** The page, from the runs that have written; the texts are those of `preset`. */
 export function textsPage(runs: readonly Run[], preset: string): string {
-  const written = runs.filter((run): run is Run & { voice: VoiceFigure } => run.voice !== undefined);
-  const { voice: { shown } = {}, curve = [] } = written.find(({ name }) => name === preset) ?? {};
+  const { voice: { shown } = {}, curve = [] } = runs.find((run) => run.name === preset && run.voice) ?? {};
   const texts = (title: string, list: readonly string[]): string[] => [
     `## ${title}`,
     '',
@@ -65,11 +73,11 @@ export function textsPage(runs: readonly Run[], preset: string): string {
   return [
     '# Texts before and after',
     '',
-    `Written by \`npm run -s papilio -- reproduce\`. The base model tales-gpt writes ${BEFORE} texts from nothing, the merged file of each run ${AFTER}, at temperature ${TEMPERATURE}, text i with seed i, in onnxruntime-web. A recogniser (tools/voice/recogniser.ts), which shares nothing with the grammar of the recipes, says of every sentence whether it is one of a recipe; what was cut off at the longest length counts as a sentence that is none. "Learnt" are those that stand in the training text word for word.`,
+    `Written by \`npm run -s papilio -- reproduce\`. The base model tales-gpt writes ${TEXTS} texts from nothing, and so does the merged file of each run, at temperature ${TEMPERATURE}, text i with seed i, in onnxruntime-web. A recogniser (tools/voice/recogniser.ts), which shares nothing with the grammar of the recipes, says of every sentence whether it is one of a recipe; what was cut off at the longest length counts as a sentence that is none. "Learnt" are those that stand in the training text word for word.`,
     '',
-    '| run | method | steps | recipe sentences before | after | sentences | distinct texts | learnt texts | distinct sentences | learnt sentences |',
+    '| run | method | steps | trained by | recipe sentences before | after | distinct texts | learnt texts | distinct sentences | learnt sentences |',
     '|---|---|---|---|---|---|---|---|---|---|',
-    ...written.map(rowOf),
+    ...runs.flatMap(rowsOf),
     '',
     `How soon: perplexity on held-out recipes in the run ${preset} was ${curve.map(({ step, value }) => `${value.toFixed(2)} at step ${step}`).join(', ')}.`,
     '',

@@ -52,7 +52,7 @@ export const PRESETS: readonly Preset[] = [
     data: 'letters',
     method: 'oft',
     config: { oft_block_size: 8, target_modules: GUIDE_TARGETS, modules_to_save: ['classifier'] },
-    training: { learningRate: 4e-3, steps: 300, batchSize: 16, evalEvery: 25, evalExamples: 260 },
+    training: { learningRate: 8e-3, steps: 300, batchSize: 16, evalEvery: 25, evalExamples: 260 },
   },
   {
     id: 'fourier-few',
@@ -68,7 +68,7 @@ export const PRESETS: readonly Preset[] = [
       target_modules: GUIDE_TARGETS,
       modules_to_save: ['classifier'],
     },
-    training: { learningRate: 2e-2, steps: 300, batchSize: 16, evalEvery: 25, evalExamples: 260 },
+    training: { learningRate: 8e-2, steps: 300, batchSize: 16, evalEvery: 25, evalExamples: 260 },
   },
   {
     id: 'tales-recipes',
