@@ -2,6 +2,12 @@
 
 export { anglesOf } from './labs/angles.ts';
 export { type FitShape, freeNumbers, mostFactors, shapesOf, trianglesOf } from './labs/fitShapes.ts';
+export {
+  BUDGETS,
+  countOf,
+  FORGET_METHODS,
+  type ForgetMethodId,
+} from './labs/forgetMethods.ts';
 export { energyWithin, heightsOf, placesOf, type Waves, wavesOf } from './labs/frequencies.ts';
 export { distanceOf, offOrthogonal, transposedOf } from './labs/matrices.ts';
 export {
@@ -11,7 +17,16 @@ export {
   FIT_STEPS,
   type FitAnswer,
   type Fitted,
+  FORGET_STEPS,
+  type ForgetFacts,
+  type ForgetPoint,
+  type ForgetRequest,
+  type ForgetView,
   type LabApi,
+  NETWORKS,
+  type PlainPoints,
+  REACH,
+  SQUARES,
   STARTS,
   TERMS,
   type UpdateFacts,

@@ -16,22 +16,26 @@ export interface Fit {
   close(): Promise<void>;
 }
 
-const RATE = 0.05;
+/** How a fit goes: AdamW's rate falls from its first value to zero in a half cosine, over so many steps. */
+export interface FitCourse {
+  readonly steps: number;
+  readonly rate: number;
+}
+
 const [BETA1, BETA2] = [0.9, 0.99];
 
 /** As `stepScalars` of a run has them: no decay, no clipping. */
-function scalarsAt(step: number, total: number): Float32Array {
+function scalarsAt(step: number, { steps, rate: first }: FitCourse): Float32Array {
   const scalars = new Float32Array(16);
-  const rate = RATE * 0.5 * (1 + Math.cos((Math.PI * step) / total));
+  const rate = first * 0.5 * (1 + Math.cos((Math.PI * step) / steps));
   scalars.set([rate, 1 - BETA1 ** (step + 1), 1 - BETA2 ** (step + 1), BETA1, BETA2, 1e-8, 0, 0, 0]);
   return scalars;
 }
 
-/** @param total steps after which the rate is zero and no more are taken */
 export async function openFit(
   backend: Pick<Backend, 'open' | 'device'>,
   parts: readonly FitPart[],
-  total: number,
+  course: FitCourse,
 ): Promise<Fit> {
   const isGpu = backend.device !== null;
   const graph = await backend.open(fitGraph(parts, isGpu));
@@ -43,7 +47,7 @@ export async function openFit(
   let last: Readonly<Record<string, Float32Array>> = {};
   /** One run, of which the losses are those before its update. */
   const one = async (reads: boolean): Promise<void> => {
-    const scalars = scalarsAt(step, total);
+    const scalars = scalarsAt(step, course);
     if (update === null) {
       const out = await graph.run({ [fitNames.step]: scalars }, reads ? outputs : []);
       if (reads) last = out;
@@ -55,7 +59,7 @@ export async function openFit(
   };
   return {
     async advance(steps) {
-      const until = Math.min(total, step + steps);
+      const until = Math.min(course.steps, step + steps);
       for (; step < until; step++) await one(step === until - 1);
       return { step, losses: parts.map((_, i) => [...(last[fitNames.losses(i)] ?? [])]) };
     },

@@ -5,6 +5,7 @@ import { createCayley } from './cayley.ts';
 import { costs } from './costs.ts';
 import { type Fit, type FitLook, openFit } from './fit.ts';
 import type { FitPart } from './fitGraph.ts';
+import { type ForgetRun, openForgetting } from './forgetting.ts';
 import { createLearning } from './learnt.ts';
 import type { Matrix } from './matrices.ts';
 import { createInverse, createTurns } from './pictures.ts';
@@ -14,6 +15,9 @@ import { createRuns } from './runs.ts';
 import { targetOf } from './targets.ts';
 import { planUpdates } from './updateParts.ts';
 import { updateTarget } from './updateTargets.ts';
+
+/** Of the fits to a matrix. */
+const RATE = 0.05;
 
 interface OpenFit {
   readonly fit: Fit;
@@ -33,6 +37,7 @@ export function createLabs(open: () => Promise<Backend>): LabApi {
   };
   const runs = createRuns(backend);
   let current: OpenFit | null = null;
+  let forgetting: ForgetRun | null = null;
   let last: Promise<unknown> = Promise.resolve();
   /** Calls about fits one after the other: none sees a fit that another is opening or closing. */
   const inTurn = <T>(call: () => Promise<T>): Promise<T> => {
@@ -44,7 +49,7 @@ export function createLabs(open: () => Promise<Backend>): LabApi {
     const before = current;
     current = null;
     await before?.fit.close();
-    current = { fit: await openFit(await backend(), parts, steps), target, look: null };
+    current = { fit: await openFit(await backend(), parts, { steps, rate: RATE }), target, look: null };
   };
   return {
     device: async () => (await backend()).info,
@@ -84,5 +89,17 @@ export function createLabs(open: () => Promise<Backend>): LabApi {
           fitted: [...fit.shown(part).subarray(start * size, (start + 1) * size)],
         };
       }),
+    openForgetting: (request) =>
+      inTurn(async () => {
+        const before = forgetting;
+        forgetting = null;
+        await before?.close();
+        forgetting = await openForgetting(await backend(), request);
+        return forgetting.facts;
+      }),
+    forget: (steps) =>
+      inTurn(async () => (forgetting ?? fail('bad-argument', 'No networks are trained.')).advance(steps)),
+    forgotten: (network) =>
+      inTurn(async () => (forgetting ?? fail('bad-argument', 'No networks are trained.')).view(network)),
   };
 }

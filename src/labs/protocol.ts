@@ -118,6 +118,61 @@ export interface Cost {
   readonly step: number;
 }
 
+/** Networks of the lab on forgetting, each from other first numbers: what one of them does may be chance. */
+export const NETWORKS = 4;
+/** Steps on the new task. */
+export const FORGET_STEPS = 200;
+/** The plane that is shown: from −2 to 2 both ways, in so many squares along a side. */
+export const REACH = 2;
+export const SQUARES = 24;
+
+export interface ForgetRequest {
+  /** A key of BUDGETS. */
+  readonly budget: string;
+  /** How far the middle of the new task lies from that of the old one. */
+  readonly apart: number;
+  readonly seed: number;
+}
+
+export interface PlainPoints {
+  /** [points, 2] */
+  readonly places: readonly number[];
+  /** 0 or 1. */
+  readonly classes: readonly number[];
+}
+
+/** What the networks learn from. */
+export interface ForgetFacts {
+  readonly old: PlainPoints;
+  readonly next: PlainPoints;
+}
+
+/** Shares of examples that were not learnt from, by method and then by network, that are told right after so many steps. */
+export interface ForgetPoint {
+  readonly step: number;
+  readonly kept: readonly (readonly number[])[];
+  readonly learnt: readonly (readonly number[])[];
+}
+
+export interface MethodView {
+  /** For the second class or the first in each square of the plane, −1 … 1. */
+  readonly plane: readonly number[];
+  readonly energy: { readonly before: number; readonly after: number };
+  /** Pairs of neurons by their angle, in bins of 5°. */
+  readonly angles: { readonly before: readonly number[]; readonly after: readonly number[] };
+  /** By how much the angle of a pair changed, in radians. */
+  readonly turned: { readonly most: number; readonly mean: number };
+  /** Of ΔW, the largest first. */
+  readonly singular: readonly number[];
+}
+
+/** One network: before, and after each method. */
+export interface ForgetView {
+  readonly network: number;
+  readonly plane: readonly number[];
+  readonly methods: readonly MethodView[];
+}
+
 /** The target and what was fitted to it, row by row. */
 export interface Fitted {
   readonly target: readonly number[];
@@ -145,4 +200,10 @@ export interface LabApi {
   advance(steps: number): Promise<FitAnswer>;
   /** The best start of a shape or piece, as of the last step. */
   fitted(part: number): Promise<Fitted>;
+  /** Trains networks on the old task, and gets ready to fine-tune them; a run before it is left. */
+  openForgetting(request: ForgetRequest): Promise<ForgetFacts>;
+  /** Takes so many steps of it, and tells how it went from the first. */
+  forget(steps: number): Promise<{ readonly step: number; readonly course: readonly ForgetPoint[] }>;
+  /** One of its networks, as of the last step. */
+  forgotten(network: number): Promise<ForgetView>;
 }

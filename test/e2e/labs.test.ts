@@ -218,3 +218,39 @@ test('the first fine-tuning takes three steps, with the head alone and with a me
   expect(errors).toEqual([]);
   await page.browserContext().close();
 });
+
+test('the lab on forgetting trains, says what each method kept, and its questions know right from wrong', async () => {
+  const { page, errors } = await openLab(
+    stage,
+    'lab=forgetting&budget=48&method=boft&lock=budget&hide=seed',
+    'en-GB',
+  );
+  await page.waitForSelector(`${part('kept')}[data-done=true]`, { timeout: 120_000 });
+  await says(
+    page,
+    'kept',
+    /After 200 steps.*OFT \d+(\.\d)? % \/ \d+(\.\d)? %.*With BOFT single networks keep/s,
+  );
+  await says(page, 'angles', /BOFT: .* changed by \d\.\d e−\d° at most/);
+  // Another method is another look at the same run, another network too.
+  await (await page.waitForSelector(`${part('control-method')} ::-p-text(LoRA)`))!.click();
+  await says(page, 'angles', /LoRA: .* changed by \d+\.\d° at most/);
+  await says(page, 'singular', /LoRA changes the weight in 1 of 32 directions/);
+  await (await page.waitForSelector(`${part('control-network')} ::-p-text(3)`))!.click();
+  await page.waitForSelector(`${part('plane')}[aria-label="The plane, as network 3 sees it"]`);
+  expect(await page.$(part('control-seed'))).toBe(null);
+
+  expect(await answer(page, 'angles-kept', 'updates')).toMatch(
+    /Not yet\..*Largest changes .*BOFT \d\.\d e−\d°/s,
+  );
+  expect(await answer(page, 'angles-kept', 'rotations')).toMatch(/^Right\./);
+  expect(await answer(page, 'task-kept', 'yes')).toMatch(
+    /Not yet\. On screen OFT’s networks tell \d+(\.\d)? % /,
+  );
+  expect(await answer(page, 'task-kept', 'no')).toMatch(/^Right\./);
+  expect(await answer(page, 'directions', '2')).toMatch(/Not yet\./);
+  expect(await answer(page, 'directions', '1')).toMatch(/^Right\..* Measured here: 1\./s);
+  expect(await findings(page, 'the lab')).toEqual([]);
+  expect(errors).toEqual([]);
+  await page.browserContext().close();
+});

@@ -1,4 +1,5 @@
 /** A matrix as a picture, a square an entry: one colour for each sign, stronger where the entry is larger. */
+import type { ReactNode } from 'react';
 
 const SIDE = 160;
 const STRENGTHS = 12;
@@ -13,8 +14,10 @@ export function HeatMap(props: {
   readonly side?: number;
   /** Entries with a dot on them. */
   readonly marks?: readonly number[];
+  /** Drawn over it, in pixels. */
+  readonly children?: ReactNode;
 }) {
-  const { label, size, values, full, side = SIDE, marks = [] } = props;
+  const { label, size, values, full, side = SIDE, marks = [], children } = props;
   const cell = side / size;
   const placeOf = (at: number) => [(at % size) * cell, Math.floor(at / size) * cell] as const;
   /** One path for each strength of each sign: a few elements, however large the matrix. */
@@ -49,6 +52,7 @@ export function HeatMap(props: {
         />
       ))}
       {dots.length === 0 ? null : <path d={dots.join('')} fill="var(--ink)" />}
+      {children}
     </svg>
   );
 }

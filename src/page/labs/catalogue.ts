@@ -6,6 +6,7 @@ import { BUTTERFLY_CONTROLS, BUTTERFLY_QUANTITIES } from './butterfly/settings.t
 import { CAYLEY_CONTROLS, CAYLEY_QUANTITIES } from './cayley/settings.ts';
 import type { Control, Quantity, Values } from './controls.ts';
 import { FIRST_CONTROLS, FIRST_QUANTITIES } from './first/settings.ts';
+import { FORGETTING_CONTROLS, FORGETTING_QUANTITIES } from './forgetting/settings.ts';
 import { FOURIER_CONTROLS, FOURIER_QUANTITIES } from './fourier/settings.ts';
 import { SHADER_CONTROLS, SHADER_QUANTITIES } from './shader/settings.ts';
 
@@ -64,6 +65,16 @@ export const LABS: readonly LabEntry[] = [
     controls: FIRST_CONTROLS,
     quantities: FIRST_QUANTITIES,
     View: lazy(() => import('./first/FirstLab.tsx')),
+  },
+  {
+    id: 'forgetting',
+    title: () => say`What is kept and what is forgotten`,
+    what: () =>
+      say`Small networks that know one task learn another, by four methods. See what that does to the angles between their neurons, and to the old task.`,
+    minutes: 15,
+    controls: FORGETTING_CONTROLS,
+    quantities: FORGETTING_QUANTITIES,
+    View: lazy(() => import('./forgetting/ForgettingLab.tsx')),
   },
   {
     id: 'shader',

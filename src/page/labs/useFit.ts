@@ -8,27 +8,47 @@ const AT_ONCE = 10;
 /** A slider that moves asks once, when it stands. */
 const PAUSE_MS = 300;
 
-/** Of the parts that are picked, what was fitted. */
-export type Picked = Fitted & { readonly part: number };
-
-export interface FitShown<W, F> {
-  readonly wanted: W;
-  readonly facts: F;
-  readonly answer: FitAnswer;
-  readonly device: DeviceReport;
-  readonly picked: readonly Picked[];
+/** What runs in the worker, as functions that stay the same; only one runs at a time. */
+export interface FitSource<W, F, A, P> {
+  readonly steps: number;
+  /** Begins it, and gives what is known before its first step. */
+  open(wanted: W): Promise<F>;
+  /** Some steps more. */
+  advance(): Promise<A>;
+  /** One of its parts, as of the last step. */
+  look(part: number): Promise<P>;
 }
 
-const fittedOf = (parts: readonly number[]): Promise<Picked[]> =>
-  Promise.all(parts.map(async (part) => ({ part, ...(await labWorker().fitted(part)) })));
+/** The part that is picked, with what was fitted. */
+export type Picked = Fitted & { readonly part: number };
+
+export interface FitShown<W, F, A = FitAnswer, P = Picked> {
+  readonly wanted: W;
+  readonly facts: F;
+  readonly answer: A;
+  readonly device: DeviceReport;
+  readonly picked: readonly P[];
+}
+
+/** Fits to a matrix. */
+export const matrixFits = <W, F>(open: (wanted: W) => Promise<F>): FitSource<W, F, FitAnswer, Picked> => ({
+  steps: FIT_STEPS,
+  open,
+  advance: () => labWorker().advance(AT_ONCE),
+  look: async (part) => ({ part, ...(await labWorker().fitted(part)) }),
+});
 
 /**
  * @param wanted plain data
- * @param open the same function every time: begins the fit in the worker, and gives what is known before its first step
+ * @param source the same every time
  * @param picks parts that are looked into
  */
-export function useFit<W, F>(wanted: W, open: (wanted: W) => Promise<F>, picks: readonly number[]) {
-  const [shown, setShown] = useState<FitShown<W, F> | null>(null);
+export function useFit<W, F, A extends { readonly step: number }, P>(
+  wanted: W,
+  source: FitSource<W, F, A, P>,
+  picks: readonly number[],
+) {
+  const [shown, setShown] = useState<FitShown<W, F, A, P> | null>(null);
   const [problem, setProblem] = useState<string | null>(null);
   const [isRunning, setRunning] = useState(false);
   const [round, setRound] = useState(0);
@@ -47,10 +67,10 @@ export function useFit<W, F>(wanted: W, open: (wanted: W) => Promise<F>, picks: 
       try {
         const device = await labWorker().device();
         if (isLeft()) return;
-        const facts = await open(asked);
-        for (let step = 0; step < FIT_STEPS && !isLeft() && !isStopped.current; ) {
-          const answer = await labWorker().advance(AT_ONCE);
-          const picked = await fittedOf(pick.current);
+        const facts = await source.open(asked);
+        for (let step = 0; step < source.steps && !isLeft() && !isStopped.current; ) {
+          const answer = await source.advance();
+          const picked = await Promise.all(pick.current.map(source.look));
           step = answer.step;
           if (!isLeft()) setShown({ wanted: asked, facts, answer, device, picked });
         }
@@ -66,12 +86,12 @@ export function useFit<W, F>(wanted: W, open: (wanted: W) => Promise<F>, picks: 
       clearTimeout(timer);
       left.abort();
     };
-  }, [key, open, round]);
+  }, [key, source, round]);
   const picksKey = picks.join(' ');
   // biome-ignore lint/correctness/useExhaustiveDependencies: while it runs, each look has the parts that are picked.
   useEffect(() => {
     if (isRunning || shown === null) return;
-    void fittedOf(pick.current)
+    void Promise.all(pick.current.map(source.look))
       .then((picked) => setShown((now) => now && { ...now, picked }))
       .catch(() => {});
   }, [picksKey, isRunning]);

@@ -10,7 +10,7 @@ import { useFit } from '../useFit.ts';
 import { useLab } from '../useLab.ts';
 import { ButterflyQuestions } from './ButterflyQuestions.tsx';
 import { ErrorFigure } from './ErrorFigure.tsx';
-import { indexOfShape, openFits } from './fits.ts';
+import { BUTTERFLY_FITS, indexOfShape } from './fits.ts';
 import { MatrixFigure } from './MatrixFigure.tsx';
 
 const [R, d, b, m] = [mark('R'), mark('d'), mark('b'), mark('m')];
@@ -34,7 +34,7 @@ export default function ButterflyLab() {
   const block = Math.min(Number(lab.text('b')), size);
   const picked = { b: block, m: Math.min(lab.number('m'), mostFactors(size, block)) };
   const wanted = { target: lab.text('target') as TargetName, d: size, seed: lab.number('seed') };
-  const { fit, problem, isRunning, stop, again } = useFit(wanted, openFits, [
+  const { fit, problem, isRunning, stop, again } = useFit(wanted, BUTTERFLY_FITS, [
     indexOfShape(shapesOf(size), picked),
   ]);
   const symbol = (name: string) => <Sym name={name}>{name}</Sym>;

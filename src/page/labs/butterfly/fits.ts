@@ -1,7 +1,7 @@
 /** What the butterfly lab fits, every shape that the inputs have room for, and what that comes to: which fits are exact, and what a butterfly saves. */
 import { FIT_STEPS, type FitShape, freeNumbers, shapesOf, type TargetName } from '../../../labs.ts';
 import { labWorker } from '../labWorker.ts';
-import type { FitShown } from '../useFit.ts';
+import { type FitShown, matrixFits } from '../useFit.ts';
 
 export interface Wanted {
   readonly target: TargetName;
@@ -14,12 +14,12 @@ export type Fits = FitShown<Wanted, readonly FitShape[]>;
 export const indexOfShape = (shapes: readonly FitShape[], { m, b }: FitShape): number =>
   shapes.findIndex((shape) => shape.m === m && shape.b === b);
 
-/** Begins the fits; their parts are these shapes. */
-export async function openFits(wanted: Wanted): Promise<FitShape[]> {
+/** Their parts are these shapes. */
+export const BUTTERFLY_FITS = matrixFits(async (wanted: Wanted) => {
   const shapes = shapesOf(wanted.d);
   await labWorker().openFit({ ...wanted, shapes, steps: FIT_STEPS });
-  return shapes;
-}
+  return shapes as readonly FitShape[];
+});
 
 export interface Row extends FitShape {
   readonly numbers: number;

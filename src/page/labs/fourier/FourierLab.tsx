@@ -10,7 +10,7 @@ import { useFit } from '../useFit.ts';
 import { useLab } from '../useLab.ts';
 import { CurveFigure } from './CurveFigure.tsx';
 import { FourierQuestions } from './FourierQuestions.tsx';
-import { openFits, targetTitle, wayTitle } from './fits.ts';
+import { FOURIER_FITS, targetTitle, wayTitle } from './fits.ts';
 import { MapsFigure } from './MapsFigure.tsx';
 import { SpectrumFigure } from './SpectrumFigure.tsx';
 
@@ -28,7 +28,7 @@ export default function FourierLab() {
     placeSeed: lab.number('places'),
   };
   const picks = [pieceAt({ method: 'lora', rank }), pieceAt({ method: way, rank })];
-  const { fit, problem, isRunning, stop, again } = useFit(wanted, openFits, picks);
+  const { fit, problem, isRunning, stop, again } = useFit(wanted, FOURIER_FITS, picks);
   const symbol = (name: string, text = name) => <Sym name={name}>{text}</Sym>;
   return (
     <>

@@ -10,7 +10,7 @@ import {
 } from '../../../labs.ts';
 import { power } from '../../format.ts';
 import { labWorker } from '../labWorker.ts';
-import type { FitShown } from '../useFit.ts';
+import { type FitShown, matrixFits } from '../useFit.ts';
 
 export interface Wanted {
   readonly target: UpdateTarget;
@@ -20,8 +20,9 @@ export interface Wanted {
 
 export type Fits = FitShown<Wanted, UpdateFacts>;
 
-export const openFits = (wanted: Wanted): Promise<UpdateFacts> =>
-  labWorker().openUpdates({ ...wanted, steps: FIT_STEPS });
+export const FOURIER_FITS = matrixFits((wanted: Wanted) =>
+  labWorker().openUpdates({ ...wanted, steps: FIT_STEPS }),
+);
 
 /** Below this a fit has found its target, as far as so many steps in 32 bits go. */
 const EXACT = 1e-3;

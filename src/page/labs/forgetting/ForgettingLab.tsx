@@ -1,0 +1,105 @@
+/** What is kept and what is forgotten: networks that know one task learn another by four methods, and what that does to angles and answers. */
+import { listOf, say } from '../../../common.ts';
+import { FORGET_METHODS, type ForgetMethodId, NETWORKS } from '../../../labs.ts';
+import { Action } from '../../parts/Action.tsx';
+import { rich } from '../../parts/rich.tsx';
+import { Formula, mark, Sym } from '../Formula.tsx';
+import { LabControl } from '../LabControl.tsx';
+import { Step, TryThis } from '../LabText.tsx';
+import { ENERGY } from '../textbook/formulas.ts';
+import { useFit } from '../useFit.ts';
+import { useLab } from '../useLab.ts';
+import { AnglesFigure } from './AnglesFigure.tsx';
+import { ForgettingQuestions } from './ForgettingQuestions.tsx';
+import { KeptFigure } from './KeptFigure.tsx';
+import { PlaneFigure } from './PlaneFigure.tsx';
+import { FORGETTING, nameOf, numbersBy } from './runs.ts';
+import { SingularFigure } from './SingularFigure.tsx';
+
+const [R, W, n] = [mark('R'), mark('W', "W'"), mark('n')];
+const ROTATED = `${W} = W\\,${R}, \\qquad ${R}^{\\top}${R} = I`;
+const ADDED = `${W} = W + \\Delta{W}, \\qquad \\Delta{W} = B\\,A \\;\\text{ / }\\; \\sum_{k=1}^{${n}} s_k\\cos(\\dots)`;
+
+const titleOf = (value: string): string => nameOf(value as ForgetMethodId);
+
+export default function ForgettingLab() {
+  const lab = useLab();
+  const method = lab.text('method') as ForgetMethodId;
+  const wanted = { budget: lab.text('budget'), apart: lab.number('apart'), seed: lab.number('seed') };
+  const network = Number(lab.text('network')) - 1;
+  const { fit, problem, isRunning, stop, again } = useFit(wanted, FORGETTING, [network]);
+  const numbers = numbersBy(wanted.budget);
+  const symbol = (name: string, text = name) => <Sym name={name}>{text}</Sym>;
+  const counts = listOf(FORGET_METHODS.map((id, m) => `${nameOf(id)} ${numbers[m]!}`));
+  return (
+    <>
+      <Step title={say`What a method keeps by itself`}>
+        <p>
+          {rich`A neuron is the row of a weight that one output reads its inputs with. OFT and BOFT turn all neurons of a layer by one rotation ${symbol('R')}: no length changes, and no angle between two of them.`}
+        </p>
+        <Formula source={ROTATED} />
+        <p>
+          {say`LoRA and FourierFT add a change, which may do anything to lengths and angles within its few numbers.`}
+        </p>
+        <Formula source={ADDED} />
+        <p>
+          {say`How evenly the directions of the neurons lie is their hyperspherical energy. The papers of OFT and BOFT keep it on purpose. What becomes of the answers is another question, and has to be measured.`}
+        </p>
+        <Formula source={ENERGY} />
+      </Step>
+      <Step title={say`One task after the other`}>
+        <p>
+          {say`${NETWORKS} small networks, each with two layers of 32 neurons, first learn the old task: a disc in a ring. Then one weight of each, that of the second layer, learns the new task: four quarters, somewhere else in the plane. The old points are not shown again. Every method starts from the same networks and has nearly as many numbers.`}
+        </p>
+        <div className="lab-controls">
+          <LabControl name="method" label={say`Method`} titleOf={titleOf} />
+          <LabControl name="budget" label={say`Numbers that train, about`} hint={counts} />
+          <LabControl
+            name="apart"
+            label={say`Distance of the tasks`}
+            hint={say`At 0 both lie at the same place.`}
+          />
+          <LabControl name="network" label={say`Network`} />
+          <LabControl name="seed" label={say`Seed`} />
+        </div>
+        <p className="row">
+          {isRunning ? (
+            <Action icon="pause" text={say`Stop`} onPress={stop} />
+          ) : (
+            <Action icon="play" text={say`Train again`} onPress={again} />
+          )}
+        </p>
+        {problem === null ? null : (
+          <p className="error-text" role="alert">
+            {problem}
+          </p>
+        )}
+        {fit === null ? (
+          <p className="hint">{say`The networks learn the old task …`}</p>
+        ) : (
+          <>
+            <KeptFigure run={fit} method={method} />
+            <PlaneFigure run={fit} method={method} />
+          </>
+        )}
+      </Step>
+      <Step title={say`What became of the weight`}>
+        {fit === null ? null : (
+          <>
+            <AnglesFigure run={fit} method={method} />
+            <SingularFigure run={fit} method={method} />
+          </>
+        )}
+      </Step>
+      <TryThis
+        items={[
+          say`Take LoRA and then OFT, and compare the angles before and after.`,
+          say`Look at one network after the other: what single networks keep differs as much as what methods keep.`,
+          say`Bring the tasks to one place, distance 0: nobody can answer both, for at many places the class is now the other one.`,
+          say`Give every method more numbers, and see whether that keeps more or less.`,
+        ]}
+      />
+      <ForgettingQuestions run={fit} />
+    </>
+  );
+}

@@ -1,0 +1,103 @@
+/** The questions of the lab on forgetting; what is said to an answer comes from the run on screen. */
+import { listOf, say } from '../../../common.ts';
+import { BUDGETS, FORGET_METHODS, FORGET_STEPS } from '../../../labs.ts';
+import { percent } from '../../format.ts';
+import { numberIn, Question, type Reply } from '../Question.tsx';
+import { change } from '../textbook/degrees.ts';
+import { type Forgetting, meanOf, methodIndex, nameOf, rankOf } from './runs.ts';
+
+const checkAngles =
+  (run: Forgetting | null) =>
+  (answer: string): Reply => {
+    const isRight = answer === 'rotations';
+    const views = run?.picked[0]?.methods;
+    const changes = views?.map(({ turned }, m) => say`${nameOf(FORGET_METHODS[m]!)} ${change(turned.most)}`);
+    const measured =
+      changes === undefined ? '' : say`Largest changes of an angle, measured here: ${listOf(changes)}.`;
+    return {
+      isRight,
+      say: isRight ? (
+        <>
+          {say`All neurons turn together, so what lies between them stays; what is left is rounding.`}{' '}
+          {measured}
+        </>
+      ) : (
+        <>
+          {say`Choose one method after the other, and read the sentence below the angles.`} {measured}
+        </>
+      ),
+    };
+  };
+
+const checkTask =
+  (run: Forgetting | null) =>
+  (answer: string): Reply => {
+    if (run === null || run.answer.step < FORGET_STEPS)
+      return { isRight: false, say: say`Wait for the last step, and read the first picture.` };
+    const kept = percent(meanOf(run.answer.course.at(-1)!.kept[methodIndex('oft')]!));
+    if (answer === 'no')
+      return {
+        isRight: true,
+        say: say`On screen OFT’s networks tell ${kept} of the old task right. Between the neurons nothing has changed; but the inputs meet them turned, and the next layer was not told.`,
+      };
+    return {
+      isRight: false,
+      say: say`On screen OFT’s networks tell ${kept} of the old task right. What is kept are angles and lengths, not answers.`,
+    };
+  };
+
+const checkDirections =
+  (run: Forgetting | null) =>
+  (answer: string): Reply => {
+    const value = numberIn(answer);
+    if (!Number.isInteger(value)) return { isRight: false, say: say`That is no whole number.` };
+    const budget = run?.wanted.budget ?? '112';
+    const lora = BUDGETS[budget]![methodIndex('lora')]!;
+    const rank = lora.id === 'lora' ? lora.rank : Number.NaN;
+    const measured = run?.picked[0]?.methods[methodIndex('lora')]?.singular;
+    if (value === rank)
+      return {
+        isRight: true,
+        say:
+          measured === undefined
+            ? say`A product of two matrices has no more directions than the thinner one has columns, which is the rank of LoRA.`
+            : say`A product of two matrices has no more directions than the thinner one has columns, which is the rank of LoRA. Measured here: ${rankOf(measured)}.`,
+      };
+    return {
+      isRight: false,
+      say: say`Choose LoRA and look at the last picture: behind how many points does the line fall to rounding?`,
+    };
+  };
+
+export function ForgettingQuestions({ run }: { readonly run: Forgetting | null }) {
+  return (
+    <section aria-label={say`Questions`}>
+      <h2>{say`Questions`}</h2>
+      <Question
+        id="angles-kept"
+        ask={say`Which methods change no angle between two neurons, but for rounding?`}
+        options={[
+          { id: 'none', title: say`None of them` },
+          { id: 'rotations', title: say`OFT and BOFT` },
+          { id: 'updates', title: say`LoRA and FourierFT` },
+          { id: 'all', title: say`All of them` },
+        ]}
+        check={checkAngles(run)}
+      />
+      <Question
+        id="task-kept"
+        ask={say`Does a method that changes no angle keep the old task, then?`}
+        options={[
+          { id: 'yes', title: say`Yes, all of it` },
+          { id: 'no', title: say`No, much of it can be forgotten` },
+        ]}
+        check={checkTask(run)}
+      />
+      <Question
+        id="directions"
+        ask={say`LoRA’s ΔW = BA with the numbers that are set now: how many of its singular values are more than rounding?`}
+        check={checkDirections(run)}
+      />
+    </section>
+  );
+}

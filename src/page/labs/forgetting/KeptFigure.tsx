@@ -1,0 +1,69 @@
+/** How much of the old task is kept as the new one is learnt: a line for each method, from the network as it came. */
+import { listOf, say } from '../../../common.ts';
+import { FORGET_METHODS, FORGET_STEPS, type ForgetMethodId, NETWORKS } from '../../../labs.ts';
+import { percent } from '../../format.ts';
+import { deviceName } from '../deviceName.ts';
+import { LabFigure } from '../LabFigure.tsx';
+import { Plot } from '../Plot.tsx';
+import { useShown } from '../useLab.ts';
+import { type Forgetting, meanOf, methodIndex, nameOf, numbersBy, STYLES } from './runs.ts';
+
+const round = (share: number): string => percent(Math.round(share * 1000) / 1000);
+
+const axis = (title: string, low: number, ticks: readonly number[]) => ({
+  ...{ title, isLog: false, low, high: 1.02, ticks },
+  format: (value: number) => percent(value).replace(/\.0+/, ''),
+});
+
+export function KeptFigure(props: { readonly run: Forgetting; readonly method: ForgetMethodId }) {
+  const { run, method } = props;
+  const { course } = run.answer;
+  const last = course.at(-1)!;
+  const numbers = numbersBy(run.wanted.budget);
+  const at = methodIndex(method);
+  const [kept, learnt] = [meanOf(last.kept[at]!), meanOf(last.learnt[at]!)];
+  useShown({ kept, learnt, step: last.step });
+  const isDone = run.answer.step >= FORGET_STEPS;
+  const title = say`Old task kept by new task learnt`;
+  const told = FORGET_METHODS.map(
+    (id, m) => say`${nameOf(id)}: ${round(meanOf(last.learnt[m]!))} and ${round(meanOf(last.kept[m]!))}`,
+  );
+  return (
+    <LabFigure
+      id="kept"
+      title={title}
+      isDone={isDone}
+      sentence={
+        <>
+          {isDone ? say`After ${FORGET_STEPS} steps.` : say`Step ${run.answer.step} of ${FORGET_STEPS}.`}{' '}
+          {say`So much is told right of the new task / of the old one: ${listOf(told)}.`}{' '}
+          {say`With ${nameOf(method)} single networks keep ${round(Math.min(...last.kept[at]!))} to ${round(Math.max(...last.kept[at]!))} of the old task.`}{' '}
+          <span className="hint">
+            {say`Means of ${NETWORKS} networks; 50 % is guessing. Computed by ${deviceName(run.device)}.`}
+          </span>
+        </>
+      }
+      how={say`How each number was got: the engine’s own ops train each network on the old task, and then one weight of it by each method on the new task alone, with AdamW at a rate that falls from 0.01 to 0 in a half cosine. Shares are of 160 points of each task that were not learnt from. Points are drawn from the seed.`}
+      table={{
+        head: [say`Method`, say`Numbers`, say`Network`, say`New task`, say`Old task`],
+        rows: FORGET_METHODS.flatMap((id, m) =>
+          last.kept[m]!.map((share, n) => [
+            ...[nameOf(id), String(numbers[m]), String(n + 1)],
+            ...[round(last.learnt[m]![n]!), round(share)],
+          ]),
+        ),
+      }}
+    >
+      <Plot
+        label={title}
+        x={axis(say`new task, told right`, 0.4, [0.4, 0.6, 0.8, 1])}
+        y={axis('', 0.3, [0.4, 0.6, 0.8, 1])}
+        lines={FORGET_METHODS.map((id, m) => ({
+          ...{ id, name: nameOf(id), ...STYLES[id] },
+          points: course.map((point) => [meanOf(point.learnt[m]!), meanOf(point.kept[m]!)] as const),
+        }))}
+        picked={[learnt, kept]}
+      />
+    </LabFigure>
+  );
+}
