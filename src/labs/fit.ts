@@ -19,13 +19,16 @@ export interface Fit {
 /** How a fit goes: AdamW's rate falls from its first value to zero in a half cosine, over so many steps. */
 export interface FitCourse {
   readonly steps: number;
-  readonly rate: number;
+  /** {@link RATE} unless given. */
+  readonly rate?: number;
 }
+
+const RATE = 0.05;
 
 const [BETA1, BETA2] = [0.9, 0.99];
 
 /** As `stepScalars` of a run has them: no decay, no clipping. */
-function scalarsAt(step: number, { steps, rate: first }: FitCourse): Float32Array {
+function scalarsAt(step: number, { steps, rate: first = RATE }: FitCourse): Float32Array {
   const scalars = new Float32Array(16);
   const rate = first * 0.5 * (1 + Math.cos((Math.PI * step) / steps));
   scalars.set([rate, 1 - BETA1 ** (step + 1), 1 - BETA2 ** (step + 1), BETA1, BETA2, 1e-8, 0, 0, 0]);

@@ -16,9 +16,6 @@ import { targetOf } from './targets.ts';
 import { planUpdates } from './updateParts.ts';
 import { updateTarget } from './updateTargets.ts';
 
-/** Of the fits to a matrix. */
-const RATE = 0.05;
-
 interface OpenFit {
   readonly fit: Fit;
   readonly target: Matrix;
@@ -49,7 +46,7 @@ export function createLabs(open: () => Promise<Backend>): LabApi {
     const before = current;
     current = null;
     await before?.fit.close();
-    current = { fit: await openFit(await backend(), parts, { steps, rate: RATE }), target, look: null };
+    current = { fit: await openFit(await backend(), parts, { steps }), target, look: null };
   };
   return {
     device: async () => (await backend()).info,

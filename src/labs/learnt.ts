@@ -32,7 +32,7 @@ function partOf({ d, b, m, seed, from, to }: LearnRequest): FitPart {
 export const createLearning =
   (backend: () => Promise<Pick<Backend, 'open' | 'device'>>): LabApi['learn'] =>
   async (request) => {
-    const fit = await openFit(await backend(), [partOf(request)], request.steps);
+    const fit = await openFit(await backend(), [partOf(request)], { steps: request.steps });
     try {
       await fit.advance(request.steps);
       return [...fit.shown(0)];
