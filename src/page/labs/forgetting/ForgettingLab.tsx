@@ -22,6 +22,27 @@ const ADDED = `${W} = W + \\Delta{W}, \\qquad \\Delta{W} = B\\,A \\;\\text{ / }\
 
 const titleOf = (value: string): string => nameOf(value as ForgetMethodId);
 
+const symbol = (name: string) => <Sym name={name}>{name}</Sym>;
+
+function Idea() {
+  return (
+    <Step title={say`What a method keeps by itself`}>
+      <p>
+        {rich`A neuron is the row of a weight that one output reads its inputs with. OFT and BOFT turn all neurons of a layer by one rotation ${symbol('R')}: no length changes, and no angle between two of them.`}
+      </p>
+      <Formula source={ROTATED} />
+      <p>
+        {say`LoRA and FourierFT add a change, which may do anything to lengths and angles within its few numbers.`}
+      </p>
+      <Formula source={ADDED} />
+      <p>
+        {say`How evenly the directions of the neurons lie is their hyperspherical energy. The papers of OFT and BOFT keep it on purpose. What becomes of the answers is another question, and has to be measured.`}
+      </p>
+      <Formula source={ENERGY} />
+    </Step>
+  );
+}
+
 export default function ForgettingLab() {
   const lab = useLab();
   const method = lab.text('method') as ForgetMethodId;
@@ -29,24 +50,10 @@ export default function ForgettingLab() {
   const network = Number(lab.text('network')) - 1;
   const { fit, problem, isRunning, stop, again } = useFit(wanted, FORGETTING, [network]);
   const numbers = numbersBy(wanted.budget);
-  const symbol = (name: string, text = name) => <Sym name={name}>{text}</Sym>;
   const counts = listOf(FORGET_METHODS.map((id, m) => `${nameOf(id)} ${numbers[m]!}`));
   return (
     <>
-      <Step title={say`What a method keeps by itself`}>
-        <p>
-          {rich`A neuron is the row of a weight that one output reads its inputs with. OFT and BOFT turn all neurons of a layer by one rotation ${symbol('R')}: no length changes, and no angle between two of them.`}
-        </p>
-        <Formula source={ROTATED} />
-        <p>
-          {say`LoRA and FourierFT add a change, which may do anything to lengths and angles within its few numbers.`}
-        </p>
-        <Formula source={ADDED} />
-        <p>
-          {say`How evenly the directions of the neurons lie is their hyperspherical energy. The papers of OFT and BOFT keep it on purpose. What becomes of the answers is another question, and has to be measured.`}
-        </p>
-        <Formula source={ENERGY} />
-      </Step>
+      <Idea />
       <Step title={say`One task after the other`}>
         <p>
           {say`${NETWORKS} small networks, each with two layers of 32 neurons, first learn the old task: a disc in a ring. Then one weight of each, that of the second layer, learns the new task: four quarters, somewhere else in the plane. The old points are not shown again. Every method starts from the same networks and has nearly as many numbers.`}
