@@ -11,7 +11,7 @@ const checkAngles =
   (answer: string): Reply => {
     const isRight = answer === 'rotations';
     const views = run?.picked[0]?.methods;
-    const changes = views?.map(({ turned }, m) => say`${nameOf(FORGET_METHODS[m]!)} ${change(turned.most)}`);
+    const changes = views?.map(({ turned }, m) => `${nameOf(FORGET_METHODS[m]!)} ${change(turned.most)}`);
     const measured =
       changes === undefined ? '' : say`Largest changes of an angle, measured here: ${listOf(changes)}.`;
     return {

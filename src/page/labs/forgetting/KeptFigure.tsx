@@ -26,7 +26,7 @@ export function KeptFigure(props: { readonly run: Forgetting; readonly method: F
   const isDone = run.answer.step >= FORGET_STEPS;
   const title = say`Old task kept by new task learnt`;
   const told = FORGET_METHODS.map(
-    (id, m) => say`${nameOf(id)}: ${round(meanOf(last.learnt[m]!))} and ${round(meanOf(last.kept[m]!))}`,
+    (id, m) => `${nameOf(id)} ${round(meanOf(last.learnt[m]!))} / ${round(meanOf(last.kept[m]!))}`,
   );
   return (
     <LabFigure
