@@ -24,6 +24,7 @@ it('every fit that there is was made, as the lab makes it', () => {
   for (const { name, shapes, seeds, d, starts } of FIT_TRIALS) {
     const engines = named(name).map(({ engine }) => engine);
     if (d < 512) expect(engines, name).toContain('onnxruntime');
+    if (d <= 32) expect(engines, name).toContain('webgpu');
     for (const record of named(name)) {
       expect(record).toMatchObject({ seeds, d, starts, steps: FIT_STEPS });
       expect(record.shapes.map(({ m, b }) => ({ m, b }))).toEqual(shapes);

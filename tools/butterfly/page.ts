@@ -243,5 +243,8 @@ function agreement(one: FitRecord, other: FitRecord): string {
   const apart = one.shapes.map((shape) =>
     Math.abs(mean(shape.errors) - mean(other.shapes.find(same(shape))!.errors)),
   );
-  return `- ${one.name}: means of the two engines are at most ${Math.max(...apart).toExponential(0)} apart.`;
+  const most = Math.max(...apart);
+  return most === 0
+    ? `- ${one.name}: the two engines agree in all six digits that are kept.`
+    : `- ${one.name}: means of the two engines are at most ${most.toExponential(0)} apart.`;
 }
