@@ -19,17 +19,20 @@ const says = (page: Page, picture: string, expected: RegExp) =>
     60,
   );
 
-test('the pages say what their pictures show, in both languages, on screen and on paper', async () => {
+/** A page by its link, in a language, with nothing kept from before. */
+async function open(link: string, locale: string): Promise<{ page: Page; errors: string[] }> {
   const context = await stage.browser.createBrowserContext();
   const page = await context.newPage();
   const errors: string[] = [];
   page.on('pageerror', (error) => errors.push(String(error)));
-  await page.evaluateOnNewDocument(() =>
-    localStorage.setItem('papilio-language', location.search === '?zh' ? 'zh-Hans' : 'en-GB'),
-  );
+  await page.evaluateOnNewDocument((chosen) => localStorage.setItem('papilio-language', chosen), locale);
   await page.setViewport({ width: 1280, height: 900 });
+  await page.goto(`${stage.url}labs.html#${link}`, { waitUntil: 'load' });
+  return { page, errors };
+}
 
-  await page.goto(`${stage.url}labs.html#page=oft&b=8`, { waitUntil: 'load' });
+test('the page of OFT says what its pictures show, on screen and on paper, and leads to its terms', async () => {
+  const { page, errors } = await open('page=oft&b=8', 'en-GB');
   await says(page, 'turned', /All five turned by 53\.1°\. No angle between two of them changed by more than/);
   await says(
     page,
@@ -49,7 +52,12 @@ test('the pages say what their pictures show, in both languages, on screen and o
   await page.waitForSelector('.lab-glossary .is-meant');
   expect(await words(page, '.lab-glossary .is-meant')).toMatch(/^orthogonal\s*A matrix is orthogonal where/);
 
-  await page.goto(`${stage.url}labs.html?zh#page=boft`, { waitUntil: 'load' });
+  expect(errors).toEqual([]);
+  await page.browserContext().close();
+});
+
+test('the page of BOFT trains a rotation and takes it back, in Chinese', async () => {
+  const { page, errors } = await open('page=boft', 'zh-Hans');
   await says(page, 'transmission', /有了因子 5，每个节点都能到达其他所有节点/);
   await says(page, 'back', /B₃ 1\.00, B₄ 0\.00, B₅ 0\.00。 输出与训练目标 B 相差 \d/);
   await page.focus(`${part('control-strength')} input`);
@@ -57,5 +65,5 @@ test('the pages say what their pictures show, in both languages, on screen and o
   await says(page, 'back', /输出与训练目标 B 相差 0\.\d°/);
   expect(await findings(page, 'the page of BOFT')).toEqual([]);
   expect(errors).toEqual([]);
-  await context.close();
+  await page.browserContext().close();
 });
