@@ -1,15 +1,16 @@
 /** {@link LabApi} on the engine that suits the machine: what the labs' worker serves. */
 import { fail } from '../lib/errors.ts';
 import type { Backend } from '../training/backend.ts';
+import type { EngineName } from '../training/protocol.ts';
 import { createCayley } from './cayley.ts';
 import { costs } from './costs.ts';
 import { type Fit, type FitLook, openFit } from './fit.ts';
-import type { FitPart } from './fitGraph.ts';
+import { type FitPart, fitGraph } from './fitGraph.ts';
 import { type ForgetRun, openForgetting } from './forgetting.ts';
 import { createLearning } from './learnt.ts';
 import type { Matrix } from './matrices.ts';
 import { createInverse, createTurns } from './pictures.ts';
-import { type LabApi, STARTS } from './protocol.ts';
+import { type FitRequest, type LabApi, STARTS } from './protocol.ts';
 import { rotationParts } from './rotationParts.ts';
 import { createRuns } from './runs.ts';
 import { targetOf } from './targets.ts';
@@ -22,8 +23,26 @@ interface OpenFit {
   look: FitLook | null;
 }
 
-/** @param open asked for at the first call; what fails is tried again at the next */
-export function createLabs(open: () => Promise<Backend>): LabApi {
+/** Seconds of so many steps with an engine, by timing one; nothing of a fit that is open is touched. */
+const timing =
+  (backend: () => Promise<Backend>, open: (engine: EngineName) => Promise<Backend>) =>
+  async (parts: readonly FitPart[], steps: number, engine: EngineName): Promise<number> => {
+    const own = await backend();
+    const there = own.info.engine === engine ? own : await open(engine);
+    try {
+      return steps * (await there.secondsOf(fitGraph(parts, there.device !== null)));
+    } finally {
+      if (there !== own) there.close();
+    }
+  };
+
+function rotations({ target, d, seed, shapes, starts = STARTS }: FitRequest) {
+  const wanted = targetOf(target, d, seed);
+  return { wanted, parts: rotationParts({ d, shapes, target: wanted, starts, seed }) };
+}
+
+/** @param open asked for at the first call, and for an engine to be timed; what fails is tried again at the next */
+export function createLabs(open: (engine?: EngineName) => Promise<Backend>): LabApi {
   let opening: Promise<Backend> | undefined;
   const backend = (): Promise<Backend> => {
     opening ??= open();
@@ -48,6 +67,7 @@ export function createLabs(open: () => Promise<Backend>): LabApi {
     await before?.fit.close();
     current = { fit: await openFit(await backend(), parts, { steps }), target, look: null };
   };
+  const secondsOf = timing(backend, open);
   return {
     device: async () => (await backend()).info,
     cayley: createCayley(backend),
@@ -55,10 +75,16 @@ export function createLabs(open: () => Promise<Backend>): LabApi {
     learn: createLearning(backend),
     inverse: createInverse(runs),
     costs,
-    openFit: ({ target, d, seed, shapes, steps, starts = STARTS }) =>
+    openFit: (request) =>
       inTurn(async () => {
-        const wanted = targetOf(target, d, seed);
-        await begin(wanted, rotationParts({ d, shapes, target: wanted, starts, seed }), steps);
+        const { wanted, parts } = rotations(request);
+        await begin(wanted, parts, request.steps);
+      }),
+    fitSeconds: (request, engine) => inTurn(() => secondsOf(rotations(request).parts, request.steps, engine)),
+    updateSeconds: ({ target, seed, placeSeed, steps }, engine) =>
+      inTurn(async () => {
+        const { parts } = await planUpdates(updateTarget(target, seed), seed, placeSeed);
+        return secondsOf(parts, steps, engine);
       }),
     openUpdates: ({ target, seed, placeSeed, steps }) =>
       inTurn(async () => {

@@ -1,6 +1,6 @@
 /** What a lab's page asks of the worker that computes for it. */
 import type { MethodId } from '../adapters/registry.ts';
-import type { DeviceReport } from '../training/protocol.ts';
+import type { DeviceReport, EngineName } from '../training/protocol.ts';
 import type { FitShape } from './fitShapes.ts';
 import type { TargetName } from './targets.ts';
 import type { UpdateTarget } from './updatePieces.ts';
@@ -196,6 +196,9 @@ export interface LabApi {
   openFit(request: FitRequest): Promise<void>;
   /** Begins to fit LoRA and FourierFT to a change of a weight; a fit before it is left. */
   openUpdates(request: UpdateRequest): Promise<UpdateFacts>;
+  /** Seconds that all steps of a fit take with an engine, by timing one. */
+  fitSeconds(request: FitRequest, engine: EngineName): Promise<number>;
+  updateSeconds(request: UpdateRequest, engine: EngineName): Promise<number>;
   /** Takes so many steps of the fit that is open. */
   advance(steps: number): Promise<FitAnswer>;
   /** The best start of a shape or piece, as of the last step. */

@@ -12,4 +12,4 @@ const host = {
   onnxruntime: async () => (await import('../onnxruntime/webRuntime.ts')).loadWebRuntime(),
 };
 
-serve(createLabs(() => openBackend(host, undefined)));
+serve(createLabs((engine) => openBackend(host, engine)));

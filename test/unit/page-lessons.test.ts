@@ -5,6 +5,7 @@
  */
 import { deflateRawSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
+import { createLabs } from '../../src/labs/labs.ts';
 import { startIn } from '../../src/page/features/lessons/playground.ts';
 import { decodeHash } from '../../src/page/features/setup/link.ts';
 import { LABS } from '../../src/page/labs/catalogue.ts';
@@ -22,6 +23,8 @@ import {
   unpackLesson,
 } from '../../src/page/lessons/pack.ts';
 import { holdOf, holdOfSetting, lessonIn } from '../../src/page/lessons/state.ts';
+import type { EngineName } from '../../src/protocol.ts';
+import type { Backend } from '../../src/training/backend.ts';
 
 const QUARTER: LessonDraft = {
   place: 'cayley',
@@ -258,4 +261,26 @@ describe('a lesson of the page', () => {
     expect(decodeHash(hash)).toMatchObject({ problems: [], settings: { training: { steps: 40 } } });
     expect(startIn(hash)).toEqual({ preset: 'letters-boft', 't.steps': '40', seed: '1' });
   });
+});
+
+it('tells how long the fits of a lab take, by a step timed with the engine that is asked for', async () => {
+  const opened: string[] = [];
+  const labs = createLabs(async (engine: EngineName = 'webgpu') => {
+    opened.push(engine);
+    return {
+      info: { engine },
+      device: engine === 'webgpu' ? {} : null,
+      secondsOf: async ({ outputs }: { outputs: object }) =>
+        // With its update only where that is in the graph.
+        (engine === 'webgpu') === !('gradients' in outputs) ? 0.01 : Number.NaN,
+      close: () => opened.push(`${engine} closed`),
+    } as unknown as Backend;
+  });
+  const fit = { target: 'random', d: 8, seed: 1, shapes: [{ m: 2, b: 2 }], steps: 400 } as const;
+  expect(await labs.fitSeconds(fit, 'webgpu')).toBeCloseTo(4);
+  expect(await labs.fitSeconds({ ...fit, steps: 100 }, 'onnxruntime')).toBeCloseTo(1);
+  expect(
+    await labs.updateSeconds({ target: 'smooth', seed: 1, placeSeed: 777, steps: 50 }, 'webgpu'),
+  ).toBeCloseTo(0.5);
+  expect(opened).toEqual(['webgpu', 'onnxruntime', 'onnxruntime closed']);
 });

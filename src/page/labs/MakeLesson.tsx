@@ -6,7 +6,9 @@ import { Icon } from '../parts/Icon.tsx';
 import { later } from '../parts/later.tsx';
 import type { LabEntry } from './catalogue.ts';
 import { useLab } from './useLab.ts';
+import { worksOf } from './works.ts';
 
+const Machine = later('Machine', () => import('../lessons/Machine.tsx'));
 const LessonForm = later('LessonForm', () => import('../lessons/LessonForm.tsx'));
 
 /** The number of that name that the lab shows now. */
@@ -16,7 +18,7 @@ export const valueIn =
     shown.get(quantity) ?? null;
 
 export function MakeLesson({ entry }: { readonly entry: LabEntry }) {
-  const { id, controls, changed, shown, lesson } = useLab();
+  const { id, controls, values, changed, shown, lesson } = useLab();
   const [isOpen, setOpen] = useState(false);
   return (
     <details className="fold advanced" onToggle={({ currentTarget }) => setOpen(currentTarget.open)}>
@@ -33,7 +35,9 @@ export function MakeLesson({ entry }: { readonly entry: LabEntry }) {
             valueNow: valueIn(shown),
             lesson,
           }}
-        />
+        >
+          <Machine works={worksOf([entry], values)} />
+        </LessonForm>
       ) : null}
     </details>
   );

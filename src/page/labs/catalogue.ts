@@ -44,6 +44,7 @@ export const LABS: readonly LabEntry[] = [
     minutes: 15,
     controls: BUTTERFLY_CONTROLS,
     quantities: BUTTERFLY_QUANTITIES,
+    seconds: async (...of) => (await import('./seconds.ts')).butterflySeconds(...of),
     View: lazy(() => import('./butterfly/ButterflyLab.tsx')),
   },
   {
@@ -54,6 +55,7 @@ export const LABS: readonly LabEntry[] = [
     minutes: 15,
     controls: FOURIER_CONTROLS,
     quantities: FOURIER_QUANTITIES,
+    seconds: async (...of) => (await import('./seconds.ts')).fourierSeconds(...of),
     View: lazy(() => import('./fourier/FourierLab.tsx')),
   },
   {
@@ -64,6 +66,7 @@ export const LABS: readonly LabEntry[] = [
     minutes: 20,
     controls: FIRST_CONTROLS,
     quantities: FIRST_QUANTITIES,
+    seconds: async (...of) => (await import('./seconds.ts')).firstSeconds(...of),
     View: lazy(() => import('./first/FirstLab.tsx')),
   },
   {

@@ -1,13 +1,17 @@
 /** "Make a lesson of this": the page as it is set now, for whoever hands it to others. The form comes when it is opened. */
 import { useState } from 'react';
-import { listOf, say } from '../../../common.ts';
+import { fail, listOf, say } from '../../../common.ts';
 import { PLAYGROUND } from '../../lessons/lesson.ts';
+import type { Work } from '../../lessons/Machine.tsx';
+import type { Page } from '../../page.ts';
 import { Icon } from '../../parts/Icon.tsx';
 import { later } from '../../parts/later.tsx';
 import { useChoice, usePage, useRun, useUi } from '../../usePage.ts';
+import { runRequest } from '../setup/choice.ts';
 import { leftOut } from '../setup/link.ts';
 import { PLAYGROUND_QUANTITIES, settingsOf, startIn, valueOn } from './playground.ts';
 
+const Machine = later('Machine', () => import('../../lessons/Machine.tsx'));
 const LessonForm = later('LessonForm', () => import('../../lessons/LessonForm.tsx'));
 
 export function MakeLesson() {
@@ -24,6 +28,23 @@ export function MakeLesson() {
     </details>
   );
 }
+
+/** Of the steps that are set, by the forecast of a run. */
+const runSeconds =
+  (page: Page): Work['seconds'] =>
+  async (engine) => {
+    const choice = page.choice.getState();
+    const { steps, epochs } = choice.settings.training;
+    if (epochs > 0)
+      fail(
+        'bad-argument',
+        say`How many steps the epochs have is known once the data is open: set steps instead.`,
+      );
+    const { secondsPerStep, refusal } = await page.trainer.forecast({ ...runRequest(choice), engine });
+    return secondsPerStep === null
+      ? fail('bad-argument', refusal ?? say`The time of a step could not be measured here.`)
+      : secondsPerStep * steps;
+  };
 
 function Form() {
   const page = usePage();
@@ -45,7 +66,9 @@ function Form() {
           valueNow: valueOn(page),
           lesson,
         }}
-      />
+      >
+        <Machine works={[{ id: 'run', title: say`The run as it is set`, seconds: runSeconds(page) }]} />
+      </LessonForm>
     </>
   );
 }

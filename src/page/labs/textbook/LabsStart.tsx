@@ -2,9 +2,11 @@
 import { useEffect } from 'react';
 import { say } from '../../../common.ts';
 import { later } from '../../parts/later.tsx';
+import { worksOf } from '../works.ts';
 import { hashOf, WAY } from './way.ts';
 
 const minutesOf = (among: typeof WAY): number => among.reduce((sum, { minutes }) => sum + minutes, 0);
+const Machine = later('Machine', () => import('../../lessons/Machine.tsx'));
 const OpenLesson = later('OpenLesson', () => import('../../lessons/OpenLesson.tsx'));
 
 export function LabsStart({ isUnknown }: { readonly isUnknown: boolean }) {
@@ -64,6 +66,11 @@ export function LabsStart({ isUnknown }: { readonly isUnknown: boolean }) {
       <p>
         <a href="./">{say`Fine-tune a model of your own`}</a>
       </p>
+      <h2>{say`For teachers`}</h2>
+      <p>
+        {say`Every lab and page, and the page that trains, can be made a lesson: a link with your words, hints and a question. The form is at its end, under “Make a lesson of this”.`}
+      </p>
+      <Machine works={worksOf(WAY)} />
       <p className="row">
         <OpenLesson />
       </p>
