@@ -6,6 +6,7 @@ import { brief } from '../format.ts';
 import { Action } from '../parts/Action.tsx';
 import { Waiting } from '../parts/Waiting.tsx';
 import { detectGpu, type GpuSupport } from '../webgpu.ts';
+import './lessons.css';
 
 /** Something that runs. */
 export interface Work {

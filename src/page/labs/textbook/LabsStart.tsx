@@ -66,7 +66,7 @@ export function LabsStart({ isUnknown }: { readonly isUnknown: boolean }) {
       <p>
         <a href="./">{say`Fine-tune a model of your own`}</a>
       </p>
-      <h2>{say`For teachers`}</h2>
+      <h2 className="labs-teachers">{say`For teachers`}</h2>
       <p>
         {say`Every lab and page, and the page that trains, can be made a lesson: a link with your words, hints and a question. The form is at its end, under “Make a lesson of this”.`}
       </p>
