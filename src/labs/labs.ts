@@ -43,9 +43,10 @@ function rotations({ target, d, seed, shapes, starts = STARTS }: FitRequest) {
 
 /** @param open asked for at the first call, and for an engine to be timed; what fails is tried again at the next */
 export function createLabs(open: (engine?: EngineName) => Promise<Backend>): LabApi {
+  let engine: EngineName | undefined;
   let opening: Promise<Backend> | undefined;
   const backend = (): Promise<Backend> => {
-    opening ??= open();
+    opening ??= open(engine);
     opening.catch(() => {
       opening = undefined;
     });
@@ -69,6 +70,13 @@ export function createLabs(open: (engine?: EngineName) => Promise<Backend>): Lab
   };
   const secondsOf = timing(backend, open);
   return {
+    async computeOn(wanted) {
+      if (wanted === engine) return;
+      engine = wanted;
+      const before = opening;
+      opening = undefined;
+      (await before?.catch(() => null))?.close();
+    },
     device: async () => (await backend()).info,
     cayley: createCayley(backend),
     turn: createTurns(runs),

@@ -180,6 +180,8 @@ export interface Fitted {
 }
 
 export interface LabApi {
+  /** What shall compute from now on; unless asked, what suits the machine. */
+  computeOn(engine: EngineName): Promise<void>;
   /** What computes here. */
   device(): Promise<DeviceReport>;
   /** @param skew packed strict upper triangle of a block b × b */

@@ -5,6 +5,7 @@ import type { LessonView } from '../lessons/state.ts';
 import { Action } from '../parts/Action.tsx';
 import { later } from '../parts/later.tsx';
 import type { LabEntry } from './catalogue.ts';
+import { EnginePicker } from './EnginePicker.tsx';
 import { Lights } from './Formula.tsx';
 import { startOf } from './link.ts';
 import { MakeLesson, valueIn } from './MakeLesson.tsx';
@@ -129,6 +130,7 @@ function LabAround({ entry, view }: { readonly entry: LabEntry; readonly view: L
             <a href="#start">{say`All labs and pages`}</a>
             {isGlossary ? null : <a href="#page=glossary">{say`Glossary`}</a>}
           </div>
+          {isGlossary ? null : <EnginePicker />}
           {isGlossary ? null : <MakeLesson entry={entry} />}
         </article>
       </Lights>

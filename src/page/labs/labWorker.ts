@@ -1,6 +1,7 @@
 /** The labs' worker as the page calls it; started when the first lab asks. */
 import { type ErrorReport, errorReport, say, WorkerHost } from '../../common.ts';
 import type { LabApi } from '../../labs.ts';
+import { chosenEngine } from './engineChoice.ts';
 
 let host: WorkerHost<LabApi> | undefined;
 
@@ -9,6 +10,8 @@ export function labWorker(): LabApi {
     () => new Worker(new URL('../../labs/worker.ts', import.meta.url), { type: 'module', name: 'labs' }),
     { what: () => say`The labs’ worker`, wayOn: () => say`move something to ask again` },
   );
+  const engine = chosenEngine();
+  if (engine !== null && !host.isRunning) host.api.computeOn(engine).catch(() => {});
   return host.api;
 }
 

@@ -125,7 +125,7 @@ export function decodeLab(
     return known;
   };
   for (const [key, text] of params) {
-    if (['lab', 'page', 'lock', 'hide', 'lesson'].includes(key)) continue;
+    if (['lab', 'page', 'lock', 'hide', 'lesson', 'engine'].includes(key)) continue;
     const problem = take(controls, values, key, text);
     if (problem !== null) problems.push(problem);
   }

@@ -1,0 +1,36 @@
+/** What computes in this tab's labs: what suits the machine, or what the reader or a link chose (`engine=webgpu`), until the tab is closed. */
+import type { EngineName } from '../../protocol.ts';
+
+export const ENGINES: readonly EngineName[] = ['webgpu', 'onnxruntime'];
+const KEY = 'papilio-labs-engine';
+
+const known = (text: string | null): EngineName | null => ENGINES.find((name) => name === text) ?? null;
+
+/** Null: what suits the machine. */
+export function chosenEngine(): EngineName | null {
+  const linked = new URLSearchParams(location.hash.slice(1)).get('engine');
+  if (linked !== null) keepEngine(known(linked));
+  try {
+    return known(sessionStorage.getItem(KEY));
+  } catch {
+    return known(linked);
+  }
+}
+
+function keepEngine(engine: EngineName | null): void {
+  try {
+    if (engine === null) sessionStorage.removeItem(KEY);
+    else sessionStorage.setItem(KEY, engine);
+  } catch {
+    // A browser that keeps nothing: the link says it each time.
+  }
+}
+
+/** Begins anew with another engine: whatever was computed was the other's. */
+export function computeOn(engine: EngineName | null): void {
+  keepEngine(engine);
+  const params = new URLSearchParams(location.hash.slice(1));
+  params.delete('engine');
+  history.replaceState(null, '', `#${params.toString().replaceAll('%2C', ',')}`);
+  location.reload();
+}
