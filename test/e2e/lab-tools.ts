@@ -41,7 +41,7 @@ export async function answer(page: Page, question: string, given: string): Promi
   const option = await page.$(`${form} input[value="${given}"]`);
   if (option !== null) await option.click();
   else {
-    await page.click(`${form} input`, { clickCount: 3 });
+    await page.$eval(`${form} input`, (box) => (box as HTMLInputElement).select());
     await page.type(`${form} input`, given);
   }
   await page.click(`${form} button`);

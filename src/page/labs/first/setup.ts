@@ -5,6 +5,7 @@ import { derive } from '../../features/setup/derive.ts';
 import { encodeHash } from '../../features/setup/link.ts';
 import { isOwnRate, type PageSettings } from '../../features/setup/settings.ts';
 import type { Values } from '../controls.ts';
+import { chosenEngine } from '../engineChoice.ts';
 import { type FirstMethod, OWN_RATE } from './settings.ts';
 
 const MODEL = 'glyphs-vit';
@@ -68,7 +69,9 @@ export const settingsOf = (which: Which, values: Values): PageSettings =>
 export function requestOf(which: Which, values: Values): RunRequest {
   const settings = settingsOf(which, values);
   const { method, config, training } = settings;
+  const engine = chosenEngine();
   return {
+    ...(engine === null ? {} : { engine }),
     ...{ model: firstModel, data: firstData, method, config, training },
     ...(isOwnRate(settings) ? { ownRate: true } : {}),
   };
