@@ -16,7 +16,13 @@ export async function openLab(
   page.on('console', (message) => {
     if (message.type() === 'error') errors.push(message.text());
   });
-  await page.evaluateOnNewDocument((chosen) => localStorage.setItem('papilio-language', chosen), locale);
+  await page.evaluateOnNewDocument((chosen) => {
+    try {
+      localStorage.setItem('papilio-language', chosen);
+    } catch {
+      // The empty page that Firefox begins with keeps nothing.
+    }
+  }, locale);
   await page.setViewport({ width: 1280, height: 900 });
   await page.goto(new URL(link.includes('#') ? link : `labs.html#${link}`, stage.url).href, {
     waitUntil: 'load',
@@ -25,14 +31,14 @@ export async function openLab(
 }
 
 /** What a picture says, once it says what is expected. */
-export const says = (page: Page, picture: string, expected: RegExp) =>
+export const says = (page: Page, picture: string, expected: RegExp, seconds = 60) =>
   until(
     async () => {
       const text = await words(page, part(`${picture}-says`));
       return expected.test(text) ? text : null;
     },
     `${picture} to say ${expected}`,
-    60,
+    seconds,
   );
 
 /** The reply to an answer: a number is typed, an option chosen. */

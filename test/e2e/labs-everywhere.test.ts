@@ -5,7 +5,7 @@
 import type { Page } from 'puppeteer-core';
 import { describe, expect, test } from 'vitest';
 import { LABS } from '../../src/page/labs/catalogue.ts';
-import { answer, openLab, says } from './labs-tools.ts';
+import { answer, openLab, says } from './lab-tools.ts';
 import { part } from './page-tools.ts';
 import { type Stage, setStage } from './stage.ts';
 
@@ -91,19 +91,14 @@ async function visit(
   stage: Stage,
   { lab, link, walk, ...of }: Walk,
   locale: Locale,
-  where: 'webgpu' | 'no webgpu' | 'as suits',
+  hasWebGpu: boolean,
 ): Promise<void> {
-  const chosen = where === 'webgpu' ? '&engine=webgpu' : '';
-  const { page, errors } = await openLab(stage, `lab=${lab}&${link}${chosen}`, locale, async (fresh) => {
-    if (where !== 'no webgpu') return;
-    await fresh.evaluateOnNewDocument(() => {
-      Object.defineProperty(Navigator.prototype, 'gpu', { get: () => undefined });
-    });
-  });
+  const chosen = hasWebGpu ? '&engine=webgpu' : '';
+  const { page, errors } = await openLab(stage, `lab=${lab}&${link}${chosen}`, locale);
   await walk({
     page,
     either: (english, chinese) => (locale === 'en-GB' ? english : chinese),
-    hasWebGpu: where !== 'no webgpu',
+    hasWebGpu,
   });
   const [wrong, right] = REPLIES[locale];
   expect(await answer(page, of.question, of.wrong)).toMatch(wrong);
@@ -116,16 +111,13 @@ test('every lab has a walk', () => {
   expect(WALKS.map(({ lab }) => lab)).toEqual(LABS.map(({ id }) => id));
 });
 
-describe('in Firefox', () => {
-  const stage = setStage('firefox');
-  test.each(WALKS)('$lab, on what suits the machine, in Chinese', (of) =>
-    visit(stage, of, 'zh-Hans', 'as suits'),
-  );
-  test.each(WALKS)('$lab, on WebGPU', (of) => visit(stage, of, 'en-GB', 'webgpu'));
-});
-
-describe('in Chromium', () => {
-  const stage = setStage();
-  test.each(WALKS)('$lab, on WebGPU', (of) => visit(stage, of, 'en-GB', 'webgpu'));
-  test.each(WALKS)('$lab, without WebGPU', (of) => visit(stage, of, 'en-GB', 'no webgpu'));
+describe.each(['firefox', 'chrome'] as const)('in %s', (browser) => {
+  describe('on WebGPU', () => {
+    const stage = setStage(browser);
+    test.each(WALKS)('$lab', (of) => visit(stage, of, 'en-GB', true));
+  });
+  describe('without WebGPU', () => {
+    const stage = setStage(browser, { hasWebGpu: false });
+    test.each(WALKS)('$lab', (of) => visit(stage, of, browser === 'firefox' ? 'zh-Hans' : 'en-GB', false));
+  });
 });

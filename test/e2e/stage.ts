@@ -25,6 +25,8 @@ interface StageOptions {
   readonly elsewhere?: () => readonly string[];
   /** Takes certificates that nobody vouches for. */
   readonly takesAnyCertificate?: boolean;
+  /** Whether pages and their workers find an adapter at all; unless said, they do. */
+  readonly hasWebGpu?: boolean;
   /** What is acted on; the built page unless said. */
   readonly serve?: () => Promise<PageServer>;
 }
@@ -55,7 +57,7 @@ async function watchFirefox(target: Target, asked: Asked[], violations: string[]
 
 /** Set before the first test of the file and cleared after the last; empty until then. */
 export function setStage(kind: BrowserKind = 'chrome', options: StageOptions = {}): Stage {
-  const { elsewhere = () => [], takesAnyCertificate = false, serve = servePage } = options;
+  const { elsewhere = () => [], takesAnyCertificate = false, hasWebGpu = true, serve = servePage } = options;
   let server: PageServer | undefined;
   let browser: Browser | undefined;
   let downloads = '';
@@ -73,6 +75,7 @@ export function setStage(kind: BrowserKind = 'chrome', options: StageOptions = {
       kind === 'chrome'
         ? [`--log-net-log=${log}`, ...(takesAnyCertificate ? ['--ignore-certificate-errors'] : [])]
         : [],
+      hasWebGpu,
     );
     browser.on('targetcreated', (target) => {
       const watching =

@@ -5,11 +5,11 @@ import { join } from 'node:path';
 import { type Browser, launch } from 'puppeteer-core';
 import { type BrowserKind, findBrowser } from './machine.mjs';
 
+/** Without these no adapter is found on Linux. */
+const webGpuArguments = ['--enable-unsafe-webgpu', '--ignore-gpu-blocklist', '--enable-features=Vulkan'];
+
 const chromeArguments = [
   '--no-sandbox',
-  '--enable-unsafe-webgpu',
-  '--ignore-gpu-blocklist',
-  '--enable-features=Vulkan',
   // SwiftShader turns this way of clearing workgroup memory into one store an element: seconds a pipeline.
   '--disable-dawn-features=use_vulkan_zero_initialize_workgroup_memory_extension',
   '--disable-dev-shm-usage',
@@ -21,7 +21,6 @@ const chromeArguments = [
 ];
 
 const firefoxPreferences = {
-  'dom.webgpu.enabled': true,
   'dom.webgpu.workers.enabled': true,
   'gfx.webgpu.ignore-blocklist': true,
   'app.update.enabled': false,
@@ -37,12 +36,14 @@ export async function downloadFolder(): Promise<string> {
 
 /**
  * Starts a headless browser of the kind; downloads go to `downloads` when given.
+ * @param hasWebGpu whether pages and workers find an adapter at all
  * Throws when the machine has none, naming what to install: a test never passes by not running.
  */
 export async function openBrowser(
   kind: BrowserKind,
   downloads?: string,
   moreArguments: readonly string[] = [],
+  hasWebGpu = true,
 ): Promise<Browser> {
   const executablePath = findBrowser(kind);
   if (!executablePath) {
@@ -54,7 +55,7 @@ export async function openBrowser(
     const downloadBehavior = downloads ? { policy: 'allow' as const, downloadPath: downloads } : undefined;
     return launch({
       ...common,
-      args: [...chromeArguments, ...moreArguments],
+      args: [...chromeArguments, ...(hasWebGpu ? webGpuArguments : []), ...moreArguments],
       ...(downloadBehavior ? { downloadBehavior } : {}),
     });
   }
@@ -68,6 +69,10 @@ export async function openBrowser(
   return launch({
     ...common,
     browser: 'firefox',
-    extraPrefsFirefox: { ...firefoxPreferences, ...downloadPreferences },
+    extraPrefsFirefox: {
+      ...firefoxPreferences,
+      'dom.webgpu.enabled': hasWebGpu,
+      ...downloadPreferences,
+    },
   });
 }
