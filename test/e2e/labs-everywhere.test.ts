@@ -72,9 +72,22 @@ const WALKS: readonly Walk[] = [
     },
   },
   {
+    ...{ lab: 'forgetting', link: 'budget=48&method=boft', question: 'directions', wrong: '2', right: '1' },
+    async walk({ page, either }) {
+      await page.waitForSelector(`${part('kept')}[data-done=true]`, { timeout: SECONDS * 1000 });
+      await (await page.waitForSelector(`${part('control-method')} ::-p-text(LoRA)`))!.click();
+      await says(page, 'singular', either(/LoRA changes the weight in 1 of 32/, /LoRA.*32/));
+    },
+  },
+  {
     ...{ lab: 'shader', link: 'kernel=butterfly', question: 'twice', wrong: '3', right: '2' },
     async walk({ page, hasWebGpu }) {
-      if (!hasWebGpu) return void (await page.waitForSelector(part('shader-without')));
+      if (!hasWebGpu) {
+        // It can be read all the same.
+        await page.waitForSelector(part('shader-without'));
+        await page.waitForSelector(part('shader-text'));
+        return;
+      }
       await page.waitForSelector(`${part('shader-verdict')}.is-right`, { timeout: SECONDS * 1000 });
       await page.click(`${part('control-broken')} label:has(input[value="1"])`);
       await page.waitForSelector(`${part('shader-verdict')}.is-wrong`, { timeout: SECONDS * 1000 });
