@@ -10,7 +10,7 @@ import { type ForgetRun, openForgetting } from './forgetting.ts';
 import { createLearning } from './learnt.ts';
 import type { Matrix } from './matrices.ts';
 import { createInverse, createTurns } from './pictures.ts';
-import { type FitRequest, type LabApi, STARTS } from './protocol.ts';
+import { type FitRequest, type ForgetRequest, type LabApi, STARTS, type UpdateRequest } from './protocol.ts';
 import { rotationParts } from './rotationParts.ts';
 import { createRuns } from './runs.ts';
 import { targetOf } from './targets.ts';
@@ -41,67 +41,70 @@ function rotations({ target, d, seed, shapes, starts = STARTS }: FitRequest) {
   return { wanted, parts: rotationParts({ d, shapes, target: wanted, starts, seed }) };
 }
 
-/** @param open asked for at the first call, and for an engine to be timed; what fails is tried again at the next */
-export function createLabs(open: (engine?: EngineName) => Promise<Backend>): LabApi {
+/** What computes: asked for at the first call, then the same; what fails is tried again at the next. */
+function onDemand(open: (engine?: EngineName) => Promise<Backend>) {
   let engine: EngineName | undefined;
   let opening: Promise<Backend> | undefined;
-  const backend = (): Promise<Backend> => {
-    opening ??= open(engine);
-    opening.catch(() => {
-      opening = undefined;
-    });
-    return opening;
-  };
-  const runs = createRuns(backend);
-  let current: OpenFit | null = null;
-  let forgetting: ForgetRun | null = null;
-  let last: Promise<unknown> = Promise.resolve();
-  /** Calls about fits one after the other: none sees a fit that another is opening or closing. */
-  const inTurn = <T>(call: () => Promise<T>): Promise<T> => {
-    const answer = last.then(call);
-    last = answer.catch(() => {});
-    return answer;
-  };
-  const begin = async (target: Matrix, parts: readonly FitPart[], steps: number): Promise<void> => {
-    const before = current;
-    current = null;
-    await before?.fit.close();
-    current = { fit: await openFit(await backend(), parts, { steps }), target, look: null };
-  };
-  const secondsOf = timing(backend, open);
   return {
-    async computeOn(wanted) {
+    backend(): Promise<Backend> {
+      opening ??= open(engine);
+      opening.catch(() => {
+        opening = undefined;
+      });
+      return opening;
+    },
+    async computeOn(wanted: EngineName): Promise<void> {
       if (wanted === engine) return;
       engine = wanted;
       const before = opening;
       opening = undefined;
       (await before?.catch(() => null))?.close();
     },
-    device: async () => (await backend()).info,
-    cayley: createCayley(backend),
-    turn: createTurns(runs),
-    learn: createLearning(backend),
-    inverse: createInverse(runs),
-    costs,
-    openFit: (request) =>
+  };
+}
+
+type InTurn = <T>(call: () => Promise<T>) => Promise<T>;
+
+/** Calls one after the other: none sees a fit that another is opening or closing. */
+function turns(): InTurn {
+  let last: Promise<unknown> = Promise.resolve();
+  return (call) => {
+    const answer = last.then(call);
+    last = answer.catch(() => {});
+    return answer;
+  };
+}
+
+/** The one fit that is open. */
+function createFits(backend: () => Promise<Backend>, secondsOf: ReturnType<typeof timing>, inTurn: InTurn) {
+  let current: OpenFit | null = null;
+  const begin = async (target: Matrix, parts: readonly FitPart[], steps: number): Promise<void> => {
+    const before = current;
+    current = null;
+    await before?.fit.close();
+    current = { fit: await openFit(await backend(), parts, { steps }), target, look: null };
+  };
+  return {
+    openFit: (request: FitRequest) =>
       inTurn(async () => {
         const { wanted, parts } = rotations(request);
         await begin(wanted, parts, request.steps);
       }),
-    fitSeconds: (request, engine) => inTurn(() => secondsOf(rotations(request).parts, request.steps, engine)),
-    updateSeconds: ({ target, seed, placeSeed, steps }, engine) =>
+    fitSeconds: (request: FitRequest, engine: EngineName) =>
+      inTurn(() => secondsOf(rotations(request).parts, request.steps, engine)),
+    updateSeconds: ({ target, seed, placeSeed, steps }: UpdateRequest, engine: EngineName) =>
       inTurn(async () => {
         const { parts } = await planUpdates(updateTarget(target, seed), seed, placeSeed);
         return secondsOf(parts, steps, engine);
       }),
-    openUpdates: ({ target, seed, placeSeed, steps }) =>
+    openUpdates: ({ target, seed, placeSeed, steps }: UpdateRequest) =>
       inTurn(async () => {
         const wanted = updateTarget(target, seed);
         const { parts, waves, places, floors } = await planUpdates(wanted, seed, placeSeed);
         await begin(wanted, parts, steps);
         return { places, floors, cosines: [...waves.cosines], sines: [...waves.sines] };
       }),
-    advance: (steps) =>
+    advance: (steps: number) =>
       inTurn(async () => {
         const one = current ?? fail('bad-argument', 'No fit is open.');
         one.look = await one.fit.advance(steps);
@@ -109,7 +112,7 @@ export function createLabs(open: (engine?: EngineName) => Promise<Backend>): Lab
         const best = one.look.losses.map((losses) => Math.sqrt(Math.min(...losses)) / size);
         return { step: one.look.step, best };
       }),
-    fitted: (part) =>
+    fitted: (part: number) =>
       inTurn(async () => {
         const { fit, target, look } = current ?? fail('bad-argument', 'No fit is open.');
         const losses = look?.losses[part] ?? fail('bad-argument', 'The fit has not begun.');
@@ -120,7 +123,14 @@ export function createLabs(open: (engine?: EngineName) => Promise<Backend>): Lab
           fitted: [...fit.shown(part).subarray(start * size, (start + 1) * size)],
         };
       }),
-    openForgetting: (request) =>
+  } satisfies Partial<LabApi>;
+}
+
+/** The networks that are being trained for another task. */
+function createForgetting(backend: () => Promise<Backend>, inTurn: InTurn) {
+  let forgetting: ForgetRun | null = null;
+  return {
+    openForgetting: (request: ForgetRequest) =>
       inTurn(async () => {
         const before = forgetting;
         forgetting = null;
@@ -128,9 +138,27 @@ export function createLabs(open: (engine?: EngineName) => Promise<Backend>): Lab
         forgetting = await openForgetting(await backend(), request);
         return forgetting.facts;
       }),
-    forget: (steps) =>
+    forget: (steps: number) =>
       inTurn(async () => (forgetting ?? fail('bad-argument', 'No networks are trained.')).advance(steps)),
-    forgotten: (network) =>
+    forgotten: (network: number) =>
       inTurn(async () => (forgetting ?? fail('bad-argument', 'No networks are trained.')).view(network)),
+  } satisfies Partial<LabApi>;
+}
+
+/** @param open asked for at the first call, and for an engine to be timed; what fails is tried again at the next */
+export function createLabs(open: (engine?: EngineName) => Promise<Backend>): LabApi {
+  const { backend, computeOn } = onDemand(open);
+  const runs = createRuns(backend);
+  const inTurn = turns();
+  return {
+    computeOn,
+    device: async () => (await backend()).info,
+    cayley: createCayley(backend),
+    turn: createTurns(runs),
+    learn: createLearning(backend),
+    inverse: createInverse(runs),
+    costs,
+    ...createFits(backend, timing(backend, open), inTurn),
+    ...createForgetting(backend, inTurn),
   };
 }

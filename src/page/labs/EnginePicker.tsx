@@ -1,8 +1,47 @@
-/** What computes in the labs: by itself what suits the machine. */
+/**
+ * What computes in this tab's labs, and where one chooses it: what suits the machine, or what the reader or a link chose (`engine=webgpu`), until the tab
+ * is closed.
+ */
 import { say } from '../../common.ts';
-import { ENGINE_TITLES, type EngineName } from '../../protocol.ts';
+import type { EngineName } from '../../protocol.ts';
 import { Picker } from '../parts/Picker.tsx';
-import { chosenEngine, computeOn } from './engineChoice.ts';
+
+const ENGINES: readonly EngineName[] = ['webgpu', 'onnxruntime'];
+const KEY = 'papilio-labs-engine';
+
+const known = (text: string | null): EngineName | null => ENGINES.find((name) => name === text) ?? null;
+
+/** Null: what suits the machine. */
+export function chosenEngine(): EngineName | null {
+  const linked = new URLSearchParams(location.hash.slice(1)).get('engine');
+  if (linked !== null) keepEngine(known(linked));
+  try {
+    return known(sessionStorage.getItem(KEY));
+  } catch {
+    return known(linked);
+  }
+}
+
+function keepEngine(engine: EngineName | null): void {
+  try {
+    if (engine === null) sessionStorage.removeItem(KEY);
+    else sessionStorage.setItem(KEY, engine);
+  } catch {
+    // A browser that keeps nothing: the link says it each time.
+  }
+}
+
+/** Begins anew with another engine: whatever was computed was the other's. */
+function computeOn(engine: EngineName | null): void {
+  keepEngine(engine);
+  const params = new URLSearchParams(location.hash.slice(1));
+  params.delete('engine');
+  history.replaceState(null, '', `#${params.toString().replaceAll('%2C', ',')}`);
+  location.reload();
+}
+
+/** Names are the same in every language. */
+const TITLES: Readonly<Record<EngineName, string>> = { webgpu: 'WebGPU', onnxruntime: 'onnxruntime' };
 
 export function EnginePicker() {
   return (
@@ -11,9 +50,9 @@ export function EnginePicker() {
       value={chosenEngine() ?? 'auto'}
       items={[
         { id: 'auto', title: say`what suits this machine` },
-        ...Object.entries(ENGINE_TITLES).map(([id, title]) => ({ id, title })),
+        ...ENGINES.map((id) => ({ id, title: TITLES[id] })),
       ]}
-      onChange={(id) => computeOn(id === 'auto' ? null : (id as EngineName))}
+      onChange={(id) => computeOn(known(id))}
     />
   );
 }

@@ -1,7 +1,7 @@
 /** The labs' worker as the page calls it; started when the first lab asks. */
 import { type ErrorReport, errorReport, say, WorkerHost } from '../../common.ts';
 import type { LabApi } from '../../labs.ts';
-import { chosenEngine } from './engineChoice.ts';
+import { chosenEngine } from './EnginePicker.tsx';
 
 let host: WorkerHost<LabApi> | undefined;
 

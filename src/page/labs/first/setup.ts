@@ -5,7 +5,7 @@ import { derive } from '../../features/setup/derive.ts';
 import { encodeHash } from '../../features/setup/link.ts';
 import { isOwnRate, type PageSettings } from '../../features/setup/settings.ts';
 import type { Values } from '../controls.ts';
-import { chosenEngine } from '../engineChoice.ts';
+import { chosenEngine } from '../EnginePicker.tsx';
 import { type FirstMethod, OWN_RATE } from './settings.ts';
 
 const MODEL = 'glyphs-vit';

@@ -7,6 +7,7 @@ import {
   type KeyboardEvent,
   type PointerEvent,
   type Ref,
+  type UIEvent,
   useId,
   useImperativeHandle,
   useRef,
@@ -47,7 +48,7 @@ function light(at: Element, symbol: string | null): void {
   else lights.dataset.lit = symbol;
 }
 
-export function Editor(props: {
+interface EditorProps {
   readonly path: string;
   readonly text: string;
   readonly lines: readonly EditorLine[];
@@ -56,8 +57,9 @@ export function Editor(props: {
   readonly onRun: () => void;
   /** The line that is pointed at or that the caret is in; the first is 1. */
   readonly onLine: (line: number) => void;
-}) {
-  const { path, text, lines, handle, onText, onRun, onLine } = props;
+}
+
+export function Editor({ path, text, lines, handle, onText, onRun, onLine }: EditorProps) {
   const box = useRef<HTMLTextAreaElement>(null);
   const [scroll, setScroll] = useState({ left: 0, top: 0 });
   const hint = useId();
@@ -72,6 +74,8 @@ export function Editor(props: {
     const line = Math.floor(y / LINE_HEIGHT) + 1;
     if (line >= 1 && line <= lines.length) seen(line, currentTarget);
   };
+  const scrolled = ({ currentTarget: { scrollLeft: left, scrollTop: top } }: UIEvent<HTMLTextAreaElement>) =>
+    setScroll({ left, top });
   const pressed = (event: KeyboardEvent) => {
     if (event.key !== 'Enter' || !(event.ctrlKey || event.metaKey)) return;
     event.preventDefault();
@@ -114,9 +118,7 @@ export function Editor(props: {
           maxLength={MOST_LETTERS + 1}
           {...{ value: text, wrap: 'off', spellCheck: false, autoCapitalize: 'off', autoComplete: 'off' }}
           onChange={(event) => onText(event.target.value)}
-          onScroll={({ currentTarget }) =>
-            setScroll({ left: currentTarget.scrollLeft, top: currentTarget.scrollTop })
-          }
+          onScroll={scrolled}
           onSelect={caretMoved}
           onPointerMove={pointed}
           onKeyDown={pressed}
