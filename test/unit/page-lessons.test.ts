@@ -6,7 +6,8 @@
 import { deflateRawSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { createLabs } from '../../src/labs/labs.ts';
-import { startIn } from '../../src/page/features/lessons/playground.ts';
+import { METHODS, type MethodId } from '../../src/methods.ts';
+import { settingsOf, startIn } from '../../src/page/features/lessons/playground.ts';
 import { decodeHash } from '../../src/page/features/setup/link.ts';
 import { LABS } from '../../src/page/labs/catalogue.ts';
 import { decodeLab, encodeLab, startOf } from '../../src/page/labs/link.ts';
@@ -254,6 +255,19 @@ describe('a lesson of the page', () => {
     expect(held(['data'])).toEqual(['preset locked', 'model locked', 'data locked']);
     expect(held(['method'], ['model'])).toEqual(['preset locked', 'model hidden', 'method locked']);
     expect(held(['preset'])).toEqual(['preset locked']);
+  });
+
+  it('has a name and a title for every setting that can be held, of every method', () => {
+    for (const method of Object.keys(METHODS) as MethodId[]) {
+      const settings = settingsOf({ method });
+      const names = settings.map(({ name }) => name);
+      expect(new Set(names).size, method).toBe(names.length);
+      expect(
+        settings.filter(({ title }) => title.trim() === ''),
+        method,
+      ).toEqual([]);
+      expect(problemsOf({ place: 'playground', lock: names }), method).toEqual([]);
+    }
   });
 
   it('lies in a link beside the settings, which are read without it', () => {

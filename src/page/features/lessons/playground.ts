@@ -19,7 +19,8 @@ export function settingsOf({ method }: Pick<PageSettings, 'method'>): Setting[] 
   const fields = (prefix: string, shape: ReturnType<typeof configShape>): Setting[] =>
     Object.entries(shape).flatMap(([key, schema]) => {
       const meta = fieldMeta(schema);
-      return meta === undefined ? [] : [{ name: `${prefix}.${key}`, title: meta.title }];
+      // What has no title has no control.
+      return meta?.title ? [{ name: `${prefix}.${key}`, title: meta.title }] : [];
     });
   return [
     { name: 'preset', title: say`Presets` },
