@@ -123,11 +123,12 @@ const listed = (
   { locale }: Language,
 ): string => new Intl.ListFormat(locale, { type }).format(items);
 
-/** Whole sentences one after the other: Chinese and Japanese have no space between them. */
+/** What stands between two sentences: nothing in Chinese and Japanese. */
+export const gap = (): string => (/^(zh|ja)\b/.test(current.locale) ? '' : ' ');
+
+/** Whole sentences one after the other. */
 export const paragraph = (sentences: readonly string[]): string =>
-  remembered(sentences.join(/^(zh|ja)\b/.test(current.locale) ? '' : ' '), () =>
-    englishIn(sentences).join(' '),
-  );
+  remembered(sentences.join(gap()), () => englishIn(sentences).join(' '));
 
 /** A sentence as part of another: without its full stop. */
 export const clause = (sentence: string): string =>

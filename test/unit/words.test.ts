@@ -3,10 +3,13 @@
  * Seen to fail with: a sentence taken out of a table, one added, a value left out, a term in another word, a sentence said while a file is loaded.
  */
 import { readdirSync, readFileSync } from 'node:fs';
+import { createElement } from 'react';
+import { renderToStaticMarkup } from 'react-dom/server';
 import { afterEach, describe, expect, it } from 'vitest';
 import { inEnglish, language, listOf, onLanguage, paragraph, say, speak, whole } from '../../src/common.ts';
 import { clause, englishOf, rememberEnglish } from '../../src/lib/say.ts';
 import { LOCALES, ownName, suited } from '../../src/page/language.ts';
+import { Sentences } from '../../src/page/parts/Sentences.tsx';
 import {
   allLanguages,
   allPhrases,
@@ -173,6 +176,16 @@ describe('say', () => {
     expect(language().locale).toBe('zh-Hans');
     speak({ locale: 'de', phrases: {} });
     expect([whole(12345.6), inEnglish(() => whole(12345.6))]).toEqual(['12.346', '12,346']);
+  });
+
+  it('has between sentences on the page what the language has', () => {
+    const drawn = () =>
+      renderToStaticMarkup(
+        createElement(Sentences, null, 'One.', '', null, createElement('b', null, 'Two.')),
+      );
+    expect(drawn()).toBe('One. <b>Two.</b>');
+    speak({ locale: 'zh-Hans', phrases: {} });
+    expect(drawn()).toBe('One.<b>Two.</b>');
   });
 
   it('knows the English of what a worker said in another language', () => {

@@ -6,6 +6,7 @@ import { whole } from '../format.ts';
 import { Action } from '../parts/Action.tsx';
 import { Fold } from '../parts/Controls.tsx';
 import { fileStem } from '../parts/numberFiles.ts';
+import { Sentences } from '../parts/Sentences.tsx';
 import type { Lesson } from './lesson.ts';
 import { addressOf, lessonJson } from './lessonFile.ts';
 import { OpenLesson } from './OpenLesson.tsx';
@@ -110,12 +111,14 @@ function LinkLine({ link, isLong }: { readonly link: string; readonly isLong: bo
         <a href={link} target="_blank" rel="noreferrer">{say`Open it`}</a>
       </p>
       <p className={isLong ? 'warning' : 'hint'} role={isLong ? 'alert' : undefined}>
-        {say`${whole(link.length)} of ${whole(MOST_LINK_LETTERS)} letters.`}{' '}
-        {isLong
-          ? say`That is too long for a link: mail and chats would cut it. Shorten your texts, or hand the lesson out as a file.`
-          : link.length > LONG_LINK_LETTERS
-            ? say`Some mail programs and chats cut links of more than ${whole(LONG_LINK_LETTERS)}: try yours, or hand out the file.`
-            : ''}
+        <Sentences>
+          {say`${whole(link.length)} of ${whole(MOST_LINK_LETTERS)} letters.`}
+          {isLong
+            ? say`That is too long for a link: mail and chats would cut it. Shorten your texts, or hand the lesson out as a file.`
+            : link.length > LONG_LINK_LETTERS
+              ? say`Some mail programs and chats cut links of more than ${whole(LONG_LINK_LETTERS)}: try yours, or hand out the file.`
+              : ''}
+        </Sentences>
       </p>
       <p className="hint" role="status">
         {said}

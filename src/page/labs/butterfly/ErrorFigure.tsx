@@ -2,6 +2,7 @@
 import { least, say } from '../../../common.ts';
 import { FIT_STEPS, type FitShape, STARTS } from '../../../labs.ts';
 import { power } from '../../format.ts';
+import { Sentences } from '../../parts/Sentences.tsx';
 import { deviceName } from '../deviceName.ts';
 import { LabFigure } from '../LabFigure.tsx';
 import { Plot, type PlotLine } from '../Plot.tsx';
@@ -75,15 +76,15 @@ export function ErrorFigure({ fits, picked }: { readonly fits: Fits; readonly pi
       title={title}
       isDone={answer.step >= FIT_STEPS}
       sentence={
-        <>
+        <Sentences>
           {answer.step < FIT_STEPS
             ? say`Step ${answer.step} of ${FIT_STEPS}.`
-            : say`After ${FIT_STEPS} steps.`}{' '}
-          {sentenceOf(rows, d)}{' '}
+            : say`After ${FIT_STEPS} steps.`}
+          {sentenceOf(rows, d)}
           <span className="hint">
             {say`The best of ${STARTS} starts each. Computed by ${deviceName(device)}.`}
           </span>
-        </>
+        </Sentences>
       }
       how={say`How each number was got: the engine’s own Cayley and butterfly ops with their gradients and AdamW, at a rate that falls from 0.05 to 0 in a half cosine. The distance is the root mean square length of the rows of the difference, so that 0 is the target and √2 is a rotation that has nothing in common with it. Free numbers are counted.`}
       table={{

@@ -2,6 +2,7 @@
 import { say } from '../../../common.ts';
 import { anglesOf, distanceOf, offOrthogonal } from '../../../labs.ts';
 import { power, real } from '../../format.ts';
+import { Sentences } from '../../parts/Sentences.tsx';
 import { deviceName } from '../deviceName.ts';
 import { LabFigure } from '../LabFigure.tsx';
 import { MatrixGrid } from '../MatrixGrid.tsx';
@@ -41,11 +42,11 @@ export function RotationFigure({ b, skew, answer, device }: Turned) {
       id="rotation"
       title={title}
       sentence={
-        <>
-          {turn}{' '}
-          {say`RᵀR differs from I by ${small(off)} in all, and R from the one in float64 by ${small(apart)}.`}{' '}
+        <Sentences>
+          {turn}
+          {say`RᵀR differs from I by ${small(off)} in all, and R from the one in float64 by ${small(apart)}.`}
           <span className="hint">{say`Computed by ${deviceName(device)}.`}</span>
-        </>
+        </Sentences>
       }
       how={say`How each number was got: R by the Cayley op that trains OFT and BOFT, in 32 bits; beside it the same op’s reference in float64. Distances are roots of sums of squares of all entries, in float64; angles follow from the entries of Q.`}
       table={{

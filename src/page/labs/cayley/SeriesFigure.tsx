@@ -2,6 +2,7 @@
 import { greatest, say } from '../../../common.ts';
 import { anglesOf, type Both, distanceOf, TERMS, transposedOf } from '../../../labs.ts';
 import { power } from '../../format.ts';
+import { Sentences } from '../../parts/Sentences.tsx';
 import { LabFigure } from '../LabFigure.tsx';
 import { Plot } from '../Plot.tsx';
 import { useShown } from '../useLab.ts';
@@ -26,12 +27,12 @@ export function SeriesFigure({ b, skew, answer, terms }: Turned & { readonly ter
       id="series"
       title={title}
       sentence={
-        <>
-          {say`With ${terms} terms the series is ${power(engine[at]!)} from the exact rotation, transposed; in float64 ${power(reference[at]!)}.`}{' '}
+        <Sentences>
+          {say`With ${terms} terms the series is ${power(engine[at]!)} from the exact rotation, transposed; in float64 ${power(reference[at]!)}.`}
           {isWithin
             ? say`The largest angle is below 90°, so more terms come closer, down to what 32 bits can hold.`
             : say`The largest angle is not below 90°, so more terms do not help: the powers of Q do not fade.`}
-        </>
+        </Sentences>
       }
       how={say`How each number was got: series and exact rotation by the op that trains OFT, once by the engine in 32 bits and once by its reference in float64. The distance is the root of the sum of squares of all entries of the difference, in float64.`}
       table={{

@@ -1,6 +1,7 @@
 /** The curves of runs: held-out accuracy and loss by step, with where they came to in a sentence. */
 import { greatest, say } from '../../../common.ts';
 import { methodTitle, percent, real, whole } from '../../format.ts';
+import { Sentences } from '../../parts/Sentences.tsx';
 import { deviceName } from '../deviceName.ts';
 import { LabFigure } from '../LabFigure.tsx';
 import { Plot, type PlotLine } from '../Plot.tsx';
@@ -74,14 +75,14 @@ export function CurveFigure(props: {
       title={title}
       isDone={isDone}
       sentence={
-        <>
+        <Sentences>
           {curves.map(({ which, run }) => (
-            <span key={which}>{sentenceOf(run)} </span>
+            <span key={which}>{sentenceOf(run)}</span>
           ))}
           {device === undefined ? null : (
             <span className="hint">{say`Computed by ${deviceName(device)}.`}</span>
           )}
-        </>
+        </Sentences>
       }
       how={say`How each number was got: the loss is the mean cross-entropy of the batch of a step, before its update; the accuracy is the share of held-out letters whose likeliest class is the right one, asked of the run itself between two steps. Held-out letters are never learnt from.`}
       table={{

@@ -4,6 +4,7 @@ import { saveFile } from '../../exports.ts';
 import { mergedName } from '../../features/merge/merging.ts';
 import { bytes, power, whole } from '../../format.ts';
 import { Action } from '../../parts/Action.tsx';
+import { Sentences } from '../../parts/Sentences.tsx';
 import { LabFigure } from '../LabFigure.tsx';
 import type { FirstFile } from './runs.ts';
 
@@ -29,14 +30,14 @@ export function FileFigure({ file: { merged, parity } }: { readonly file: FirstF
       title={title}
       isDone={parity !== null}
       sentence={
-        <>
-          {say`One ONNX file of ${bytes(onnx.size)}: ${changedInitializers.length} of its weights have other numbers than before, and no adapter is left to carry along.`}{' '}
+        <Sentences>
+          {say`One ONNX file of ${bytes(onnx.size)}: ${changedInitializers.length} of its weights have other numbers than before, and no adapter is left to carry along.`}
           {parity === null
             ? say`onnxruntime is running it now …`
             : isSame
               ? say`onnxruntime gives with it what the run gave, to a relative difference of ${power(parity.maxRel)}.`
               : say`onnxruntime does not give with it what the run gave: the relative difference is ${power(parity.maxRel)}.`}
-        </>
+        </Sentences>
       }
       how={say`How each number was got: the file is written in this tab and read back; onnxruntime and the trainer answer the same held-out letters, and the difference is the largest between two scores over the largest score.`}
       table={{ head: [say`Of the file`, say`Value`], rows: facts }}

@@ -2,6 +2,7 @@
 import { listOf, say } from '../../../common.ts';
 import { BUDGETS, FORGET_METHODS, FORGET_STEPS } from '../../../labs.ts';
 import { percent } from '../../format.ts';
+import { Sentences } from '../../parts/Sentences.tsx';
 import { numberIn, Question, type Reply } from '../Question.tsx';
 import { change } from '../textbook/degrees.ts';
 import { type Forgetting, meanOf, methodIndex, nameOf, rankOf } from './runs.ts';
@@ -17,14 +18,15 @@ const checkAngles =
     return {
       isRight,
       say: isRight ? (
-        <>
-          {say`All neurons turn together, so what lies between them stays; what is left is rounding.`}{' '}
+        <Sentences>
+          {say`All neurons turn together, so what lies between them stays; what is left is rounding.`}
           {measured}
-        </>
+        </Sentences>
       ) : (
-        <>
-          {say`Choose one method after the other, and read the sentence below the angles.`} {measured}
-        </>
+        <Sentences>
+          {say`Choose one method after the other, and read the sentence below the angles.`}
+          {measured}
+        </Sentences>
       ),
     };
   };

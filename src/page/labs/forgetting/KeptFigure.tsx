@@ -2,6 +2,7 @@
 import { listOf, say } from '../../../common.ts';
 import { FORGET_METHODS, FORGET_STEPS, type ForgetMethodId, NETWORKS } from '../../../labs.ts';
 import { percent } from '../../format.ts';
+import { Sentences } from '../../parts/Sentences.tsx';
 import { deviceName } from '../deviceName.ts';
 import { LabFigure } from '../LabFigure.tsx';
 import { Plot } from '../Plot.tsx';
@@ -34,14 +35,14 @@ export function KeptFigure(props: { readonly run: Forgetting; readonly method: F
       title={title}
       isDone={isDone}
       sentence={
-        <>
-          {isDone ? say`After ${FORGET_STEPS} steps.` : say`Step ${run.answer.step} of ${FORGET_STEPS}.`}{' '}
-          {say`So much is told right of the new task / of the old one: ${listOf(told)}.`}{' '}
-          {say`With ${nameOf(method)} single networks keep ${round(Math.min(...last.kept[at]!))} to ${round(Math.max(...last.kept[at]!))} of the old task.`}{' '}
+        <Sentences>
+          {isDone ? say`After ${FORGET_STEPS} steps.` : say`Step ${run.answer.step} of ${FORGET_STEPS}.`}
+          {say`So much is told right of the new task / of the old one: ${listOf(told)}.`}
+          {say`With ${nameOf(method)} single networks keep ${round(Math.min(...last.kept[at]!))} to ${round(Math.max(...last.kept[at]!))} of the old task.`}
           <span className="hint">
             {say`Means of ${NETWORKS} networks; 50 % is guessing. Computed by ${deviceName(run.device)}.`}
           </span>
-        </>
+        </Sentences>
       }
       how={say`How each number was got: the engine’s own ops train each network on the old task, and then one weight of it by each method on the new task alone, with AdamW at a rate that falls from 0.01 to 0 in a half cosine. Shares are of 160 points of each task that were not learnt from. Points are drawn from the seed.`}
       table={{

@@ -10,6 +10,7 @@ import {
   WAYS,
   type Way,
 } from '../../../labs.ts';
+import { Sentences } from '../../parts/Sentences.tsx';
 import { deviceName } from '../deviceName.ts';
 import { LabFigure } from '../LabFigure.tsx';
 import { Plot, type PlotLine } from '../Plot.tsx';
@@ -49,13 +50,13 @@ export function CurveFigure(props: { readonly fits: Fits; readonly rank: number;
       title={title}
       isDone={isDone}
       sentence={
-        <>
-          {isDone ? say`After ${FIT_STEPS} steps.` : say`Step ${answer.step} of ${FIT_STEPS}.`}{' '}
-          {say`With ${numbersOf(rank)} numbers each, LoRA of rank ${rank} leaves ${leftText(lora)} of the target; ${wayName(way)}, leaves ${leftText(fourier)}.`}{' '}
+        <Sentences>
+          {isDone ? say`After ${FIT_STEPS} steps.` : say`Step ${answer.step} of ${FIT_STEPS}.`}
+          {say`With ${numbersOf(rank)} numbers each, LoRA of rank ${rank} leaves ${leftText(lora)} of the target; ${wayName(way)}, leaves ${leftText(fourier)}.`}
           <span className="hint">
             {say`Marks: the fits. Lines: the least that is possible. Computed by ${deviceName(device)}.`}
           </span>
-        </>
+        </Sentences>
       }
       how={say`How each number was got: the engine’s own matrix product and sparse inverse Fourier transform with their gradients and AdamW, at a rate that falls from 0.05 to 0 in a half cosine. What is left is the root of the sum of squares of the difference, over that of the target. The least that is possible is worked out in float64: for LoRA from the singular values beyond the rank, after Eckart and Young; for FourierFT from what the target has of the chosen cosine waves, which are orthogonal.`}
       table={{

@@ -10,6 +10,7 @@ import {
   type ShaderCase,
 } from '../../../labs.ts';
 import { real } from '../../format.ts';
+import { Sentences } from '../../parts/Sentences.tsx';
 import { deviceName } from '../deviceName.ts';
 import { LabFigure } from '../LabFigure.tsx';
 import { type CellAt, Cells, fullOf } from './Cells.tsx';
@@ -68,12 +69,13 @@ export function CellFigure(props: {
       title={sizeTitle(name, shown.sizes)}
       isDone={checked !== null}
       sentence={
-        <>
-          {summary} {pointed === null ? null : <span>{cellText(pointed)}</span>}{' '}
+        <Sentences>
+          {summary}
+          {pointed === null ? null : <span>{cellText(pointed)}</span>}
           {checked === null || device === null ? null : (
             <span className="hint">{say`Computed by ${deviceName(device)}.`}</span>
           )}
-        </>
+        </Sentences>
       }
       how={say`How each number was got: what is expected by the op’s reference in float64; what was found by the text above on this device, in 32 bits. A cell is wrong if it differs by more than a hundred-thousandth of the largest number that is expected, or is no finite number.`}
       table={{

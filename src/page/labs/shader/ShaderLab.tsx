@@ -11,6 +11,7 @@ import {
   UNBROKEN,
 } from '../../../labs.ts';
 import { Action } from '../../parts/Action.tsx';
+import { Sentences } from '../../parts/Sentences.tsx';
 import { Formula } from '../Formula.tsx';
 import { LabControl } from '../LabControl.tsx';
 import { Step, TryThis } from '../LabText.tsx';
@@ -41,7 +42,10 @@ export default function ShaderLab() {
       </Step>
       {without === null ? null : (
         <p className="warning shader-note" role="status" data-testid="shader-without">
-          {say`Shaders run on WebGPU alone, so here they can be read but not run.`} {without}
+          <Sentences>
+            {say`Shaders run on WebGPU alone, so here they can be read but not run.`}
+            {without}
+          </Sentences>
         </p>
       )}
       {[problem, check.problem].map((one) =>

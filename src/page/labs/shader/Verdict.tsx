@@ -11,6 +11,7 @@ import {
 import { whole } from '../../format.ts';
 import { Action } from '../../parts/Action.tsx';
 import { Icon } from '../../parts/Icon.tsx';
+import { Sentences } from '../../parts/Sentences.tsx';
 import { sizeTitle } from './words.ts';
 
 interface VerdictProps {
@@ -77,20 +78,28 @@ function sentence({ name, kernel, answer, goTo }: VerdictProps): ReactNode {
     case 'budget':
       return (
         <p>
-          {say`A loop went round more than ${whole(answer.most)} times and was left: does it end?`}{' '}
-          <Place place={answer.place} goTo={goTo} />
+          <Sentences>
+            {say`A loop went round more than ${whole(answer.most)} times and was left: does it end?`}
+            <Place place={answer.place} goTo={goTo} />
+          </Sentences>
         </p>
       );
     case 'refused':
       return (
         <p>
-          {say`It was not run.`} {answer.reason}
+          <Sentences>
+            {say`It was not run.`}
+            {answer.reason}
+          </Sentences>
         </p>
       );
     case 'lost':
       return (
         <p>
-          {answer.reason} {say`The next run opens another device.`}
+          <Sentences>
+            {answer.reason}
+            {say`The next run opens another device.`}
+          </Sentences>
         </p>
       );
   }

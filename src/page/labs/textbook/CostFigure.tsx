@@ -5,6 +5,7 @@ import type { Cost } from '../../../labs.ts';
 import { type CommonConfig, type Layer, METHODS, type ParameterCount } from '../../../methods.ts';
 import { refusal } from '../../features/butterfly/setting.ts';
 import { bytes, count, percent, whole } from '../../format.ts';
+import { Sentences } from '../../parts/Sentences.tsx';
 import { LabControl } from '../LabControl.tsx';
 import { LabFigure } from '../LabFigure.tsx';
 import { Step } from '../LabText.tsx';
@@ -113,10 +114,10 @@ function Drawn(props: {
       id="costs"
       title={say`Trained numbers and multiply-adds`}
       sentence={
-        <>
-          {say`On a layer of ${whole(inputs)} inputs and ${whole(outputs)} outputs ${own.name} trains ${whole(own.counted.free)} numbers, ${percent(own.counted.free / all)} of its ${whole(all)} weights; LoRA trains ${whole(lora.counted.free)}.`}{' '}
+        <Sentences>
+          {say`On a layer of ${whole(inputs)} inputs and ${whole(outputs)} outputs ${own.name} trains ${whole(own.counted.free)} numbers, ${percent(own.counted.free / all)} of its ${whole(all)} weights; LoRA trains ${whole(lora.counted.free)}.`}
           {say`A training step takes ${times(own.cost.step, alone.step)} times the multiply-adds of the layer alone, with LoRA ${times(lora.cost.step, alone.step)} times. Once merged into the weights, neither costs anything.`}
-        </>
+        </Sentences>
       }
       how={say`How each number was got: trained numbers as the method counts them; those that have an effect leave out what is stored twice or always zero. Multiply-adds are counted on the graphs that the engine would run, as its forecast counts them, for ${ROWS} rows of activations; a step is forwards and backwards, with the gradient of the layer’s input. Sums and products number by number are not counted.`}
       table={{

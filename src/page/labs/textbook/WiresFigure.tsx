@@ -2,6 +2,7 @@
 import { rng, say } from '../../../common.ts';
 import { freeNumbers, trianglesOf } from '../../../labs.ts';
 import { percent } from '../../format.ts';
+import { Sentences } from '../../parts/Sentences.tsx';
 import { HeatMap } from '../HeatMap.tsx';
 import { LabFigure } from '../LabFigure.tsx';
 import { labWorker } from '../labWorker.ts';
@@ -55,10 +56,10 @@ export function WiresFigure(props: {
           <LabFigure
             {...{ id, title, isDone: isNow }}
             sentence={
-              <>
-                {say`Input ${input} reaches outputs ${nodesText(reached)}: ${countOf(reached)} of ${d}.`}{' '}
+              <Sentences>
+                {say`Input ${input} reaches outputs ${nodesText(reached)}: ${countOf(reached)} of ${d}.`}
                 {say`${filled} of ${d * d} entries of R differ from zero, ${percent(filled / (d * d))}, made of ${freeNumbers(d, { m, b })} free numbers; a rotation of all ${d} inputs has ${trianglesOf(d)}.`}
-              </>
+              </Sentences>
             }
             how={say`How each number was got: the wires follow from the method’s own pattern; R is what the ops that train OFT and BOFT make of seeded random numbers, in 32 bits, and its entries that differ from zero are counted.`}
             table={{

@@ -3,6 +3,7 @@ import { say } from '../../../../common.ts';
 import { offOrthogonal } from '../../../../labs.ts';
 import { strengthsAt, type Way } from '../../../features/weights/back.ts';
 import { power } from '../../../format.ts';
+import { Sentences } from '../../../parts/Sentences.tsx';
 import { HeatMap } from '../../HeatMap.tsx';
 import { LabFigure } from '../../LabFigure.tsx';
 import { labWorker } from '../../labWorker.ts';
@@ -109,10 +110,10 @@ function Along(asked: { readonly way: Way; readonly strength: number; readonly s
             id="back"
             title={say`From the trained rotation back to the identity`}
             sentence={
-              <>
-                {say`Strengths of the factors: ${strengths.map((t, k) => `B${subscript(k + 1)} ${t.toFixed(2)}`).join(', ')}.`}{' '}
+              <Sentences>
+                {say`Strengths of the factors: ${strengths.map((t, k) => `B${subscript(k + 1)} ${t.toFixed(2)}`).join(', ')}.`}
                 {say`What comes out is ${degrees(angleTo(picture, LETTER_B))} from the B that was trained for and ${degrees(angleTo(picture, LETTER_A))} from the A that goes in. R is a rotation all the way: RᵀR differs from I by ${power(offOrthogonal(now.rotation.engine, INPUTS))} in all.`}
-              </>
+              </Sentences>
             }
             how={say`How each number was got: ${FACTORS} factors with blocks of ${BLOCK} on ${INPUTS} inputs, trained in this tab for ${STEPS} steps to answer B where A goes in. Each skew matrix is multiplied by its strength before the Cayley transform. Pictures are by the engine, in 32 bits; angles in float64.`}
             table={{

@@ -2,6 +2,7 @@
 import { greatest, rng, say } from '../../../../common.ts';
 import { energyOf, type Pair, pairsOf } from '../../../../labs.ts';
 import { real } from '../../../format.ts';
+import { Sentences } from '../../../parts/Sentences.tsx';
 import { LabFigure } from '../../LabFigure.tsx';
 import { Plot } from '../../Plot.tsx';
 import { change, degrees, degreesOf } from '../degrees.ts';
@@ -59,10 +60,10 @@ function Drawn({ turned }: { readonly turned: readonly number[] }) {
       id="pairs"
       title={title}
       sentence={
-        <>
-          {say`Turned, the weights changed by ${share.toFixed(2)} of their size, and no angle of ${before.length} pairs by more than ${change(mostOf(before, after))}; a change of rank 1 that is as large moves one by ${change(mostOf(before, low))}.`}{' '}
+        <Sentences>
+          {say`Turned, the weights changed by ${share.toFixed(2)} of their size, and no angle of ${before.length} pairs by more than ${change(mostOf(before, after))}; a change of rank 1 that is as large moves one by ${change(mostOf(before, low))}.`}
           {say`The energy was ${real(energyOf(before))}; turned it is ${real(energyOf(after))}, with the change of rank 1 ${real(energyOf(low))}.`}
-        </>
+        </Sentences>
       }
       how={say`How each number was got: seeded random neurons of ${INPUTS} inputs, turned by ${FACTORS} factors with blocks of ${BLOCK} by the ops that merge BOFT, in 32 bits; the other change is the product of two seeded random vectors. Angles and energies in float64.`}
       table={{

@@ -1,5 +1,6 @@
 /** Figure 2 of the paper of BOFT: factors that join one pair of nodes each, their graph, and the product filling in. */
 import { say } from '../../../../common.ts';
+import { Sentences } from '../../../parts/Sentences.tsx';
 import { HeatMap } from '../../HeatMap.tsx';
 import { LabFigure } from '../../LabFigure.tsx';
 import { WireGraph } from '../WireGraph.tsx';
@@ -53,14 +54,14 @@ export function TransmissionFigure({
       id="transmission"
       title={say`Information through ${m} factors of ${NODES} nodes`}
       sentence={
-        <>
+        <Sentences>
           {dense > 0
             ? dense === m
               ? say`With factor ${dense} every node reaches every other: ${productName(dense)} is dense, and with one factor fewer it is not.`
               : say`From factor ${dense} on every node reaches every other: ${productName(dense)} is dense already.`
-            : say`${productName(m)} is not dense: no way leads ${missing.join(', ')}.`}{' '}
+            : say`${productName(m)} is not dense: no way leads ${missing.join(', ')}.`}
           {say`The factors have ${edges} edges between different nodes; one dense matrix has ${NODES * (NODES - 1)}, the butterfly ${BUTTERFLY_EDGES}.`}
-        </>
+        </Sentences>
       }
       how={say`How each number was got: an entry of a product can differ from zero where a way leads from its column to its row; the ways are followed edge by edge.`}
       table={{

@@ -2,6 +2,7 @@
 import { greatest, say } from '../../../../common.ts';
 import { distanceOf, UPDATE_SIZE } from '../../../../labs.ts';
 import { percent, power, real, whole } from '../../../format.ts';
+import { Sentences } from '../../../parts/Sentences.tsx';
 import { centred, onMap, signed } from '../../fourier/SpectrumFigure.tsx';
 import { HeatMap } from '../../HeatMap.tsx';
 import { LabFigure } from '../../LabFigure.tsx';
@@ -57,10 +58,10 @@ export function WaveFigure(props: { readonly change: Change; readonly u: number;
           id="wave"
           title={say`One wave, and how much of each is in the change`}
           sentence={
-            <>
-              {say`The wave ${frequency(at)} has the height ${real(heights[at]!)} in this change; the highest is ${frequency(strongest[0]!.place)} with ${real(strongest[0]!.height)}.`}{' '}
+            <Sentences>
+              {say`The wave ${frequency(at)} has the height ${real(heights[at]!)} in this change; the highest is ${frequency(strongest[0]!.place)} with ${real(strongest[0]!.height)}.`}
               {say`${percent(half.cosines)} of the change is in cosines, half of that in ${half.count} of them. The rest is in sines, which real coefficients do not make.`}
-            </>
+            </Sentences>
           }
           how={say`How each number was got: the wave by the inverse transform that trains FourierFT, with one coefficient, in 32 bits; the spectrum is the discrete Fourier transform of the change in float64. Frequency zero is in the middle; the dot is the wave that is shown.`}
           table={{
@@ -155,12 +156,12 @@ export function InverseFigure({ change, chosen }: { readonly change: Change; rea
             id="inverse"
             title={say`Back by the inverse transform`}
             sentence={
-              <>
+              <Sentences>
                 {count === 1
                   ? say`One coefficient makes ${whole(d * d)} entries, and leaves ${(Math.hypot(...left) / size).toFixed(3)} of the size of the change.`
-                  : say`${count} coefficients make ${whole(d * d)} entries, and leave ${(Math.hypot(...left) / size).toFixed(3)} of the size of the change.`}{' '}
+                  : say`${count} coefficients make ${whole(d * d)} entries, and leave ${(Math.hypot(...left) / size).toFixed(3)} of the size of the change.`}
                 {say`No other coefficients at these frequencies leave less. The engine is ${power(distanceOf(answer.engine, answer.reference))} from float64.`}
-              </>
+              </Sentences>
             }
             how={say`How each number was got: the sum of the waves by the inverse transform that trains FourierFT, in 32 bits, and in float64 by its reference. Each coefficient is worked out by itself, since different cosines have nothing in common.`}
             table={{
