@@ -1,32 +1,20 @@
 /**
- * `npm run screenshots`: the page as it is, every area, tab and dialog that it has, wide and narrow, light and dark, into docs/screenshots/, with a page
- * that shows them all. What there is to take is found on the page: a new tab is in the next set without a word here. One run is trained for it, on
- * the processor; `npm run screenshots -- WORD` takes only pictures whose name has the word in it.
+ * `npm run screenshots`: the page as it is, every area, tab and dialog that it has, and every lab and page of the textbook in every language, wide and narrow,
+ * light and dark, into docs/screenshots/, with a page that shows them all. What there is to take is found on the page: a new tab is in the next set without
+ * a word here. One run is trained for it, on the processor; `npm run screenshots -- WORD` takes only pictures whose name has the word in it.
  */
 import { spawn } from 'node:child_process';
 import { mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
-import { argv, env, execPath, exit, stdout } from 'node:process';
+import { join } from 'node:path';
+import { env, execPath, exit, stdout } from 'node:process';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { launch } from 'puppeteer-core';
-import { findBrowser } from '../test/tools/machine.mjs';
-
-const root = join(dirname(fileURLToPath(import.meta.url)), '..');
-const folder = join(root, 'docs', 'screenshots');
-const [only = ''] = argv.slice(2);
+import { findBrowser } from '../../test/tools/machine.mjs';
+import { folder, MOST_HEIGHT, only, root, SCHEMES, SIZES, settle, take } from './camera.mjs';
+import { takeLabs } from './labs.mjs';
 
 /** The first preset with fewer steps: enough to see curves and changed answers. */
 const RUN = 'v=1&preset=letters-boft&engine=onnxruntime&seed=1&t.steps=60&t.evalEvery=20&t.evalExamples=130';
-
-const SIZES = [
-  { name: '1280', width: 1280, height: 900 },
-  { name: '400', width: 400, height: 800 },
-];
-const SCHEMES = ['light', 'dark'];
-/** Of a picture, in pixels: what lies further down is cut. */
-const MOST_HEIGHT = 4000;
-const QUALITY = 55;
 
 async function serve() {
   const server = spawn(execPath, [join(root, 'src', 'cli', 'serve.mjs')], {
@@ -47,32 +35,6 @@ const slug = (title) =>
     .toLowerCase()
     .replace(/[^a-z0-9]+/g, '-')
     .replace(/^-|-$/g, '');
-
-const taken = [];
-
-/** What is drawn comes in turns, and some of it from workers: done when nothing on the page has changed for a second. */
-async function settle(page) {
-  let before = '';
-  for (let i = 0; i < 40; i++) {
-    const now = await page.evaluate(
-      () => `${document.body.textContent.length} ${document.querySelectorAll('*').length}`,
-    );
-    if (now === before && !(await page.evaluate(() => / …(?!\S)/.test(document.body.textContent)))) break;
-    before = now;
-    await sleep(500);
-  }
-  await sleep(700);
-}
-
-/** @param element what is taken; absent: what the window shows */
-async function take(page, name, look, element) {
-  const file = `${name}-${look}.webp`;
-  if (!file.includes(only)) return;
-  const path = join(folder, file);
-  await (element ?? page).screenshot({ path, type: 'webp', quality: QUALITY });
-  taken.push({ name, look, file });
-  stdout.write(`${file} ${Math.round(statSync(path).size / 1024)} kB\n`);
-}
 
 /** An area in full: the window is made as high as what is in it, which may come only when it is seen. */
 async function takeArea(page, name, look, panel, size) {
@@ -187,7 +149,7 @@ function pageOf(files) {
   return [
     '# Screenshots',
     '',
-    'Every area, tab and dialog of the page at 1280 and 400 pixels, light and dark. Written by `npm run screenshots`, with a run of 60 steps.',
+    'Every area, tab and dialog of the page, with a run of 60 steps, and every lab and page of the textbook, at 1280 and 400 pixels, light and dark. Written by `npm run screenshots`.',
     '',
     ...names.flatMap((name) => [
       `## ${name.replaceAll('-', ' ')}`,
@@ -215,11 +177,17 @@ const browser = await launch({
   args: ['--no-sandbox', '--disable-dev-shm-usage', '--hide-scrollbars', '--force-color-profile=srgb'],
 });
 try {
-  for (const size of SIZES) for (const scheme of SCHEMES) await takeStart(browser, server.url, size, scheme);
-  const page = await browser.newPage();
-  await page.setViewport({ width: 1280, height: 900 });
-  await train(page, server.url);
-  for (const size of SIZES) for (const scheme of SCHEMES) await takeAll(page, size, scheme);
+  if (!only.startsWith('lab'))
+    for (const size of SIZES)
+      for (const scheme of SCHEMES) await takeStart(browser, server.url, size, scheme);
+  if (!only.startsWith('lab')) {
+    const page = await browser.newPage();
+    await page.setViewport({ width: 1280, height: 900 });
+    await train(page, server.url);
+    for (const size of SIZES) for (const scheme of SCHEMES) await takeAll(page, size, scheme);
+    await page.close();
+  }
+  await takeLabs(browser, server.url);
 } finally {
   await browser.close();
   server.end();
