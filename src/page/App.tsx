@@ -8,7 +8,7 @@ import { Start } from './features/start/Start.tsx';
 import { Training } from './features/training/Training.tsx';
 import { Mark } from './parts/Icon.tsx';
 import { later } from './parts/later.tsx';
-import { rich } from './parts/rich.tsx';
+import { rich } from './parts/rich.ts';
 import type { PanelName } from './stores.ts';
 import { ChoiceContext, useLateChoice, usePage, useRun, useUi } from './usePage.ts';
 

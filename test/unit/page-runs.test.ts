@@ -50,13 +50,13 @@ describe('a run in words', () => {
 
   it('names another method, model, data or engine, and cuts what is long', () => {
     const oft = baseSettings('oft-equal-budget');
-    expect(describeChange(told(base), told(oft))).toMatch(/^BOFT → OFT, learning rate 0.005 → 0.004$/);
+    expect(describeChange(told(base), told(oft))).toMatch(/^BOFT → OFT, learning rate 0.005 → 0.008$/);
     const on = (settings: PageSettings, module: string) => ({
       ...settings,
       config: { ...settings.config, target_modules: [module] },
     });
     expect(describeChange(told(on(base, 'query')), told(on(oft, 'query')))).toBe(
-      'BOFT → OFT, learning rate 0.005 → 0.004',
+      'BOFT → OFT, learning rate 0.005 → 0.008',
     );
     expect(describeChange(told(on(base, 'query')), told(on(oft, 'key')))).toMatch(/modules query → key/);
     expect(describeChange(told(base), told(base, { engine: 'onnxruntime', data: 'my.csv' }))).toBe(

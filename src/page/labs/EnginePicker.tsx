@@ -13,7 +13,7 @@ const known = (text: string | null): EngineName | null => ENGINES.find((name) =>
 
 /** Null: what suits the machine. */
 export function chosenEngine(): EngineName | null {
-  const linked = new URLSearchParams(location.hash.slice(1)).get('engine');
+  const linked = new URLSearchParams(globalThis.location?.hash.slice(1)).get('engine');
   if (linked !== null) keepEngine(known(linked));
   try {
     return known(sessionStorage.getItem(KEY));

@@ -10,7 +10,7 @@ import { usePage, useRun } from '../usePage.ts';
 import { Action } from './Action.tsx';
 import { Copy, copyText } from './Copy.tsx';
 import { Icon, IconButton } from './Icon.tsx';
-import { rich } from './rich.tsx';
+import { rich } from './rich.ts';
 
 /** An error that needs no button. */
 export function ErrorText({ report }: { readonly report: ErrorReport }) {

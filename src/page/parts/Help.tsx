@@ -5,7 +5,7 @@ import { COMMANDS, keyText, OWN_KEYS } from '../commands.ts';
 import { KeptFiles } from '../features/offline/NewVersion.tsx';
 import { usePage, useUi } from '../usePage.ts';
 import { IconButton } from './Icon.tsx';
-import { rich } from './rich.tsx';
+import { rich } from './rich.ts';
 
 export function Help() {
   const page = usePage();

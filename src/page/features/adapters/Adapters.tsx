@@ -13,7 +13,7 @@ import { IconButton } from '../../parts/Icon.tsx';
 import { later } from '../../parts/later.tsx';
 import { Measured } from '../../parts/Measured.tsx';
 import { Picker } from '../../parts/Picker.tsx';
-import { rich } from '../../parts/rich.tsx';
+import { rich } from '../../parts/rich.ts';
 import { Waiting } from '../../parts/Waiting.tsx';
 import { useChoice, usePage, useRun, useUi } from '../../usePage.ts';
 import { Factors } from '../inspect/Factors.tsx';

@@ -5,7 +5,7 @@
 import { useMemo, useRef, useState } from 'react';
 import { say } from '../../../common.ts';
 import { type CommonConfig, type Layer, METHODS, type MethodId, type Pattern } from '../../../methods.ts';
-import { rich } from '../../parts/rich.tsx';
+import { rich } from '../../parts/rich.ts';
 import { useChoice, useDerived, useRun } from '../../usePage.ts';
 import { Learnt } from '../inspect/Learnt.tsx';
 import { drawnPattern, fullConfig } from '../setup/settings.ts';

@@ -7,7 +7,7 @@ import { useStore } from 'zustand';
 import { say } from '../../../common.ts';
 import { Action } from '../../parts/Action.tsx';
 import { Block } from '../../parts/Facts.tsx';
-import { rich } from '../../parts/rich.tsx';
+import { rich } from '../../parts/rich.ts';
 import { SaveMenu } from '../../parts/SaveMenu.tsx';
 import { pngItem, tableItem } from '../../parts/saveItems.ts';
 import { drawSoon } from '../inspect/frames.ts';

@@ -7,7 +7,7 @@ import { Action } from '../../parts/Action.tsx';
 import { Segments } from '../../parts/Controls.tsx';
 import { Measured } from '../../parts/Measured.tsx';
 import { Range } from '../../parts/Range.tsx';
-import { rich } from '../../parts/rich.tsx';
+import { rich } from '../../parts/rich.ts';
 import { Stops } from '../../parts/Stops.tsx';
 import { useChoice, usePage } from '../../usePage.ts';
 import { derive } from '../setup/derive.ts';

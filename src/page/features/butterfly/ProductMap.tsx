@@ -4,7 +4,7 @@ import { say } from '../../../common.ts';
 import { percent, whole } from '../../format.ts';
 import { Measured } from '../../parts/Measured.tsx';
 import { Range } from '../../parts/Range.tsx';
-import { rich } from '../../parts/rich.tsx';
+import { rich } from '../../parts/rich.ts';
 import { usePage, useUi } from '../../usePage.ts';
 import { drawSoon } from '../inspect/frames.ts';
 import { MatrixCanvas, type Painter } from '../inspect/MatrixCanvas.tsx';

@@ -6,7 +6,7 @@ import { pageAddress, type RepoKind } from '../../../hub.ts';
 import { bytes, whole } from '../../format.ts';
 import { Action } from '../../parts/Action.tsx';
 import { Fold } from '../../parts/Controls.tsx';
-import { rich } from '../../parts/rich.tsx';
+import { rich } from '../../parts/rich.ts';
 import { Silence, useSilence, Waiting } from '../../parts/Waiting.tsx';
 import { useChoice, usePage } from '../../usePage.ts';
 import { Access } from './Access.tsx';

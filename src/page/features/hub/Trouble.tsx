@@ -4,7 +4,7 @@ import type { ErrorReport } from '../../../common.ts';
 import { say } from '../../../common.ts';
 import { guideOf } from '../../errorGuide.ts';
 import { Action } from '../../parts/Action.tsx';
-import { rich } from '../../parts/rich.tsx';
+import { rich } from '../../parts/rich.ts';
 import { TokenField } from './Access.tsx';
 import type { Finder, HubState } from './hub.ts';
 

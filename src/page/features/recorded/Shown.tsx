@@ -3,7 +3,7 @@ import { type ReactNode, useContext } from 'react';
 import { useStore } from 'zustand';
 import { language, say } from '../../../common.ts';
 import { Action } from '../../parts/Action.tsx';
-import { rich } from '../../parts/rich.tsx';
+import { rich } from '../../parts/rich.ts';
 import { ChoiceContext, RunContext, useChoice, usePage } from '../../usePage.ts';
 import { presetById } from '../setup/presets.ts';
 import { isRecordedShown, type Recorded } from './recorded.ts';

@@ -6,7 +6,7 @@ import { Action } from '../../parts/Action.tsx';
 import { Table } from '../../parts/Facts.tsx';
 import { IconButton } from '../../parts/Icon.tsx';
 import { Measured } from '../../parts/Measured.tsx';
-import { rich } from '../../parts/rich.tsx';
+import { rich } from '../../parts/rich.ts';
 import { useRun } from '../../usePage.ts';
 import { LineSample } from '../training/LineSample.tsx';
 import { drawnRuns, ELSEWHERE } from '../training/runs.ts';

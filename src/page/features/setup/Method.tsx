@@ -8,7 +8,7 @@ import { methodTitle, real } from '../../format.ts';
 import { Action } from '../../parts/Action.tsx';
 import { Locked } from '../../parts/Locked.tsx';
 import { Picker } from '../../parts/Picker.tsx';
-import { rich } from '../../parts/rich.tsx';
+import { rich } from '../../parts/rich.ts';
 import { useFormulas } from '../../parts/useFormulas.ts';
 import { useChoice, useHold, useIsShown, usePage } from '../../usePage.ts';
 import { derive } from './derive.ts';

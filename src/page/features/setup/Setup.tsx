@@ -6,7 +6,7 @@ import { bytes, methodTitle, percent, whole } from '../../format.ts';
 import { ErrorCard } from '../../parts/Errors.tsx';
 import { Locked } from '../../parts/Locked.tsx';
 import { Measured } from '../../parts/Measured.tsx';
-import { rich } from '../../parts/rich.tsx';
+import { rich } from '../../parts/rich.ts';
 import { useChoice, useDerived, useHold, usePage } from '../../usePage.ts';
 import { MakeLesson } from '../lessons/MakeLesson.tsx';
 import { MethodSection, TrainingSection } from './Method.tsx';

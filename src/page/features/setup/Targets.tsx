@@ -7,7 +7,7 @@ import { Check } from '../../parts/Controls.tsx';
 import { Warnings } from '../../parts/Facts.tsx';
 import { Icon } from '../../parts/Icon.tsx';
 import { Locked } from '../../parts/Locked.tsx';
-import { rich } from '../../parts/rich.tsx';
+import { rich } from '../../parts/rich.ts';
 import { Tip } from '../../parts/Tip.tsx';
 import { useChoice, useDerived, useHold, useIsShown, usePage } from '../../usePage.ts';
 import type { Derived, LayerRow } from './derive.ts';

@@ -3,7 +3,7 @@ import type { ReactNode } from 'react';
 import { say } from '../../../common.ts';
 import { Action } from '../../parts/Action.tsx';
 import { IconButton } from '../../parts/Icon.tsx';
-import { rich } from '../../parts/rich.tsx';
+import { rich } from '../../parts/rich.ts';
 import { useChoice, usePage, useRun, useUi } from '../../usePage.ts';
 import { PRESETS } from '../setup/presets.ts';
 

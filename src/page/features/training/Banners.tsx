@@ -3,7 +3,7 @@ import { useStore } from 'zustand';
 import { say } from '../../../common.ts';
 import { ago } from '../../format.ts';
 import { Action } from '../../parts/Action.tsx';
-import { rich } from '../../parts/rich.tsx';
+import { rich } from '../../parts/rich.ts';
 import { usePage, useRun, useUi } from '../../usePage.ts';
 
 /** Another tab's run is the one that is kept: this one looks on, takes it over, or trains without being kept. */

@@ -15,7 +15,7 @@ import { Block } from '../../parts/Facts.tsx';
 import { Icon } from '../../parts/Icon.tsx';
 import { Measured } from '../../parts/Measured.tsx';
 import { DrawPad, Picture } from '../../parts/Pictures.tsx';
-import { rich } from '../../parts/rich.tsx';
+import { rich } from '../../parts/rich.ts';
 import { OfStep } from '../../parts/Waiting.tsx';
 import { useIsRecorded, usePage, useRun, useUi } from '../../usePage.ts';
 import { byChange, tallyOf } from '../inspect/inspection.ts';

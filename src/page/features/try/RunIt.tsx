@@ -10,7 +10,7 @@ import { ErrorText } from '../../parts/Errors.tsx';
 import { Block } from '../../parts/Facts.tsx';
 import { Measured } from '../../parts/Measured.tsx';
 import { DrawPad } from '../../parts/Pictures.tsx';
-import { rich } from '../../parts/rich.tsx';
+import { rich } from '../../parts/rich.ts';
 import { OfStep, Waiting } from '../../parts/Waiting.tsx';
 import { usePage, useRun } from '../../usePage.ts';
 import { BothBars } from './BeforeAfter.tsx';

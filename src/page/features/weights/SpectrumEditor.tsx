@@ -8,7 +8,7 @@ import { Action } from '../../parts/Action.tsx';
 import { Fold, Toggle } from '../../parts/Controls.tsx';
 import { Block, Facts, Figure } from '../../parts/Facts.tsx';
 import { Range } from '../../parts/Range.tsx';
-import { rich } from '../../parts/rich.tsx';
+import { rich } from '../../parts/rich.ts';
 import { useRun } from '../../usePage.ts';
 import { DeltaMap } from '../inspect/Learnt.tsx';
 import { FrequencyPlane } from './FrequencyPlane.tsx';

@@ -2,7 +2,7 @@
 import { say } from '../../../common.ts';
 import { mostFactors, shapesOf, type TargetName } from '../../../labs.ts';
 import { Action } from '../../parts/Action.tsx';
-import { rich } from '../../parts/rich.tsx';
+import { rich } from '../../parts/rich.ts';
 import { Formula, mark, Sym } from '../Formula.tsx';
 import { LabControl } from '../LabControl.tsx';
 import { Step, TryThis } from '../LabText.tsx';

@@ -1,7 +1,7 @@
 /** The choice of the method and its size, with its formula, and the numbers that it comes to on this model. */
 import { say } from '../../../common.ts';
 import { methodTitle, whole } from '../../format.ts';
-import { rich } from '../../parts/rich.tsx';
+import { rich } from '../../parts/rich.ts';
 import { Formula, mark, Sym } from '../Formula.tsx';
 import { LabControl } from '../LabControl.tsx';
 import { useLab } from '../useLab.ts';

@@ -2,7 +2,7 @@
 import { listOf, say } from '../../../common.ts';
 import { FORGET_METHODS, type ForgetMethodId, NETWORKS } from '../../../labs.ts';
 import { Action } from '../../parts/Action.tsx';
-import { rich } from '../../parts/rich.tsx';
+import { rich } from '../../parts/rich.ts';
 import { Formula, mark, Sym } from '../Formula.tsx';
 import { LabControl } from '../LabControl.tsx';
 import { Step, TryThis } from '../LabText.tsx';

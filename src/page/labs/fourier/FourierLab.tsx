@@ -2,7 +2,7 @@
 import { say } from '../../../common.ts';
 import { numbersOf, pieceAt, UPDATE_SIZE, type UpdateTarget, type Way } from '../../../labs.ts';
 import { Action } from '../../parts/Action.tsx';
-import { rich } from '../../parts/rich.tsx';
+import { rich } from '../../parts/rich.ts';
 import { Formula, mark, Sym } from '../Formula.tsx';
 import { LabControl } from '../LabControl.tsx';
 import { Step, TryThis } from '../LabText.tsx';

@@ -2,7 +2,7 @@
 import { say } from '../../../../common.ts';
 import { mostFactors } from '../../../../labs.ts';
 import type { Way } from '../../../features/weights/back.ts';
-import { rich } from '../../../parts/rich.tsx';
+import { rich } from '../../../parts/rich.ts';
 import { Formula, Sym } from '../../Formula.tsx';
 import { LabControl } from '../../LabControl.tsx';
 import { Step } from '../../LabText.tsx';

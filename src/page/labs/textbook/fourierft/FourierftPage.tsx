@@ -1,7 +1,7 @@
 /** The page of FourierFT: a change of the weights as a picture, its spectrum, a few frequencies, the way back, and what it costs. */
 import { say } from '../../../../common.ts';
 import { UPDATE_SIZE, type UpdateTarget, type Way } from '../../../../labs.ts';
-import { rich } from '../../../parts/rich.tsx';
+import { rich } from '../../../parts/rich.ts';
 import { Formula, Sym } from '../../Formula.tsx';
 import { targetTitle, wayTitle } from '../../fourier/fits.ts';
 import { LabControl } from '../../LabControl.tsx';

@@ -2,7 +2,7 @@
 import { say } from '../../../../common.ts';
 import { trianglesOf } from '../../../../labs.ts';
 import { whole } from '../../../format.ts';
-import { rich } from '../../../parts/rich.tsx';
+import { rich } from '../../../parts/rich.ts';
 import { Formula, Sym } from '../../Formula.tsx';
 import { LabControl } from '../../LabControl.tsx';
 import { Step } from '../../LabText.tsx';
