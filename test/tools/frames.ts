@@ -1,5 +1,4 @@
-/** What a frame costs a page's thread, by a trace of Chromium, and how quick the processor is meanwhile. */
-import { cpuUsage } from 'node:process';
+/** What a frame costs a page's thread, by a trace of Chromium. */
 import { expect } from 'vitest';
 
 interface TraceEvent {
@@ -39,34 +38,3 @@ export function busiest(trace: Uint8Array, count: number): number {
   const most = work.sort((a, b) => b - a).slice(0, count);
   return most.reduce((a, b) => a + b) / count;
 }
-
-/** Numbers of a table, 8 MB, and how many of them are read here and there: as a page does it, not from registers alone. */
-const TABLE = new Int32Array(1 << 21);
-const READS = 150_000;
-/** Milliseconds of the processor that takes on the machine that bounds were set on: an Intel Xeon with nothing else running. */
-const QUIET_MS = 1.13;
-/** So often the loop runs before it counts: it is compiled by then. */
-const WARM = 20;
-let place = 1;
-
-/**
- * How many times slower such reads are now than on that machine: a core and a cache that are shared, with a thread beside it or with other machines, take
- * longer for the same, and no bookkeeping of the system says so.
- */
-export function slowness(): number {
-  const before = cpuUsage();
-  read();
-  const { user, system } = cpuUsage(before);
-  return (user + system) / 1000 / QUIET_MS;
-}
-
-function read(): void {
-  let at = place;
-  for (let i = 0; i < READS; i++) {
-    // Numerical Recipes' generator; its upper bits say where.
-    at = (Math.imul(at, 1_664_525) + 1_013_904_223 + TABLE[at >>> 11]!) | 0;
-  }
-  place = at;
-}
-
-for (let i = 0; i < WARM; i++) read();
