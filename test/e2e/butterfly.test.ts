@@ -4,7 +4,6 @@
  */
 import type { ElementHandle, Page } from 'puppeteer-core';
 import { describe, expect, test } from 'vitest';
-import { busiest } from '../tools/frames.ts';
 import {
   CAN_TRAIN,
   named,
@@ -81,14 +80,6 @@ const said = (page: Page, what: RegExp) =>
 
 const lit = (page: Page, id: string, count: number) =>
   until(async () => (await data(page, id, 'lit')) === String(count), `${count} lit in ${id}`, 20);
-
-const FRAME_MS = 1000 / 60;
-const ACTS = 60;
-/**
- * The aim is 8 ms. One machine took 6 to 8 ms in one hour and 9 to 15 in another for the same frames (docs/performance.md), and the processor's clock
- * does not tell the two apart: what is held here is that nobody makes it several times as much.
- */
-const MOST_MS = 20;
 
 describe('the butterfly view', () => {
   const stage = setStage();
@@ -247,25 +238,38 @@ describe('the butterfly view', () => {
     await page.close();
   });
 
-  test('at 1024 inputs pointing and drawing leave a frame time for everything else', async () => {
+  test('at 1024 inputs pointing and drawing take at most 8 ms of a frame', async () => {
     const { page, errors } = await openPage(stage, START, 1280, withoutWebGpu);
     // Found by its words: asking for a name that is read out would have the page keep names for a reader from then on, at a cost in every frame.
     await page.click('[role=tab]::-p-text(Inside)');
     await page.waitForSelector(part('graph'));
     await toWiring(page, 1024, 4, 9);
     expect(await words(page, part('fill'))).toContain('Dense from 9 factors on');
-    /**
-     * Of 60 acts, one a frame or fewer, as quick as a hand: of four rounds the quickest, since other work on the machine only adds to them.
-     */
+    const client = await page.createCDPSession();
+    // Time of the processor: what waits for others on a busy machine does not count.
+    await client.send('Performance.enable', { timeDomain: 'threadTicks' });
+    const worked = async (): Promise<number> => {
+      const { metrics } = await client.send('Performance.getMetrics');
+      return 1000 * metrics.find(({ name }) => name === 'TaskDuration')!.value;
+    };
+    await page.evaluate(() => {
+      const count = { frames: 0 };
+      Object.assign(window, { count });
+      const next = () => {
+        count.frames++;
+        requestAnimationFrame(next);
+      };
+      next();
+    });
+    const drawn = () =>
+      page.evaluate(() => (window as unknown as { count: { frames: number } }).count.frames);
+    /** Milliseconds of work a frame while 60 acts follow each other: of four rounds the quickest, since other work on the machine only adds to them. */
     const measure = async (act: (i: number) => Promise<unknown>) => {
       let best = Number.POSITIVE_INFINITY;
       for (let round = 0; round < 4; round++) {
-        await page.tracing.start({ categories: ['-*', 'toplevel', 'cc'] });
-        for (let i = 0; i < ACTS; i++) {
-          await act(i);
-          await new Promise((resolve) => setTimeout(resolve, FRAME_MS));
-        }
-        best = Math.min(best, busiest((await page.tracing.stop())!, ACTS));
+        const [frames, before] = [await drawn(), await worked()];
+        for (let i = 0; i < 60; i++) await act(i);
+        best = Math.min(best, ((await worked()) - before) / ((await drawn()) - frames));
       }
       return best;
     };
@@ -297,7 +301,8 @@ describe('the butterfly view', () => {
         .map(([what, took]) => `${what}: ${took.toFixed(1)} ms a frame`)
         .join('; '),
     );
-    for (const took of [pointing, entries, products]) expect(took).toBeLessThan(MOST_MS);
+    // Half as much again as the budget of a frame: caches that are shared with other work make any code slower.
+    for (const took of [pointing, entries, products]) expect(took).toBeLessThan(1.5 * 8);
     expect(errors).toEqual([]);
     await page.close();
   });

@@ -1,6 +1,6 @@
 /**
  * Lessons: one that is made of a lab and opened by somebody else, and one of the page itself; answered wrong and right, a hint opened, left again.
- * Seen to fail with: a lock that is not kept, a start that is not taken, a lesson that stays in the address when it is left.
+ * What of a lesson is refused, and the conditions that were broken once: page-lessons.test.ts.
  */
 import type { Page } from 'puppeteer-core';
 import { expect, test } from 'vitest';

@@ -1,8 +1,8 @@
 /** The butterfly lab: the same rotation fitted by block-diagonal blocks and by butterfly factors of as many numbers. */
 import { say } from '../../../common.ts';
 import { mostFactors, shapesOf, type TargetName } from '../../../labs.ts';
-import { Action } from '../../parts/Action.tsx';
 import { rich } from '../../parts/rich.ts';
+import { FitButtons } from '../FitButtons.tsx';
 import { Formula, mark, Sym } from '../Formula.tsx';
 import { LabControl } from '../LabControl.tsx';
 import { Step, TryThis } from '../LabText.tsx';
@@ -34,9 +34,7 @@ export default function ButterflyLab() {
   const block = Math.min(Number(lab.text('b')), size);
   const picked = { b: block, m: Math.min(lab.number('m'), mostFactors(size, block)) };
   const wanted = { target: lab.text('target') as TargetName, d: size, seed: lab.number('seed') };
-  const { fit, problem, isRunning, stop, again } = useFit(wanted, BUTTERFLY_FITS, [
-    indexOfShape(shapesOf(size), picked),
-  ]);
+  const { fit, ...run } = useFit(wanted, BUTTERFLY_FITS, [indexOfShape(shapesOf(size), picked)]);
   const symbol = (name: string) => <Sym name={name}>{name}</Sym>;
   return (
     <>
@@ -61,18 +59,7 @@ export default function ButterflyLab() {
           <LabControl name="d" label={say`Inputs d`} />
           <LabControl name="seed" label={say`Seed`} />
         </div>
-        <p className="row">
-          {isRunning ? (
-            <Action icon="pause" text={say`Stop`} onPress={stop} />
-          ) : (
-            <Action icon="play" text={say`Fit again`} onPress={again} />
-          )}
-        </p>
-        {problem === null ? null : (
-          <p className="error-text" role="alert">
-            {problem}
-          </p>
-        )}
+        <FitButtons {...run} title={say`Fit again`} />
         {fit === null ? (
           <p className="hint">{say`The engine is being started …`}</p>
         ) : (

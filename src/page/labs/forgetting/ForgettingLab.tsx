@@ -1,8 +1,8 @@
 /** What is kept and what is forgotten: networks that know one task learn another by four methods, and what that does to angles and answers. */
 import { listOf, say } from '../../../common.ts';
 import { FORGET_METHODS, type ForgetMethodId, NETWORKS } from '../../../labs.ts';
-import { Action } from '../../parts/Action.tsx';
 import { rich } from '../../parts/rich.ts';
+import { FitButtons } from '../FitButtons.tsx';
 import { Formula, mark, Sym } from '../Formula.tsx';
 import { LabControl } from '../LabControl.tsx';
 import { Step, TryThis } from '../LabText.tsx';
@@ -48,7 +48,7 @@ export default function ForgettingLab() {
   const method = lab.text('method') as ForgetMethodId;
   const wanted = { budget: lab.text('budget'), apart: lab.number('apart'), seed: lab.number('seed') };
   const network = Number(lab.text('network')) - 1;
-  const { fit, problem, isRunning, stop, again } = useFit(wanted, FORGETTING, [network]);
+  const { fit, ...run } = useFit(wanted, FORGETTING, [network]);
   const numbers = numbersBy(wanted.budget);
   const counts = listOf(FORGET_METHODS.map((id, m) => `${nameOf(id)} ${numbers[m]!}`));
   return (
@@ -69,18 +69,7 @@ export default function ForgettingLab() {
           <LabControl name="network" label={say`Network`} />
           <LabControl name="seed" label={say`Seed`} />
         </div>
-        <p className="row">
-          {isRunning ? (
-            <Action icon="pause" text={say`Stop`} onPress={stop} />
-          ) : (
-            <Action icon="play" text={say`Train again`} onPress={again} />
-          )}
-        </p>
-        {problem === null ? null : (
-          <p className="error-text" role="alert">
-            {problem}
-          </p>
-        )}
+        <FitButtons {...run} title={say`Train again`} />
         {fit === null ? (
           <p className="hint">{say`The networks learn the old task …`}</p>
         ) : (

@@ -1,8 +1,8 @@
 /** Fourier against low rank: one change of a weight, fitted by LoRA and by FourierFT at equal numbers. */
 import { say } from '../../../common.ts';
 import { numbersOf, pieceAt, UPDATE_SIZE, type UpdateTarget, type Way } from '../../../labs.ts';
-import { Action } from '../../parts/Action.tsx';
 import { rich } from '../../parts/rich.ts';
+import { FitButtons } from '../FitButtons.tsx';
 import { Formula, mark, Sym } from '../Formula.tsx';
 import { LabControl } from '../LabControl.tsx';
 import { Step, TryThis } from '../LabText.tsx';
@@ -28,7 +28,7 @@ export default function FourierLab() {
     placeSeed: lab.number('places'),
   };
   const picks = [pieceAt({ method: 'lora', rank }), pieceAt({ method: way, rank })];
-  const { fit, problem, isRunning, stop, again } = useFit(wanted, FOURIER_FITS, picks);
+  const { fit, ...run } = useFit(wanted, FOURIER_FITS, picks);
   const symbol = (name: string, text = name) => <Sym name={name}>{text}</Sym>;
   return (
     <>
@@ -58,18 +58,7 @@ export default function FourierLab() {
           <LabControl name="seed" label={say`Seed of the target`} />
           <LabControl name="places" label={say`Seed of the draw`} hint={say`PEFT’s random_loc_seed`} />
         </div>
-        <p className="row">
-          {isRunning ? (
-            <Action icon="pause" text={say`Stop`} onPress={stop} />
-          ) : (
-            <Action icon="play" text={say`Fit again`} onPress={again} />
-          )}
-        </p>
-        {problem === null ? null : (
-          <p className="error-text" role="alert">
-            {problem}
-          </p>
-        )}
+        <FitButtons {...run} title={say`Fit again`} />
         {fit === null ? (
           <p className="hint">{say`The engine is being started …`}</p>
         ) : (
