@@ -45,14 +45,16 @@ const TITLES: Readonly<Record<EngineName, string>> = { webgpu: 'WebGPU', onnxrun
 
 export function EnginePicker() {
   return (
-    <Picker
-      label={say`What computes`}
-      value={chosenEngine() ?? 'auto'}
-      items={[
-        { id: 'auto', title: say`what suits this machine` },
-        ...ENGINES.map((id) => ({ id, title: TITLES[id] })),
-      ]}
-      onChange={(id) => computeOn(known(id))}
-    />
+    <div className="lab-engine">
+      <Picker
+        label={say`What computes`}
+        value={chosenEngine() ?? 'auto'}
+        items={[
+          { id: 'auto', title: say`what suits this machine` },
+          ...ENGINES.map((id) => ({ id, title: TITLES[id] })),
+        ]}
+        onChange={(id) => computeOn(known(id))}
+      />
+    </div>
   );
 }

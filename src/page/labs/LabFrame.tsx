@@ -130,7 +130,7 @@ function LabAround({ entry, view }: { readonly entry: LabEntry; readonly view: L
             <a href="#start">{say`All labs and pages`}</a>
             {isGlossary ? null : <a href="#page=glossary">{say`Glossary`}</a>}
           </div>
-          {isGlossary ? null : <EnginePicker />}
+          {isGlossary || entry.engine !== undefined ? null : <EnginePicker />}
           {isGlossary ? null : <MakeLesson entry={entry} />}
         </article>
       </Lights>

@@ -20,6 +20,8 @@ export interface LabEntry {
   readonly isPage?: true;
   readonly controls: readonly Control[];
   readonly quantities: readonly Quantity[];
+  /** The one engine that it runs on; absent where the reader may choose. */
+  readonly engine?: EngineName;
   /** Seconds that its run takes on this machine with an engine, found by timing parts of it; absent where nothing runs. */
   readonly seconds?: (values: Values, engine: EngineName) => Promise<number>;
   readonly View: ComponentType;
@@ -81,6 +83,7 @@ export const LABS: readonly LabEntry[] = [
   },
   {
     id: 'shader',
+    engine: 'webgpu',
     title: () => say`The shader`,
     what: () =>
       say`Read the program that a GPU runs, beside its formula and its picture. Change a line, run it, and see which cells come out wrong.`,
