@@ -3,20 +3,26 @@
  * others; the exit code is 1 if any failed. `npm test -- unit gpu` runs only the parts named.
  */
 import { spawn } from 'node:child_process';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { argv, env, execPath, exit, platform, stdout } from 'node:process';
 import { fileURLToPath } from 'node:url';
 import { findAdapters } from '../src/cli/adapters.mjs';
+import { failuresIn } from './tools/failures.mjs';
 import { prepareMachine } from './tools/machine.mjs';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 const say = (line) => stdout.write(`${line}\n`);
 const bin = (path) => join(root, 'node_modules', ...path.split('/'));
+/** Where each run of vitest leaves its results, so that the summary can name what failed. */
+const resultsFolder = mkdtempSync(join(tmpdir(), 'papilio-test-'));
+let runs = 0;
 const vitest = (project, ...more) => [
-  execPath,
-  bin('vitest/vitest.mjs'),
-  'run',
-  ...['--project', project, ...more],
+  ...[execPath, bin('vitest/vitest.mjs'), 'run', '--project', project],
+  ...['--reporter=default', '--reporter=json'],
+  `--outputFile.json=${join(resultsFolder, `${String(runs++)}.json`)}`,
+  ...more,
 ];
 const papilio = (...args) => [execPath, join(root, 'src', 'cli', 'launch.mjs'), ...args];
 
@@ -70,6 +76,10 @@ say('\n── summary ──');
 for (const { name, ok, seconds } of results) {
   say(`${ok ? 'passed' : 'FAILED'}  ${name.padEnd(7)} ${seconds.toFixed(1).padStart(7)} s`);
 }
+for (const file of readdirSync(resultsFolder).sort()) {
+  failuresIn(JSON.parse(readFileSync(join(resultsFolder, file), 'utf8')), root).forEach(say);
+}
+rmSync(resultsFolder, { recursive: true, force: true });
 const total = results.reduce((sum, { seconds }) => sum + seconds, 0);
 say(`${results.every(({ ok }) => ok) ? 'All passed' : 'Something failed'} in ${total.toFixed(0)} s.`);
 exit(results.every(({ ok }) => ok) ? 0 : 1);
