@@ -17,6 +17,7 @@ export { greatest, least, median } from './lib/numbers.ts';
 export { rng } from './lib/rng.ts';
 export {
   anyOf,
+  facts,
   gap,
   inEnglish,
   type Language,

@@ -123,8 +123,15 @@ const listed = (
   { locale }: Language,
 ): string => new Intl.ListFormat(locale, { type }).format(items);
 
+/** Whether signs of punctuation are as wide as characters, and no space stands beside them: in Chinese and Japanese. */
+const isWide = ({ locale }: Language): boolean => /^(zh|ja)\b/.test(locale);
+
 /** What stands between two sentences: nothing in Chinese and Japanese. */
-export const gap = (): string => (/^(zh|ja)\b/.test(current.locale) ? '' : ' ');
+export const gap = (): string => (isWide(current) ? '' : ' ');
+
+/** "12 prompt tokens, 40 new": things beside each other that no word joins. */
+export const facts = (items: readonly string[]): string =>
+  remembered(items.join(isWide(current) ? '，' : ', '), () => englishIn(items).join(', '));
 
 /** Whole sentences one after the other. */
 export const paragraph = (sentences: readonly string[]): string =>

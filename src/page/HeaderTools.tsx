@@ -1,7 +1,7 @@
 /** The few things that concern everything: a link to the settings, the theme, the keys. */
 import { useState } from 'react';
 import { Tooltip, TooltipTrigger } from 'react-aria-components';
-import { listOf, say } from '../common.ts';
+import { listOf, paragraph, say } from '../common.ts';
 import { commandById, commandTip, shortcutOf } from './commands.ts';
 import { describeRun } from './features/runs/changes.ts';
 import { leftOut } from './features/setup/link.ts';
@@ -25,12 +25,12 @@ export function HeaderTools() {
     );
     const what = describeRun({ settings: state.settings, figures: null });
     page.ui.setState({
-      notice: [
+      notice: paragraph([
         isDone
           ? say`Link copied: ${what}.`
           : say`The link is in the address bar; the browser does not let the page copy it: ${what}.`,
         left.length === 0 ? say`It holds the whole setup.` : say`It does not hold ${listOf(left)}.`,
-      ].join(' '),
+      ]),
     });
     setCopied(isDone === true);
     setTimeout(() => setCopied(false), 2500);

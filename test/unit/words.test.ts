@@ -1,18 +1,30 @@
 /**
  * Sentences in the reader's language: every language has each of them, with the same values, and nothing else.
- * Seen to fail with: a sentence taken out of a table, one added, a value left out, a term in another word, a sentence said while a file is loaded.
+ * Seen to fail with: a sentence taken out of a table, one added, a value left out, a term in another word, a sentence said while a file is loaded,
+ * a space written after one.
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { createElement } from 'react';
 import { renderToStaticMarkup } from 'react-dom/server';
 import { afterEach, describe, expect, it } from 'vitest';
-import { inEnglish, language, listOf, onLanguage, paragraph, say, speak, whole } from '../../src/common.ts';
+import {
+  facts,
+  inEnglish,
+  language,
+  listOf,
+  onLanguage,
+  paragraph,
+  say,
+  speak,
+  whole,
+} from '../../src/common.ts';
 import { clause, englishOf, rememberEnglish } from '../../src/lib/say.ts';
 import { LOCALES, ownName, suited } from '../../src/page/language.ts';
 import { Sentences } from '../../src/page/parts/Sentences.tsx';
 import {
   allLanguages,
   allPhrases,
+  gluedIn,
   holesOf,
   LANGUAGES,
   phrasesIn,
@@ -105,11 +117,13 @@ const NO_WORDS: readonly RegExp[] = [
   /^src\/page\/parts\/LanguageMenu\.tsx:\d+: Language, 语言$/,
 ];
 
-const unsaidOf = (room: string): string[] =>
-  readdirSync(`src/${room}`, { recursive: true, encoding: 'utf8' })
+const foundIn = (room: string, find: (path: string, text: string) => string[]): string[] =>
+  readdirSync(room, { recursive: true, encoding: 'utf8' })
     .filter((path) => /\.tsx?$/.test(path) && !path.endsWith('.d.ts'))
-    .flatMap((path) => unsaidIn(`src/${room}/${path}`, readFileSync(`src/${room}/${path}`, 'utf8')))
-    .filter((words) => !NO_WORDS.some((pattern) => pattern.test(words)));
+    .flatMap((path) => find(`${room}/${path}`, readFileSync(`${room}/${path}`, 'utf8')));
+
+const unsaidOf = (room: string): string[] =>
+  foundIn(`src/${room}`, unsaidIn).filter((words) => !NO_WORDS.some((pattern) => pattern.test(words)));
 
 it('says every word of the page', () => {
   expect(unsaidOf('page')).toEqual([]);
@@ -130,6 +144,31 @@ it('finds words that are not said, and leaves out what only a mistake of the pro
   expect(unsaidIn('a.ts', lines.join('\n'))).toEqual([
     'a.ts:1: A row is empty.',
     'a.ts:3: rows are too many.',
+  ]);
+});
+
+it('leaves what stands between sentences to the language', () => {
+  expect(foundIn('src', gluedIn)).toEqual([]);
+});
+
+it('finds sentences that a space is written after, and no space elsewhere', () => {
+  const found = [
+    "<p>{say`One.`}{' '}{two}</p>;",
+    '<p>{is ? rich`Is it $' + '{<b>{say`one`}</b>}?` : two} {three}</p>;',
+    '<p>{one}{is ? <> {say`Two.`}</> : null}</p>;',
+    'const a = `$' + '{say`One.`} $' + '{two}`;',
+    "const b = [say`One.`, two].join(' ');",
+    "const c = say`One.` + ' ' + two;",
+  ];
+  const fine = [
+    "<p><b>{say`recorded`}</b>{' '}{say`Two.`}</p>;",
+    '<p>{say`One.`}\n<i>{two}</i></p>;',
+    '<Sentences>{say`One.`}{say`Two.`}</Sentences>;',
+    'const d = paragraph([say`One.`, two]);',
+  ];
+  expect([...found, ...fine].map((line) => gluedIn('a.tsx', line).length)).toEqual([
+    ...found.map(() => 1),
+    ...fine.map(() => 0),
   ]);
 });
 
@@ -162,6 +201,7 @@ describe('say', () => {
   it('speaks English for files that others read, and the reader’s language again', () => {
     speak({ locale: 'zh-Hans', phrases: { 'One.': '一。', 'Two.': '二。' } });
     const both = () => paragraph([say`One.`, say`Two.`]);
+    expect([facts(['1 a', 'b']), inEnglish(() => facts(['1 a', 'b']))]).toEqual(['1 a，b', '1 a, b']);
     expect([both(), inEnglish(both), both(), clause(both())]).toEqual([
       '一。二。',
       'One. Two.',

@@ -130,6 +130,60 @@ export function unsaidIn(path, text) {
   return [...new Map(found.filter((one) => !isSkipped(one)).map((one) => [one.start, one.what])).values()];
 }
 
+/** What may be the last of an expression: of a condition, either way. */
+const lastsOf = (node) => {
+  if (node.type === 'ConditionalExpression') return [node.consequent, node.alternate].flatMap(lastsOf);
+  if (node.type === 'LogicalExpression') return [node.left, node.right].flatMap(lastsOf);
+  return [node];
+};
+const isSentence = ({ type, tag, quasi }) =>
+  type === 'TaggedTemplateExpression' &&
+  TAGS.includes(tag.name) &&
+  /[.!?]$/.test(quasi.quasis.at(-1).value.cooked);
+const endsSentence = (node) => node !== undefined && lastsOf(node).some(isSentence);
+const insideOf = (child) => (child?.type === 'JSXExpressionContainer' ? child.expression : child);
+const isSpace = (child) =>
+  child.type === 'JSXText'
+    ? /^ +$/.test(child.value)
+    : child.type === 'JSXExpressionContainer' && /^ +$/.test(String(child.expression.value));
+const isShown = ({ type, value }) => type !== 'JSXText' || !/^\s*\n\s*$/.test(value);
+
+/**
+ * Sentences with a space written after them, which a language may not have there: they are parts of `<Sentences>` or `paragraph`.
+ * What stands in a function or a variable is not followed.
+ */
+export function gluedIn(path, text) {
+  const { program } = parseSync(path, text);
+  const found = [];
+  const add = ({ start }) => void found.push(`${path}:${lineOf(text, start)}`);
+  const among = ({ children }) => {
+    const shown = children.filter(isShown);
+    shown.forEach((child, i) => {
+      if (!isSpace(child)) return;
+      // The first in a fragment comes after something that stands outside of it.
+      const [before, after] = [insideOf(shown[i - 1]), insideOf(shown[i + 1])];
+      if (i === 0 ? endsSentence(after) : endsSentence(before)) add(child);
+    });
+  };
+  new Visitor({
+    JSXElement: among,
+    JSXFragment: among,
+    TemplateLiteral({ expressions, quasis }) {
+      expressions.forEach((one, i) => {
+        if (endsSentence(one) && quasis[i + 1].value.cooked.startsWith(' ')) add(one);
+      });
+    },
+    BinaryExpression({ operator, left, right }) {
+      if (operator === '+' && endsSentence(left) && String(right.value).startsWith(' ')) add(left);
+    },
+    CallExpression({ callee, arguments: [between] }) {
+      if (callee.property?.name !== 'join' || between?.value !== ' ') return;
+      if (callee.object.type === 'ArrayExpression' && callee.object.elements.some(endsSentence)) add(callee);
+    },
+  }).visit(program);
+  return found;
+}
+
 /** Every sentence of the project. */
 export const allPhrases = () =>
   sourcesIn('src').flatMap((path) => phrasesIn(path, readFileSync(path, 'utf8')));

@@ -1,7 +1,7 @@
 /** Which column is what: told by the user, else guessed by the names that people and published datasets use, else by what the columns hold. */
 import { fail } from '../../lib/errors.ts';
 import { closest } from '../../lib/names.ts';
-import { say } from '../../lib/say.ts';
+import { paragraph, say } from '../../lib/say.ts';
 import { guessByContent, NAMES, numbersIn, type Role } from './content.ts';
 
 /** A column by role, by its name or its number from 1; '' for an optional role that no column has, whatever its name. */
@@ -143,13 +143,13 @@ function refuse(table: ColumnsOf, role: Role, needed: readonly Role[]): never {
   const other = role === needed[0] ? otherContents(table, needed) : '';
   return fail(
     'bad-data',
-    [
+    paragraph([
       wrong,
       ...(other === '' ? [] : [other]),
       numbers === undefined
         ? say`Say which column it is, by its name or its number (on the command line: --columns '{"${role}": …}').`
         : say`Say which column it is, by its name or its number (on the command line: --columns '{"${role}": …}'), or train for the task regression, if ${named(numbers)} is to be predicted.`,
-    ].join(' '),
+    ]),
     { role, columns },
   );
 }

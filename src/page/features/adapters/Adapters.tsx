@@ -1,7 +1,7 @@
 /** Opened adapters: dropped as folders or zips, listed with what they are, looked into, used alone or together. */
 import { useMemo } from 'react';
 import { useStore } from 'zustand';
-import { say } from '../../../common.ts';
+import { facts, say } from '../../../common.ts';
 import { METHODS } from '../../../methods.ts';
 import type { AdapterRow } from '../../../protocol.ts';
 import { metricText, scoreText, whole } from '../../format.ts';
@@ -67,7 +67,7 @@ export function Adapters() {
 }
 
 const some = (names: readonly string[]): string =>
-  names.length > 3 ? say`${names.slice(0, 3).join(', ')} and ${names.length - 3} more` : names.join(', ');
+  names.length > 3 ? say`${facts(names.slice(0, 3))} and ${names.length - 3} more` : facts(names);
 
 function targetsText({ config, modules }: AdapterRow): string {
   const given = config.target_modules ?? null;

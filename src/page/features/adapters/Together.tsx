@@ -10,6 +10,7 @@ import { ErrorText } from '../../parts/Errors.tsx';
 import { Block, ParityVerdict, Warnings } from '../../parts/Facts.tsx';
 import { Measured } from '../../parts/Measured.tsx';
 import { Picker } from '../../parts/Picker.tsx';
+import { Sentences } from '../../parts/Sentences.tsx';
 import { usePage, useUi } from '../../usePage.ts';
 import type { AdapterPlace, AdapterSetView } from './adapterSet.ts';
 
@@ -73,14 +74,16 @@ function Standing({ view }: { readonly view: AdapterSetView }) {
   return (
     <>
       <p className="adapter-state" data-testid="adapters-state">
-        {merged.length > 0
-          ? say`Merged into the weights: ${merged.join(' → ')}.`
-          : enabled
-            ? say`Active: ${active.join(' → ')}.`
-            : say`Active: ${active.join(' → ')}, switched off.`}{' '}
-        {standing === null
-          ? ''
-          : say`Held-out ${metricText(standing.after.metric)}: ${scoreText(standing.before)} without, ${scoreText(standing.after)} with them, on ${scoredOn(standing.after)}.`}
+        <Sentences>
+          {merged.length > 0
+            ? say`Merged into the weights: ${merged.join(' → ')}.`
+            : enabled
+              ? say`Active: ${active.join(' → ')}.`
+              : say`Active: ${active.join(' → ')}, switched off.`}
+          {standing === null
+            ? ''
+            : say`Held-out ${metricText(standing.after.metric)}: ${scoreText(standing.before)} without, ${scoreText(standing.after)} with them, on ${scoredOn(standing.after)}.`}
+        </Sentences>
         {standing === null ? null : (
           <Measured of="adapter-score" about={say`score of the adapters together`} />
         )}

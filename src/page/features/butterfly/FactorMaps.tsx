@@ -1,7 +1,7 @@
 /** The factors one by one, beside the numbers that a block of them learns; pointing at an entry or a number lights its edge. */
 import { useMemo } from 'react';
 import { useStore } from 'zustand';
-import { say } from '../../../common.ts';
+import { facts, say } from '../../../common.ts';
 import { type Factor, factorNonZeros, type Pattern } from '../../../methods.ts';
 import type { Inspection } from '../../../protocol.ts';
 import { percent, real, whole } from '../../format.ts';
@@ -132,11 +132,11 @@ const LISTED = 36;
 
 /** The numbers of the block that was last pointed at. */
 function numbersText(total: number, isShared: boolean, first: number): string {
-  return [
+  return facts([
     total === 1 ? say`1 free number` : say`${whole(total)} free numbers`,
     ...(isShared ? [say`shared by all blocks`] : []),
     ...(total > LISTED ? [say`${first + 1} to ${Math.min(total, first + LISTED)} of them here`] : []),
-  ].join(', ');
+  ]);
 }
 
 function ParameterList(props: {

@@ -9,6 +9,7 @@ import { Action } from '../../parts/Action.tsx';
 import { Block } from '../../parts/Facts.tsx';
 import { rich } from '../../parts/rich.ts';
 import { SaveMenu } from '../../parts/SaveMenu.tsx';
+import { Sentences } from '../../parts/Sentences.tsx';
 import { pngItem, tableItem } from '../../parts/saveItems.ts';
 import { drawSoon } from '../inspect/frames.ts';
 import { moved } from '../inspect/MatrixCanvas.tsx';
@@ -101,10 +102,12 @@ function Said({ view }: { readonly view: View }) {
   return (
     <div className="graph-said">
       <p role="status" data-testid="focus">
-        {focus === null || lit === null
-          ? say`Point at an input, an output, an edge or an entry; click to keep it lit.`
-          : focusText(view.wiring, focus, lit)}
-        {isPinned ? <span className="hint"> {say`Kept; Esc lets it go.`}</span> : null}
+        <Sentences>
+          {focus === null || lit === null
+            ? say`Point at an input, an output, an edge or an entry; click to keep it lit.`
+            : focusText(view.wiring, focus, lit)}
+          {isPinned ? <span className="hint">{say`Kept; Esc lets it go.`}</span> : null}
+        </Sentences>
       </p>
       <ol data-testid="reach" style={{ height: 18 * (view.wiring.stages.length + 1) }}>
         {texts.map((text, k) => (

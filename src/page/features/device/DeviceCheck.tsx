@@ -1,7 +1,7 @@
 /** "Check my device": every op of the engine on this machine against its reference, with what failed named, and a report to copy. */
 import { memo } from 'react';
 import { useStore } from 'zustand';
-import { say } from '../../../common.ts';
+import { paragraph, say } from '../../../common.ts';
 import {
   CHECK_FIGURES,
   checkTitle,
@@ -135,7 +135,7 @@ const Found = memo(function Found(props: {
       </Fold>
       {left.length === 0 ? null : (
         <Fold summary={say`What this engine cannot be asked, in ${left.length} ops`}>
-          <Lines head={[say`op`, say`why`]} rows={left.map((row) => [row.op, row.left.join(' ')])} />
+          <Lines head={[say`op`, say`why`]} rows={left.map((row) => [row.op, paragraph(row.left)])} />
         </Fold>
       )}
       {report === null ? null : <Report text={reportText(report)} />}

@@ -1,6 +1,6 @@
 /** The factors of a method that does not rotate: each where it can differ from zero, or the product that they form, drawn to one scale. */
 import { useMemo } from 'react';
-import { say } from '../../../common.ts';
+import { facts, say } from '../../../common.ts';
 import { type Factor, factorNonZeros, factorSize, type Pattern } from '../../../methods.ts';
 import { percent, whole } from '../../format.ts';
 import { Block } from '../../parts/Facts.tsx';
@@ -149,11 +149,11 @@ function Box({ shape, scale }: { readonly shape: Shape; readonly scale: number }
         width={width}
         height={height}
         role="img"
-        aria-label={[
+        aria-label={facts([
           say`${label}, ${rows} by ${columns}`,
           ...(isDiagonal ? [say`its diagonal alone`] : []),
           ...(isFrozen ? [say`frozen`] : []),
-        ].join(', ')}
+        ])}
       >
         <rect
           width={width}

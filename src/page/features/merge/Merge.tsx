@@ -4,6 +4,7 @@ import { percent, power } from '../../format.ts';
 import { Action } from '../../parts/Action.tsx';
 import { Fold, Segments } from '../../parts/Controls.tsx';
 import { Block, Figure, Lines, ParityVerdict } from '../../parts/Facts.tsx';
+import { Sentences } from '../../parts/Sentences.tsx';
 import { OfStep, Waiting } from '../../parts/Waiting.tsx';
 import type { MergeResult } from '../../stores.ts';
 import { isOpening } from '../../stores.ts';
@@ -106,10 +107,12 @@ function InCodes({ isFloat }: { readonly isFloat: boolean }) {
         onChange={(to) => page.choice.setState({ quantised: to })}
       />
       <p className="hint">
-        {quantised === 'requantise'
-          ? say`Same size, rounded once more, by the errors below.`
-          : say`Exact, and larger: these layers take four bytes a weight, or two in a file of 16 bits.`}{' '}
-        {isFloat === (quantised === 'float') ? '' : say`Merge again to write it so.`}
+        <Sentences>
+          {quantised === 'requantise'
+            ? say`Same size, rounded once more, by the errors below.`
+            : say`Exact, and larger: these layers take four bytes a weight, or two in a file of 16 bits.`}
+          {isFloat === (quantised === 'float') ? '' : say`Merge again to write it so.`}
+        </Sentences>
       </p>
     </>
   );

@@ -1,5 +1,5 @@
 /** What is taken away of a run: the merged file, checked in onnxruntime, the adapter, the Python project. */
-import { PapilioError, say } from '../../../common.ts';
+import { PapilioError, paragraph, say } from '../../../common.ts';
 import type { MergedOf, MergeReport, ParityReport, QuantisedMerge, TrainerApi } from '../../../protocol.ts';
 import { runJson, saveFile, zipOf } from '../../exports.ts';
 import type { InferenceClient } from '../../inferenceClient.ts';
@@ -125,7 +125,7 @@ export function createMerging(
         const name = current?.name ?? choice.getState().settings.method;
         const json = current && { name: 'run.json', bytes: new TextEncoder().encode(runJson(current)) };
         saveFile(`${name}-adapter.zip`, await zipOf(json === null ? files : [...files, json]));
-        if (warnings.length > 0) ui.setState({ notice: warnings.join(' ') });
+        if (warnings.length > 0) ui.setState({ notice: paragraph(warnings) });
       });
     },
     /** Writes the Python project; it is saved once its reader has seen what cannot carry over. */

@@ -2,6 +2,7 @@
 import { useStore } from 'zustand';
 import { say } from '../../../common.ts';
 import { Action } from '../../parts/Action.tsx';
+import { Sentences } from '../../parts/Sentences.tsx';
 import { isUnderWay } from '../../stores.ts';
 import { usePage, useRun } from '../../usePage.ts';
 
@@ -19,10 +20,12 @@ export function NewVersion() {
   return (
     <section className="toast" role="status" aria-label={say`A newer version`}>
       <span>
-        {next === 'waiting'
-          ? say`There is a newer version of this page.`
-          : say`Another tab has taken a newer version of this page.`}{' '}
-        {why}
+        <Sentences>
+          {next === 'waiting'
+            ? say`There is a newer version of this page.`
+            : say`Another tab has taken a newer version of this page.`}
+          {why}
+        </Sentences>
       </span>
       <Action
         kind="link"

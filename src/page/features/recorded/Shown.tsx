@@ -4,6 +4,7 @@ import { useStore } from 'zustand';
 import { language, say } from '../../../common.ts';
 import { Action } from '../../parts/Action.tsx';
 import { rich } from '../../parts/rich.ts';
+import { Sentences } from '../../parts/Sentences.tsx';
 import { ChoiceContext, RunContext, useChoice, usePage } from '../../usePage.ts';
 import { presetById } from '../setup/presets.ts';
 import { isRecordedShown, type Recorded } from './recorded.ts';
@@ -46,15 +47,17 @@ function Note(props: { readonly recorded: Recorded; readonly isBrief: boolean })
   return (
     <p className="recorded-note" data-testid="recorded">
       <b className="tag">{say`recorded`}</b>{' '}
-      {isBrief
-        ? say`“${title}”, ${day(date)}.`
-        : say`“${title}” as it went on ${day(date)}: ${runtime}, on ${hardware}.`}{' '}
-      {isBrief || hasRun ? '' : say`Train makes it live.`}{' '}
-      <Action
-        kind="link"
-        text={hasRun ? say`back to your run` : say`hide it`}
-        onPress={() => page.recorded.want(false)}
-      />
+      <Sentences>
+        {isBrief
+          ? say`“${title}”, ${day(date)}.`
+          : say`“${title}” as it went on ${day(date)}: ${runtime}, on ${hardware}.`}
+        {isBrief || hasRun ? '' : say`Train makes it live.`}
+        <Action
+          kind="link"
+          text={hasRun ? say`back to your run` : say`hide it`}
+          onPress={() => page.recorded.want(false)}
+        />
+      </Sentences>
     </p>
   );
 }

@@ -5,6 +5,7 @@ import { say } from '../../../common.ts';
 import { Chart, type ChartLine, type ChartSpec } from '../../parts/Chart.tsx';
 import { Block } from '../../parts/Facts.tsx';
 import { Picker } from '../../parts/Picker.tsx';
+import { Sentences } from '../../parts/Sentences.tsx';
 import { useRun, useUi } from '../../usePage.ts';
 import { BESIDE } from '../training/Charts.tsx';
 import { drawnRuns, lineOf, type RunRecord } from '../training/runs.ts';
@@ -98,8 +99,10 @@ export function Curves({ book }: { readonly book: RunBook }) {
         onPick={pick}
       />
       <p className="hint">
-        {say`Tick the runs to draw in the table; press a line to see which run it is.`}
-        {kind === 'loss' ? <> {say`Smoothed by ${smoothing.toFixed(2)}, as under Train.`}</> : null}
+        <Sentences>
+          {say`Tick the runs to draw in the table; press a line to see which run it is.`}
+          {kind === 'loss' ? say`Smoothed by ${smoothing.toFixed(2)}, as under Train.` : null}
+        </Sentences>
       </p>
     </Block>
   );

@@ -21,6 +21,7 @@ import { SweepPanel } from './SweepPanel.tsx';
 import { WHOLE_CURVES } from './storage.ts';
 import { Trade } from './Trade.tsx';
 import './runs.css';
+import { Sentences } from '../../parts/Sentences.tsx';
 
 export function Runs() {
   const page = usePage();
@@ -106,10 +107,12 @@ function Files({ book, count }: { readonly book: RunBook; readonly count: number
       </FileTrigger>
       {quota === null ? null : <Measured of="storage" about={say`storage of the browser`} />}
       <span className="hint" data-testid="quota">
-        {quota === null
-          ? ''
-          : `${say`This browser holds ${bytes(quota.usedBytes)} of Papilio and would hold ${bytes(quota.totalBytes)}.`} `}
-        {say`The newest ${MOST_RUNS} runs are kept, the curves of ${WHOLE_CURVES} in ${whole(MOST_POINTS)} points at most, those before in ${FEW_POINTS}.`}
+        <Sentences>
+          {quota === null
+            ? ''
+            : say`This browser holds ${bytes(quota.usedBytes)} of Papilio and would hold ${bytes(quota.totalBytes)}.`}
+          {say`The newest ${MOST_RUNS} runs are kept, the curves of ${WHOLE_CURVES} in ${whole(MOST_POINTS)} points at most, those before in ${FEW_POINTS}.`}
+        </Sentences>
       </span>
     </p>
   );

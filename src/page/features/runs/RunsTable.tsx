@@ -7,6 +7,7 @@ import { Table } from '../../parts/Facts.tsx';
 import { IconButton } from '../../parts/Icon.tsx';
 import { Measured } from '../../parts/Measured.tsx';
 import { rich } from '../../parts/rich.ts';
+import { Sentences } from '../../parts/Sentences.tsx';
 import { useRun } from '../../usePage.ts';
 import { LineSample } from '../training/LineSample.tsx';
 import { drawnRuns, ELSEWHERE } from '../training/runs.ts';
@@ -44,10 +45,12 @@ export function RunsTable({ book, rows }: { readonly book: RunBook; readonly row
   return (
     <section aria-label={say`All runs`} className="all-runs">
       <p className="hint">
-        {baseline === null
-          ? say`Press a heading to sort by it.`
-          : rich`Held against ${<b>{baseline.run.name}</b>}: what changed, and every difference, is from it.`}{' '}
-        <Measured of="kept-runs" about={say`figures of the runs`} />
+        <Sentences>
+          {baseline === null
+            ? say`Press a heading to sort by it.`
+            : rich`Held against ${<b>{baseline.run.name}</b>}: what changed, and every difference, is from it.`}
+          <Measured of="kept-runs" about={say`figures of the runs`} />
+        </Sentences>
       </p>
       <Table
         words={[RUN_COLUMN()]}

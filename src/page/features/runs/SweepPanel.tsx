@@ -8,6 +8,7 @@ import { Check, Fold, TextField } from '../../parts/Controls.tsx';
 import { Warnings } from '../../parts/Facts.tsx';
 import { Measured } from '../../parts/Measured.tsx';
 import { Picker } from '../../parts/Picker.tsx';
+import { Sentences } from '../../parts/Sentences.tsx';
 import { isUnderWay } from '../../stores.ts';
 import { useChoice, usePage, useRun, useUi } from '../../usePage.ts';
 import { engineOf } from '../setup/choice.ts';
@@ -120,14 +121,16 @@ function Wishes({ sweeper, rows }: { readonly sweeper: Sweeper; readonly rows: r
           onPress={() => void sweeper.start(nameOf(known, rows), runs)}
         />
         <span className="hint" data-testid="sweep-cost">
-          {known.length === 0
-            ? say`Choose what to try.`
-            : isUndecided
-              ? say`Say how many are to be drawn: 1 or more.`
-              : isTooMany
-                ? say`${whole(runs.length)} runs are too many; ${MOST_SWEPT} at most.`
-                : costText(runs, rows, here, forecast)}
-          {isBusy ? <> {say`Pause the run that trains first.`}</> : null}
+          <Sentences>
+            {known.length === 0
+              ? say`Choose what to try.`
+              : isUndecided
+                ? say`Say how many are to be drawn: 1 or more.`
+                : isTooMany
+                  ? say`${whole(runs.length)} runs are too many; ${MOST_SWEPT} at most.`
+                  : costText(runs, rows, here, forecast)}
+            {isBusy ? say`Pause the run that trains first.` : null}
+          </Sentences>
         </span>
         {known.length === 0 ? null : <Measured of="sweep-time" about={say`time of the sweep`} />}
       </p>

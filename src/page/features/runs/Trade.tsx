@@ -1,7 +1,7 @@
 /** What quality costs: every run at its score and its parameters, time or memory, with those that no other beats in both. */
 import { useCallback, useMemo, useState } from 'react';
 import { useStore } from 'zustand';
-import { say } from '../../../common.ts';
+import { facts, say } from '../../../common.ts';
 import { isMoreBetter } from '../../../protocol.ts';
 import { metricText } from '../../format.ts';
 import { Chart, type ChartLine, type ChartSpec } from '../../parts/Chart.tsx';
@@ -68,9 +68,11 @@ const frontText = (
   front: readonly { readonly row: RunRow; readonly figures: RunFigures }[],
   cost: Cost,
 ): string =>
-  front
-    .map(({ row, figures }) => `${row.run.name} (${QUALITY.text(figures)}, ${COSTS[cost].of.text(figures)})`)
-    .join(', ');
+  facts(
+    front.map(
+      ({ row, figures }) => `${row.run.name} (${QUALITY.text(figures)}, ${COSTS[cost].of.text(figures)})`,
+    ),
+  );
 
 export function Trade({ book, rows }: { readonly book: RunBook; readonly rows: readonly RunRow[] }) {
   const [cost, setCost] = useState<Cost>('parameters');

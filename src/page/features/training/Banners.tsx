@@ -4,6 +4,7 @@ import { say } from '../../../common.ts';
 import { ago } from '../../format.ts';
 import { Action } from '../../parts/Action.tsx';
 import { rich } from '../../parts/rich.ts';
+import { Sentences } from '../../parts/Sentences.tsx';
 import { usePage, useRun, useUi } from '../../usePage.ts';
 
 /** Another tab's run is the one that is kept: this one looks on, takes it over, or trains without being kept. */
@@ -18,10 +19,12 @@ export function TabBanner() {
     return (
       <section className="notice-card row resume" aria-label={say`Another tab`}>
         <p>
-          {news === null
-            ? say`Another tab holds a run; this one looks on.`
-            : rich`Another tab holds the run ${<b>{news.name}</b>}, step ${news.step} of ${news.totalSteps}; this one looks on.`}{' '}
-          {isIdle ? say`A run begun here is not kept.` : say`The run here is not kept.`}
+          <Sentences>
+            {news === null
+              ? say`Another tab holds a run; this one looks on.`
+              : rich`Another tab holds the run ${<b>{news.name}</b>}, step ${news.step} of ${news.totalSteps}; this one looks on.`}
+            {isIdle ? say`A run begun here is not kept.` : say`The run here is not kept.`}
+          </Sentences>
         </p>
         {isIdle ? (
           <Action

@@ -9,6 +9,7 @@ import { ErrorText } from '../../parts/Errors.tsx';
 import { Lines } from '../../parts/Facts.tsx';
 import { Icon } from '../../parts/Icon.tsx';
 import { Measured } from '../../parts/Measured.tsx';
+import { Sentences } from '../../parts/Sentences.tsx';
 import { Waiting } from '../../parts/Waiting.tsx';
 import { isUnderWay } from '../../stores.ts';
 import { useChoice, usePage, useRun, useUi } from '../../usePage.ts';
@@ -88,16 +89,16 @@ function Report({ report }: { readonly report: ForecastReport }) {
             </div>
           </dl>
           <p className="hint">
-            {secondsPerStep === null
-              ? ''
-              : `${
-                  dispatchesPerStep === null
-                    ? say`About ${brief(secondsPerStep)} a step, from parts of it timed on this device.`
-                    : say`About ${brief(secondsPerStep)} a step, from parts of it timed on this device and ${whole(dispatchesPerStep)} dispatches.`
-                } `}
-            {isOnGpu
-              ? say`Largest buffer ${bytes(largest.bytes)}; this device allows ${bytes(report.bufferLimitBytes)}.`
-              : say`onnxruntime computes, in memory of its own.`}
+            <Sentences>
+              {secondsPerStep === null
+                ? ''
+                : dispatchesPerStep === null
+                  ? say`About ${brief(secondsPerStep)} a step, from parts of it timed on this device.`
+                  : say`About ${brief(secondsPerStep)} a step, from parts of it timed on this device and ${whole(dispatchesPerStep)} dispatches.`}
+              {isOnGpu
+                ? say`Largest buffer ${bytes(largest.bytes)}; this device allows ${bytes(report.bufferLimitBytes)}.`
+                : say`onnxruntime computes, in memory of its own.`}
+            </Sentences>
             <Measured of="forecast-bytes" about={say`forecast of memory`} />
             {secondsPerStep === null ? null : <Measured of="forecast-time" about={say`forecast of time`} />}
           </p>
@@ -154,8 +155,14 @@ function Recompute() {
   if (!isOn) return null;
   return (
     <p className="hint">
-      {say`Activations are computed again in the backward pass, in less memory and more time.`}{' '}
-      <Action kind="link" text={say`keep them`} onPress={() => page.choice.setState({ recompute: false })} />
+      <Sentences>
+        {say`Activations are computed again in the backward pass, in less memory and more time.`}
+        <Action
+          kind="link"
+          text={say`keep them`}
+          onPress={() => page.choice.setState({ recompute: false })}
+        />
+      </Sentences>
     </p>
   );
 }

@@ -7,6 +7,7 @@ import { Action } from '../../parts/Action.tsx';
 import { ErrorText } from '../../parts/Errors.tsx';
 import { Lines } from '../../parts/Facts.tsx';
 import { Measured } from '../../parts/Measured.tsx';
+import { Sentences } from '../../parts/Sentences.tsx';
 import { Waiting } from '../../parts/Waiting.tsx';
 import { isUnderWay } from '../../stores.ts';
 import { useChoice, usePage, useRun, useUi } from '../../usePage.ts';
@@ -46,10 +47,12 @@ function Found({ report }: { readonly report: SpeedReport }) {
   return (
     <>
       <p className="hint">
-        {say`Measured on ${device}, methods in turns.`}{' '}
-        {peaks === null
-          ? ''
-          : say`The roofline is the best that it did here: ${rate(peaks.workPerSecond / 1e9)} G multiply-adds a second in a product, ${rate(peaks.bytesPerSecond / 1e9)} GB a second in a long sum.`}
+        <Sentences>
+          {say`Measured on ${device}, methods in turns.`}
+          {peaks === null
+            ? ''
+            : say`The roofline is the best that it did here: ${rate(peaks.workPerSecond / 1e9)} G multiply-adds a second in a product, ${rate(peaks.bytesPerSecond / 1e9)} GB a second in a long sum.`}
+        </Sentences>
         <Measured of="speed" about={say`speed of a step`} />
       </p>
       <div className="table-scroll is-unbroken">

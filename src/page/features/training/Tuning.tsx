@@ -5,6 +5,7 @@ import { brief, percent } from '../../format.ts';
 import { Fold, Toggle } from '../../parts/Controls.tsx';
 import { Lines } from '../../parts/Facts.tsx';
 import { Measured } from '../../parts/Measured.tsx';
+import { Sentences } from '../../parts/Sentences.tsx';
 import { useChoice, usePage, useRun, useUi } from '../../usePage.ts';
 import { engineOf } from '../setup/choice.ts';
 import { chooseTuning } from './tuningChoice.ts';
@@ -24,10 +25,12 @@ export function Tuning() {
           onChange={(isOn) => chooseTuning(page, isOn)}
         >{say`Find the fastest before a run`}</Toggle>
         <p className="hint">
-          {say`Half a second of measuring, beside compiling what is measured; what is found is kept for the next runs. No number of a run changes.`}{' '}
-          {tune === null
-            ? say`The switch counts from the next run that is opened; unless it is set, it is on for a GPU alone.`
-            : say`The switch counts from the next run that is opened.`}
+          <Sentences>
+            {say`Half a second of measuring, beside compiling what is measured; what is found is kept for the next runs. No number of a run changes.`}
+            {tune === null
+              ? say`The switch counts from the next run that is opened; unless it is set, it is on for a GPU alone.`
+              : say`The switch counts from the next run that is opened.`}
+          </Sentences>
         </p>
         {report === null ? null : <Found report={report} />}
       </section>
@@ -60,11 +63,13 @@ function Found({ report: { rows, milliseconds } }: { readonly report: TuningRepo
         />
       </div>
       <p className="hint">
-        {say`Classes of matrix products of m × n numbers, each a sum of k; T marks an operand that is stored transposed. It took ${brief(milliseconds / 1000)}.`}
+        <Sentences>
+          {say`Classes of matrix products of m × n numbers, each a sum of k; T marks an operand that is stored transposed. It took ${brief(milliseconds / 1000)}.`}
+          {rows.some(({ how }) => how === null)
+            ? say`What was not measured runs as usual; the next run goes on with it.`
+            : null}
+        </Sentences>
         <Measured of="tuning" about={say`fastest kernels`} />
-        {rows.some(({ how }) => how === null) ? (
-          <> {say`What was not measured runs as usual; the next run goes on with it.`}</>
-        ) : null}
       </p>
       {notes.map((note) => (
         <p key={note} className="hint">

@@ -16,6 +16,7 @@ import { Icon } from '../../parts/Icon.tsx';
 import { Measured } from '../../parts/Measured.tsx';
 import { DrawPad, Picture } from '../../parts/Pictures.tsx';
 import { rich } from '../../parts/rich.ts';
+import { Sentences } from '../../parts/Sentences.tsx';
 import { OfStep } from '../../parts/Waiting.tsx';
 import { useIsRecorded, usePage, useRun, useUi } from '../../usePage.ts';
 import { byChange, tallyOf } from '../inspect/inspection.ts';
@@ -44,8 +45,10 @@ export function BeforeAfter() {
     <>
       <div className="row see-head">
         <span className="hint">
-          {say`Held-out inputs, base model and step ${step}.`}{' '}
-          {value.kind === 'text' ? say`Same prompt, same seed.` : say`What changed most comes first.`}
+          <Sentences>
+            {say`Held-out inputs, base model and step ${step}.`}
+            {value.kind === 'text' ? say`Same prompt, same seed.` : say`What changed most comes first.`}
+          </Sentences>
           {value.kind === 'text' ? null : <Measured of="answers" about={say`answers before and after`} />}
         </span>
         {isRecorded ? null : (
@@ -75,16 +78,15 @@ function Tally({ comparison }: { readonly comparison: Shown }) {
   const { before, after, of } = tally;
   return (
     <p className="tally">
-      {rich`Right before: ${<b>{before}</b>} of ${of}. Right after: ${<b>{after}</b>} of ${of}.`}{' '}
-      {of > SHOWN
-        ? say`These are ${of} held-out examples drawn for this look, of which the ${SHOWN} that changed most are below.`
-        : say`These are ${of} held-out examples drawn for this look.`}
-      {score === undefined ? null : (
-        <>
-          {' '}
-          {say`The held-out ${metricText(score.metric)} beside the curve, ${scoreText(score)} at step ${score.step}, is of ${scoredOn(score)}.`}
-        </>
-      )}
+      <Sentences>
+        {rich`Right before: ${<b>{before}</b>} of ${of}. Right after: ${<b>{after}</b>} of ${of}.`}
+        {of > SHOWN
+          ? say`These are ${of} held-out examples drawn for this look, of which the ${SHOWN} that changed most are below.`
+          : say`These are ${of} held-out examples drawn for this look.`}
+        {score === undefined
+          ? null
+          : say`The held-out ${metricText(score.metric)} beside the curve, ${scoreText(score)} at step ${score.step}, is of ${scoredOn(score)}.`}
+      </Sentences>
     </p>
   );
 }

@@ -1,7 +1,7 @@
 /** The merged file and the one before it in onnxruntime-web, here: they write on one prompt, or answer to one text or drawing. */
 import { type FormEvent, useState } from 'react';
 import { useStore } from 'zustand';
-import { say } from '../../../common.ts';
+import { facts, say } from '../../../common.ts';
 import type { Side, Writing } from '../../../inference.ts';
 import { brief, rate, real } from '../../format.ts';
 import { Action } from '../../parts/Action.tsx';
@@ -11,6 +11,7 @@ import { Block } from '../../parts/Facts.tsx';
 import { Measured } from '../../parts/Measured.tsx';
 import { DrawPad } from '../../parts/Pictures.tsx';
 import { rich } from '../../parts/rich.ts';
+import { Sentences } from '../../parts/Sentences.tsx';
 import { OfStep, Waiting } from '../../parts/Waiting.tsx';
 import { usePage, useRun } from '../../usePage.ts';
 import { BothBars } from './BeforeAfter.tsx';
@@ -33,10 +34,12 @@ export function RunIt() {
     <Block title={say`Run it`} className="run-it">
       <OfStep step={merged.step} />
       <p className="hint">
-        {hasNewHead
-          ? say`Both files in onnxruntime, in this tab: the merged one and the one before, whose classifier was made anew for this data and never trained.`
-          : say`Both files in onnxruntime, in this tab: the merged one and the one before.`}
-        {provider === null ? null : <> {say`Provider: ${provider}.`}</>}
+        <Sentences>
+          {hasNewHead
+            ? say`Both files in onnxruntime, in this tab: the merged one and the one before, whose classifier was made anew for this data and never trained.`
+            : say`Both files in onnxruntime, in this tab: the merged one and the one before.`}
+          {provider === null ? null : say`Provider: ${provider}.`}
+        </Sentences>
       </p>
       {asks === 'writing' ? <WriteForm isBusy={isBusy} /> : null}
       {asks === 'text' ? <TextForm isBusy={isBusy} kind={kind} /> : null}
@@ -171,12 +174,12 @@ function Written({ title, writing }: { readonly title: string; readonly writing:
         {isDone ? null : <span className="caret" aria-hidden="true" />}
       </p>
       <p className="hint">
-        {[
+        {facts([
           ...(promptSeconds === null ? [] : [say`${promptTokens} prompt tokens in ${brief(promptSeconds)}`]),
           ...(tokensPerSecond === null ? [] : [say`then ${rate(tokensPerSecond)} tokens/s`]),
           say`${tokens} new`,
           isCached ? say`with the file’s cache` : say`without a cache: the file has none`,
-        ].join(', ')}
+        ])}
         <Measured of="writing" about={say`tokens a second, ${title}`} />
       </p>
     </div>

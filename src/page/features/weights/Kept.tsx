@@ -8,6 +8,7 @@ import { Chart, type ChartSpec } from '../../parts/Chart.tsx';
 import { Fold } from '../../parts/Controls.tsx';
 import { ErrorText } from '../../parts/Errors.tsx';
 import { Block, Facts, Figure, Lines, Table } from '../../parts/Facts.tsx';
+import { Sentences } from '../../parts/Sentences.tsx';
 import { OfStep, Waiting } from '../../parts/Waiting.tsx';
 import { useRun } from '../../usePage.ts';
 import { lineOf } from '../training/runs.ts';
@@ -239,10 +240,12 @@ function Angles({ own }: { readonly own: Looked }) {
         height={180}
       />
       <p className="hint">
-        {say`Pairs by angle: before, the broad line; after, dashed.`}{' '}
-        {count < of
-          ? say`${whole(pairs)} pairs of ${whole(count)} neurons: a sample drawn from ${whole(of)}.`
-          : say`${whole(pairs)} pairs of ${whole(count)} neurons.`}
+        <Sentences>
+          {say`Pairs by angle: before, the broad line; after, dashed.`}
+          {count < of
+            ? say`${whole(pairs)} pairs of ${whole(count)} neurons: a sample drawn from ${whole(of)}.`
+            : say`${whole(pairs)} pairs of ${whole(count)} neurons.`}
+        </Sentences>
       </p>
       <Fold summary={say`The angles as a table`}>
         <Lines

@@ -1,6 +1,6 @@
 /** A letter of one's own, asked of the frozen and of the trained model. */
 import { useState } from 'react';
-import { say } from '../../../common.ts';
+import { facts, say } from '../../../common.ts';
 import { DrawPad } from '../../parts/Pictures.tsx';
 import { LabFigure } from '../LabFigure.tsx';
 import { runName } from './CurveFigure.tsx';
@@ -21,9 +21,7 @@ export function TryIt({ runs, run }: { readonly runs: FirstRuns; readonly run: F
   if (open === null) return null;
   const { labels, picture } = open.data;
   const text = (values: Float32Array) =>
-    likeliest(values)
-      .map((at) => `${labels[at] ?? ''} ${Math.round(100 * values[at]!)} %`)
-      .join(', ');
+    facts(likeliest(values).map((at) => `${labels[at] ?? ''} ${Math.round(100 * values[at]!)} %`));
   const name = runName(run);
   const title = say`Draw a letter`;
   return (

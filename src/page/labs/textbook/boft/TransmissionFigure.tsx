@@ -1,5 +1,5 @@
 /** Figure 2 of the paper of BOFT: factors that join one pair of nodes each, their graph, and the product filling in. */
-import { say } from '../../../../common.ts';
+import { listOf, say } from '../../../../common.ts';
 import { Sentences } from '../../../parts/Sentences.tsx';
 import { HeatMap } from '../../HeatMap.tsx';
 import { LabFigure } from '../../LabFigure.tsx';
@@ -59,7 +59,7 @@ export function TransmissionFigure({
             ? dense === m
               ? say`With factor ${dense} every node reaches every other: ${productName(dense)} is dense, and with one factor fewer it is not.`
               : say`From factor ${dense} on every node reaches every other: ${productName(dense)} is dense already.`
-            : say`${productName(m)} is not dense: no way leads ${missing.join(', ')}.`}
+            : say`${productName(m)} is not dense: no way leads ${listOf(missing)}.`}
           {say`The factors have ${edges} edges between different nodes; one dense matrix has ${NODES * (NODES - 1)}, the butterfly ${BUTTERFLY_EDGES}.`}
         </Sentences>
       }
