@@ -6,7 +6,7 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import type { Browser, Target } from 'puppeteer-core';
-import { afterAll, beforeAll, expect } from 'vitest';
+import { afterAll, afterEach, beforeAll, expect } from 'vitest';
 import { type Asked, askedIn, summary, unasked } from '../tools/asked.ts';
 import { downloadFolder, openBrowser } from '../tools/browser.ts';
 import type { BrowserKind } from '../tools/machine.mjs';
@@ -84,6 +84,11 @@ export function setStage(kind: BrowserKind = 'chrome', options: StageOptions = {
       watching.catch(() => {});
     });
   }, 600_000);
+  afterEach(async ({ task }) => {
+    if (task.result?.state !== 'fail') return;
+    // What it left open would hold the run that the next one looks for.
+    for (const page of (await browser?.pages()) ?? []) if (page.url() !== 'about:blank') await page.close();
+  });
   afterAll(async () => {
     await browser?.close();
     await server?.close();

@@ -71,6 +71,28 @@ describe('a run of the lab', () => {
     expect(trainer.requests.map(({ request }) => request.method)).toEqual(['head', 'boft']);
   });
 
+  it('has the head’s answers when the adapter is trained before they have come', async () => {
+    const { trainer, runs, send, view } = setUp();
+    await runs.train('head', requestOf('head', values));
+    let answered = () => {};
+    trainer.beforeAfter.mockImplementationOnce(async () => {
+      await new Promise<void>((resolve) => {
+        answered = resolve;
+      });
+      return { step: 3, value: answers };
+    });
+    send({ type: 'state', state: 'finished' });
+    const next = runs.train('adapter', requestOf('adapter', values));
+    await settle();
+    expect(view()).toMatchObject({ state: 'loading', which: 'adapter' });
+    expect(trainer.calls).toEqual(['open', 'play']);
+    answered();
+    await next;
+    expect(view().runs.head!.answers).toBe(answers);
+    expect(view()).toMatchObject({ state: 'running', problem: null });
+    expect(trainer.calls).toEqual(['open', 'play', 'open', 'play']);
+  });
+
   it('says in a sentence what stopped it, and goes again', async () => {
     const { trainer, send, view, crash, train } = setUp();
     await train();

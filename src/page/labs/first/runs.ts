@@ -90,6 +90,8 @@ export class FirstRuns {
   private readonly checker: ReturnType<typeof createChecker>;
   /** Of the run that is wanted; what comes of another is dropped. */
   private wanted = {};
+  /** What is asked of the run of before; the trainer has one run, and the next would break it off. */
+  private asking: Promise<void> = Promise.resolve();
   private isGone = false;
 
   constructor(trainer: Trainer, inference: () => Promise<InferenceClient>) {
@@ -110,7 +112,7 @@ export class FirstRuns {
     });
   }
 
-  /** Trains from the start; the run of before is left. */
+  /** Trains from the start; the run of before is left once it has said what it was asked. */
   async train(which: Which, request: RunRequest): Promise<void> {
     const mine = {};
     this.wanted = mine;
@@ -121,6 +123,8 @@ export class FirstRuns {
       ...{ runs: { ...runs, [which]: run }, which, state: 'loading' },
       ...{ progress: null, problem: null, busy: null, file: null },
     });
+    await this.asking;
+    if (mine !== this.wanted) return;
     try {
       await this.trainer.open(request, (event) => {
         if (mine === this.wanted) this.heard(which, event);
@@ -219,9 +223,10 @@ export class FirstRuns {
 
   /** The same letters asked of the run as it is now. */
   private async ask(which: Which): Promise<void> {
-    const mine = this.wanted;
+    const request = this.view.getState().runs[which]?.request;
     const { value } = await this.trainer.beforeAfter(ASKED);
-    if (mine === this.wanted && value.kind === 'image') this.change(which, () => ({ answers: value }));
+    const isSame = this.view.getState().runs[which]?.request === request;
+    if (isSame && value.kind === 'image') this.change(which, () => ({ answers: value }));
   }
 
   private heard(which: Which, event: TrainerEvent): void {
@@ -230,7 +235,7 @@ export class FirstRuns {
         this.show({ state: event.state });
         if (event.state === 'finished' || event.state === 'paused') {
           this.show({ progress: null });
-          void this.guarded(() => this.ask(which));
+          this.asking = this.guarded(() => this.ask(which));
         }
         break;
       case 'progress':
