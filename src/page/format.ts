@@ -33,16 +33,22 @@ export function percent(share: number): string {
 /** With the sign that is a minus, not a hyphen. */
 const signed = (digits: string): string => digits.replaceAll('-', '−');
 
+/** "3.4 e−8" from "3.4e-8": on one line wherever it stands. */
+const exponent = (digits: string): string => signed(digits.replace('e', '\u00a0e'));
+
 /** A loss or norm: four significant figures, tiny and huge ones in powers of ten. */
 export function real(x: number): string {
   if (!Number.isFinite(x)) return signed(String(x));
   const size = Math.abs(x);
-  if (size !== 0 && (size < 1e-3 || size >= 1e5)) return signed(x.toExponential(2).replace('e', ' e'));
+  if (size !== 0 && (size < 1e-3 || size >= 1e5)) return exponent(x.toExponential(2));
   return signed(x.toPrecision(4));
 }
 
 /** An error: two significant figures in a power of ten. */
-export const power = (x: number): string => signed(x.toExponential(1).replace('e', ' e'));
+export const power = (x: number): string => exponent(x.toExponential(1));
+
+/** A power of ten on an axis: 100 · 1 · 1 e−4 */
+export const tenTo = (x: number): string => (x >= 1 ? String(x) : exponent(x.toExponential(0)));
 
 /** A method by its name; of those that have none of their own, what they train. */
 export function methodTitle(id: MethodId): string {

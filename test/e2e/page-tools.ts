@@ -75,10 +75,13 @@ export async function openPage(
   return { page, errors };
 }
 
-/** The words inside the first element that a selector matches; '' while there is none. */
+/** The words inside the first element that a selector matches, a gap that does not break as any other; '' while there is none. */
 export const words = (page: Page, selector: string): Promise<string> =>
-  // biome-ignore lint/performance/useDomNodeTextContent: what a person sees is meant, line by line.
-  page.evaluate((s) => (document.querySelector(s) as HTMLElement | null)?.innerText ?? '', selector);
+  page.evaluate(
+    // biome-ignore lint/performance/useDomNodeTextContent: what a person sees is meant, line by line.
+    (s) => ((document.querySelector(s) as HTMLElement | null)?.innerText ?? '').replaceAll('\u00a0', ' '),
+    selector,
+  );
 
 /** Between two looks: one costs a millisecond or two, and a step of a test waits half of this for nothing. */
 const LOOK_EVERY_MS = 50;

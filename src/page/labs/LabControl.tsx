@@ -5,6 +5,9 @@ import { Locked } from '../parts/Locked.tsx';
 import { Range } from '../parts/Range.tsx';
 import { useLab } from './useLab.ts';
 
+/** Letters of all values together from which a choice has a row to itself. */
+const WIDE = 34;
+
 export function LabControl(props: {
   readonly name: string;
   readonly label: string;
@@ -29,7 +32,12 @@ export function LabControl(props: {
   const chosen = lab.text(name);
   const reasons =
     control.kind === 'choice' ? control.values.map(refuse).filter((reason) => reason !== null) : [];
-  const className = `lab-control ${control.symbol === undefined ? '' : `sym-${control.symbol}`}`;
+  const isWide = control.kind === 'choice' && control.values.map(titleOf).join('').length > WIDE;
+  const className = [
+    'lab-control',
+    ...(control.symbol === undefined ? [] : [`sym-${control.symbol}`]),
+    ...(isWide ? ['is-wide'] : []),
+  ].join(' ');
   return (
     <div className={className} data-testid={`control-${name}`} data-locked={isLocked || undefined}>
       {control.kind === 'number' ? (

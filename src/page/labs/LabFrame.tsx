@@ -15,17 +15,20 @@ import { LabContext, useLab, useLabState } from './useLab.ts';
 
 const LessonCard = later('LessonCard', () => import('../lessons/LessonCard.tsx'));
 
-/** On paper folds are open, for nobody can press them there, and the ground is light. */
+/** On paper the numbers of each picture are open, for nobody can press them there, and the ground is light; afterwards all is as it was. */
 function useOnPaper(): void {
   useEffect(() => {
     const root = document.documentElement;
+    let shut: HTMLDetailsElement[] = [];
     let theme = root.dataset.theme;
     const begin = () => {
-      for (const fold of document.querySelectorAll('details')) fold.open = true;
+      shut = [...document.querySelectorAll<HTMLDetailsElement>('.lab-figure details:not([open])')];
+      for (const fold of shut) fold.open = true;
       theme = root.dataset.theme;
       root.dataset.theme = 'light';
     };
     const end = () => {
+      for (const fold of shut.splice(0)) fold.open = false;
       if (theme !== undefined) root.dataset.theme = theme;
     };
     addEventListener('beforeprint', begin);

@@ -1,7 +1,7 @@
 /** How far the series is from the exact rotation, by its number of terms: by the engine, and in float64. */
 import { greatest, say } from '../../../common.ts';
 import { anglesOf, type Both, distanceOf, TERMS, transposedOf } from '../../../labs.ts';
-import { power } from '../../format.ts';
+import { power, tenTo } from '../../format.ts';
 import { Sentences } from '../../parts/Sentences.tsx';
 import { LabFigure } from '../LabFigure.tsx';
 import { Plot } from '../Plot.tsx';
@@ -46,10 +46,7 @@ export function SeriesFigure({ b, skew, answer, terms }: Turned & { readonly ter
         y={{
           ...{ title: '', isLog: true, low: FLOOR, high: ceiling },
           ticks: [1e-8, 1e-6, 1e-4, 1e-2, ...CEILINGS].filter((tick) => tick <= ceiling),
-          format: (value) =>
-            value === 1 || value === 100
-              ? String(value)
-              : `1e${Math.round(Math.log10(value))}`.replace('-', '−'),
+          format: tenTo,
         }}
         height={260}
         picked={[terms, engine[at]!]}

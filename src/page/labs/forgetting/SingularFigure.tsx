@@ -1,7 +1,7 @@
 /** The singular values of what each method changed: in how many directions, and how strongly. */
 import { say } from '../../../common.ts';
 import { FORGET_METHODS, type ForgetMethodId } from '../../../labs.ts';
-import { power } from '../../format.ts';
+import { power, tenTo } from '../../format.ts';
 import { LabFigure } from '../LabFigure.tsx';
 import { Plot } from '../Plot.tsx';
 import { type Forgetting, methodIndex, nameOf, rankOf, STYLES } from './runs.ts';
@@ -40,8 +40,7 @@ export function SingularFigure(props: { readonly run: Forgetting; readonly metho
         }}
         y={{
           ...{ title: '', isLog: true, low: LOW, high: HIGH, ticks: [1e-8, 1e-6, 1e-4, 1e-2, 1, 100] },
-          format: (value) =>
-            value >= 1 ? String(value) : `1e${Math.round(Math.log10(value))}`.replace('-', '−'),
+          format: tenTo,
         }}
         height={260}
         lines={FORGET_METHODS.map((id, m) => ({

@@ -3,6 +3,8 @@ import { Fragment } from 'react';
 import { reachedFrom, type Wires } from './wires.ts';
 
 const COLUMN = 96;
+/** All columns together: what a narrow window has room for without making the numbers small. */
+const MOST_WIDTH = 280;
 const SIDE = 24;
 
 export function WireGraph(props: {
@@ -14,8 +16,9 @@ export function WireGraph(props: {
   const { label, wires, input } = props;
   const { size, factors } = wires;
   const pitch = Math.max(9, Math.min(30, 220 / size));
-  const [width, height] = [2 * SIDE + COLUMN * factors.length, pitch * size + 16];
-  const x = (column: number) => SIDE + COLUMN * column;
+  const between = Math.min(COLUMN, Math.floor(MOST_WIDTH / factors.length));
+  const [width, height] = [2 * SIDE + between * factors.length, pitch * size + 16];
+  const x = (at: number) => SIDE + between * at;
   const y = (node: number) => 8 + pitch * (node + 0.5);
   const lit = reachedFrom(wires, input);
   const line = (k: number, [from, to]: readonly [number, number]) =>
