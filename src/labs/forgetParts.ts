@@ -141,5 +141,5 @@ function emitAdapted(g: Builder, method: ForgetMethod, W: Value, numbers: Value)
   const { m, b } = method;
   const count = WIDTH / b;
   const rotations = cayley(g, view(g, numbers, [m * count, trianglesOf(b)]), { b, kind: 'exact', terms: 0 });
-  return butterfly(g, W, view(g, rotations, [m, count, b, b]), { stack: 'own' });
+  return butterfly(g, W, view(g, rotations, [m, count, b, b]), { transpose: true });
 }

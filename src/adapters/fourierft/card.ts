@@ -4,7 +4,7 @@ import type { MethodCard } from '../types.ts';
 
 export const card: MethodCard = {
   idea: () =>
-    say`Treat the weight update as a picture and learn a handful of its frequencies. Very few numbers touch every entry of the weight.`,
+    say`Treat the weight update as a picture and write it with a handful of waves. Their frequencies are drawn and stay; how high each wave is trains, so that very few numbers reach all over the weight.`,
   formula:
     '\\Delta W_{pq} = \\frac{\\alpha}{d_{out} d_{in}} \\sum_{k=1}^{n} s_k \\cos 2\\pi\\Bigl(\\frac{p\\,u_k}{d_{out}} + \\frac{q\\,v_k}{d_{in}}\\Bigr)',
   tryThis: () =>

@@ -4,7 +4,7 @@ import type { MethodCard } from '../types.ts';
 
 export const card: MethodCard = {
   idea: () =>
-    say`Turn the inputs of a layer instead of adding to its weight. Rotations keep lengths and angles, so what the model knows is moved, not overwritten.`,
+    say`Turn the inputs of a layer instead of adding to its weight: its neurons keep their lengths and the angles between them. PEFT’s default takes a short series in place of the inverse: nearly a rotation, and the transpose of this R.`,
   formula:
     'y = W\\,R^{\\top} x + b,\\quad R = \\operatorname{diag}(R_1,\\dots,R_r),\\quad R_k = (I-Q_k)(I+Q_k)^{-1},\\ Q_k^{\\top} = -Q_k',
   tryThis: () =>

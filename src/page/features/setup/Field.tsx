@@ -33,11 +33,11 @@ const show = (value: unknown): string =>
   typeof value === 'string'
     ? value
     : value === null
-      ? 'none'
+      ? say`none`
       : typeof value === 'boolean'
         ? value
-          ? 'on'
-          : 'off'
+          ? say`on`
+          : say`off`
         : JSON.stringify(value);
 
 export function Field({ id, schema, value, initial, filled, reasonFor, onChange }: FieldProps) {

@@ -83,7 +83,7 @@ export default function ButterflyLab() {
       <TryThis
         items={[
           say`Take the Hadamard matrix: the line of blocks of 2 falls to zero at its last factor, when every input reaches every output.`,
-          say`Take the Fourier transform: blocks of 4 find it, since a complex number is two real ones. Blocks of 2 do not.`,
+          say`Take the Fourier transform: blocks of 4 find it, since a complex number is two real ones. Blocks of 2 do not. Its inputs come in bit-reversed order here, as the fast transform takes them; in their usual order blocks of 4 would not find it.`,
           say`Take the permutation: mixing everything is not enough. Most orders have no place in the wires of blocks of 2.`,
           say`Take a random rotation of 32 inputs: five factors with blocks of 2, 80 numbers, come closer than blocks of 8, 112 numbers.`,
           say`One block as large as all inputs could be any rotation, and still does not reach a random one in so few steps: a turn of nearly 180° needs a very large q.`,

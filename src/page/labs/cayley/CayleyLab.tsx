@@ -14,7 +14,7 @@ import { useCayley } from './useCayley.ts';
 const [q, b, Q, R, t] = [mark('q'), mark('b'), mark('Q'), mark('R'), mark('t')];
 const SKEW = `${Q} = \\begin{pmatrix} 0 & ${q} \\\\ -${q} & 0 \\end{pmatrix}, \\qquad ${Q}^{\\top} = -${Q}`;
 const CAYLEY = `${R} = (I - ${Q})\\,(I + ${Q})^{-1}, \\qquad ${R}^{\\top}${R} = I`;
-const SERIES = `${R}^{\\top} \\approx{I} + 2${Q} + 2${Q}^2 + \\dots + ${Q}^{${t}-1}`;
+const SERIES = `${R}^{\\top} \\approx{I} + 2\\,(${Q} + ${Q}^2 + \\dots + ${Q}^{${t}-2}) + ${Q}^{${t}-1}, \\qquad ${t} \\ge 4`;
 const COUNT = `\\tfrac{1}{2}\\,${b}\\,(${b}-1)`;
 
 const hundredths = (value: number): string => value.toFixed(2).replace('-', '−');
@@ -30,7 +30,7 @@ export default function CayleyLab() {
     <>
       <Step title={say`Numbers that may take any value`}>
         <p>
-          {rich`Training moves every number freely. The entries of a rotation cannot be moved freely: change one, and lengths change. So OFT and BOFT train other numbers, the entries ${symbol('q')} above the diagonal of a skew-symmetric matrix ${symbol('Q')}. Below the diagonal stands the same with the other sign.`}
+          {rich`Training moves every number freely. The entries of a rotation cannot be moved freely: change one, and lengths change. So OFT trains other numbers, the entries ${symbol('q')} above the diagonal of a skew-symmetric matrix ${symbol('Q')}. Below the diagonal stands the same with the other sign. PEFT’s BOFT trains all entries of a square matrix A and takes ${symbol('Q')} = ½ (A − Aᵀ) of it: as many numbers have an effect, and more than twice as many are stored.`}
         </p>
         <Formula source={SKEW} />
         <div className="lab-controls">
@@ -63,7 +63,11 @@ export default function CayleyLab() {
         </p>
         <Formula source={SERIES} />
         <div className="lab-controls">
-          <LabControl name="t" label={say`Terms t`} hint={say`In PEFT 3 and 4 terms are the same.`} />
+          <LabControl
+            name="t"
+            label={say`Terms t`}
+            hint={say`With 2 terms PEFT takes I + 2Q, and with 3 the same as with 4.`}
+          />
         </div>
         {turned === null ? null : <SeriesFigure {...turned} terms={lab.number('t')} />}
       </Step>

@@ -52,7 +52,7 @@ export function CayleyQuestions({ size, skew }: { readonly size: number; readonl
       />
       <Question
         id="beyond"
-        ask={say`A block turns by more than 90°. What does the series do as it gets more terms?`}
+        ask={say`A block turns by more than 90°. What does the series do as it gets more terms than 4?`}
         options={[
           { id: 'closer', title: say`It comes closer to the exact rotation.` },
           { id: 'stays', title: say`It stays where it is.` },

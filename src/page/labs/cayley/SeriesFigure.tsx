@@ -31,7 +31,7 @@ export function SeriesFigure({ b, skew, answer, terms }: Turned & { readonly ter
           {say`With ${terms} terms the series is ${power(engine[at]!)} from the exact rotation, transposed; in float64 ${power(reference[at]!)}.`}
           {isWithin
             ? say`The largest angle is below 90°, so more terms come closer, down to what 32 bits can hold.`
-            : say`The largest angle is not below 90°, so more terms do not help: the powers of Q do not fade.`}
+            : say`The largest angle is not below 90°, so the series does not come to the rotation, however many terms it has: the powers of Q do not fade.`}
         </Sentences>
       }
       how={say`How each number was got: series and exact rotation by the op that trains OFT, once by the engine in 32 bits and once by its reference in float64. The distance is the root of the sum of squares of all entries of the difference, in float64.`}

@@ -9,21 +9,23 @@ import type { FirstView } from './runs.ts';
 import { type FirstMethod, OWN_RATE } from './settings.ts';
 import { firstSettings, numbersIn } from './setup.ts';
 
-const [r, b, m, n, d] = [mark('r'), mark('b'), mark('m'), mark('n'), mark('d')];
+const [r, b, m, n, d] = [mark('r'), mark('b'), mark('m'), mark('n'), mark('d', 'd_{\\text{in}}')];
 
-/** The changed weight, and the numbers that one layer of d inputs takes; k are its outputs. */
+const OUT = 'd_{\\text{out}}';
+
+/** The changed weight, and the numbers that one layer takes. */
 const FORMULAS: Readonly<Record<FirstMethod, string>> = {
-  lora: `W'=W+\\tfrac{\\alpha}{${r}}\\,BA,\\qquad ${r}\\,(${d}+k)`,
-  oft: `W'=W\\,R,\\qquad{R}=\\operatorname{diag}(R_1,\\dots,R_{${d}/${b}}),\\qquad \\tfrac{1}{2}\\,${d}\\,(${b}-1)`,
-  boft: `W'=\\operatorname{diag}(s)\\,W\\,R,\\qquad{R}=B_{${m}}\\cdots\\,B_1,\\qquad \\tfrac{1}{2}\\,${m}\\,${d}\\,(${b}-1)+k`,
-  fourierft: `W'=W+\\alpha\\,\\operatorname{Re}\\,\\mathcal{F}^{-1}(c),\\qquad{c}\\in\\mathbb{R}^{${n}},\\qquad ${n}`,
+  lora: `W'=W+\\tfrac{\\alpha}{${r}}\\,BA,\\qquad ${r}\\,(${d}+${OUT})`,
+  oft: `W'=W\\,R^{\\top},\\qquad{R}=\\operatorname{diag}(R_1,\\dots,R_{${d}/${b}}),\\qquad \\tfrac{1}{2}\\,${d}\\,(${b}-1)`,
+  boft: `W'=\\operatorname{diag}(s)\\,W\\,R^{\\top},\\qquad{R}=B_{${m}}\\cdots\\,B_1,\\qquad \\tfrac{1}{2}\\,${m}\\,${d}\\,(${b}-1)+${OUT}`,
+  fourierft: `W'_{pq}=W_{pq}+\\tfrac{\\alpha}{${OUT}\\,${d}}\\,\\sum_{k=1}^{${n}}s_k\\cos2\\pi\\Bigl(\\tfrac{p\\,u_k}{${OUT}}+\\tfrac{q\\,v_k}{${d}}\\Bigr),\\qquad ${n}`,
 };
 
 const ideaOf = (method: FirstMethod) => {
   const symbol = (name: string) => <Sym name={name}>{name}</Sym>;
   return {
     lora: rich`LoRA adds to each weight a product of two thin matrices, of rank ${symbol('r')}.`,
-    oft: rich`OFT turns the inputs of each weight, in blocks of ${symbol('b')}: lengths and angles stay as they are.`,
+    oft: rich`OFT turns the inputs of each weight, in blocks of ${symbol('b')}: lengths and angles stay nearly as they are. They would stay entirely by the exact rotation, in whose place PEFT takes a short series.`,
     boft: rich`BOFT turns them by ${symbol('m')} such rotations after one another, wired like a butterfly, so that small blocks of ${symbol('b')} mix many inputs. PEFT’s BOFT also trains a scale for each output.`,
     fourierft: rich`FourierFT adds a sum of ${symbol('n')} waves to each weight, of which it trains the heights.`,
   }[method];
@@ -60,8 +62,8 @@ export function MethodChoice({ model, preview }: Pick<FirstView, 'model' | 'prev
       <Formula source={FORMULAS[method]} />
       <p data-testid="own-count">
         {numbers === null
-          ? say`Right of the formula: the numbers that a layer of d inputs and k outputs takes.`
-          : say`Right of the formula: the numbers that a layer of d inputs and k outputs takes. On every layer of this model, with a new head of ${classes} letters, that comes to ${whole(numbers)} numbers; the model has ${whole(model!.parameters)}.`}
+          ? say`Right of the formula: the numbers that a layer takes, by how many inputs and outputs it has.`
+          : say`Right of the formula: the numbers that a layer takes, by how many inputs and outputs it has. On every layer of this model, with a new head of ${classes} letters, that comes to ${whole(numbers)} numbers; the model has ${whole(model!.parameters)}.`}
       </p>
       <div className="lab-controls">
         <LabControl name="steps" label={say`Steps`} />

@@ -17,8 +17,8 @@ import { FORGETTING, nameOf, numbersBy } from './runs.ts';
 import { SingularFigure } from './SingularFigure.tsx';
 
 const [R, W, n] = [mark('R'), mark('W', "W'"), mark('n')];
-const ROTATED = `${W} = W\\,${R}, \\qquad ${R}^{\\top}${R} = I`;
-const ADDED = `${W} = W + \\Delta{W}, \\qquad \\Delta{W} = B\\,A \\;\\text{ / }\\; \\sum_{k=1}^{${n}} s_k\\cos(\\dots)`;
+const ROTATED = `${W} = W\\,${R}^{\\top}, \\qquad ${R}^{\\top}${R} = I`;
+const ADDED = `${W} = W + \\Delta{W}, \\qquad \\Delta{W} = \\tfrac{\\alpha}{r}\\,B\\,A \\;\\text{ / }\\; \\tfrac{\\alpha}{d^2} \\sum_{k=1}^{${n}} s_k\\cos(\\dots)`;
 
 const titleOf = (value: string): string => nameOf(value as ForgetMethodId);
 
@@ -31,6 +31,9 @@ function Idea() {
         {rich`A neuron is the row of a weight that one output reads its inputs with. OFT and BOFT turn all neurons of a layer by one rotation ${symbol('R')}: no length changes, and no angle between two of them.`}
       </p>
       <Formula source={ROTATED} />
+      <p>
+        {say`Here both take the exact Cayley transform. PEFT’s OFT takes a short series by default, which is nearly a rotation. PEFT’s BOFT also trains a scale for each output, which changes the length of its neuron; here it has none.`}
+      </p>
       <p>
         {say`LoRA and FourierFT add a change, which may do anything to lengths and angles within its few numbers.`}
       </p>
@@ -56,7 +59,7 @@ export default function ForgettingLab() {
       <Idea />
       <Step title={say`One task after the other`}>
         <p>
-          {say`${NETWORKS} small networks, each with two layers of 32 neurons, first learn the old task: a disc in a ring. Then one weight of each, that of the second layer, learns the new task: four quarters, somewhere else in the plane. The old points are not shown again. Every method starts from the same networks and has nearly as many numbers.`}
+          {say`${NETWORKS} small networks, each with two layers of 32 neurons, first learn the old task: a disc in a ring. Then one weight of each, that of the second layer, learns the new task: four quarters, somewhere else in the plane. The old points are not shown again. Every method starts from the same networks and has about as many numbers; how many stands beside the choice.`}
         </p>
         <div className="lab-controls">
           <LabControl name="method" label={say`Method`} titleOf={titleOf} />

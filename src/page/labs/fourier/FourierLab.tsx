@@ -15,8 +15,8 @@ import { MapsFigure } from './MapsFigure.tsx';
 import { SpectrumFigure } from './SpectrumFigure.tsx';
 
 const [r, n, W, u] = [mark('r'), mark('n'), mark('W', '\\Delta{W}'), mark('u', '(u_k, v_k)')];
-const LORA = `${W} \\approx{B}\\,A, \\qquad{B}\\in\\mathbb{R}^{d\\times{${r}}},\\; A\\in\\mathbb{R}^{${r}\\times{d}}`;
-const FOURIER = `${W}_{pq} \\approx \\sum_{k=1}^{${n}} s_k \\cos \\tfrac{2\\pi}{d}\\,(p\\,u_k + q\\,v_k) \\quad \\text{at } ${u}`;
+const LORA = `${W} \\approx \\tfrac{\\alpha}{${r}}\\,B\\,A, \\qquad{B}\\in\\mathbb{R}^{d\\times{${r}}},\\; A\\in\\mathbb{R}^{${r}\\times{d}}`;
+const FOURIER = `${W}_{pq} \\approx \\tfrac{\\alpha}{d^2} \\sum_{k=1}^{${n}} s_k \\cos \\tfrac{2\\pi}{d}\\,(p\\,u_k + q\\,v_k) \\quad \\text{at } ${u}`;
 const BUDGET = `${n} = 2\\,d\\,${r}`;
 
 export default function FourierLab() {
@@ -38,7 +38,7 @@ export default function FourierLab() {
         </p>
         <Formula source={LORA} />
         <p>
-          {rich`FourierFT takes the change for a picture and adds up ${symbol('n')} waves. Their frequencies ${symbol('u', '(u, v)')} are chosen beforehand and stay; what trains is how high each wave is, a real number.`}
+          {rich`FourierFT takes the change for a picture and adds up ${symbol('n')} waves. Their frequencies ${symbol('u', '(u, v)')} are chosen beforehand and stay; what trains is how high each wave is, a real number. The scalings α of both are set so that the factors in front are 1 here.`}
         </p>
         <Formula source={FOURIER} />
       </Step>

@@ -21,7 +21,7 @@ import { ShaderQuestions } from './ShaderQuestions.tsx';
 import { ShaderText, type TextHandle } from './ShaderText.tsx';
 import { type Checked, useCheck, useDevice, useKernel } from './shaderWorker.ts';
 import { Verdict } from './Verdict.tsx';
-import { breakageShows, breakageTitle, FORMULAS, kernelTitle, sizeTitle } from './words.ts';
+import { breakageShows, breakageTitle, FORMULAS, formulasNote, kernelTitle, sizeTitle } from './words.ts';
 import './shader.css';
 
 export default function ShaderLab() {
@@ -159,6 +159,7 @@ function Computed(props: {
       {FORMULAS[name].map((source) => (
         <Formula key={source} source={source} />
       ))}
+      {formulasNote(name) === null ? null : <p className="hint">{formulasNote(name)}</p>}
       {own === null ? null : <Verdict {...{ name, kernel, goTo, answer: own.answer }} />}
       {isOld ? <p className="hint">{say`The text has changed since this run.`}</p> : null}
       <LabControl

@@ -18,11 +18,13 @@ export function sizeTitle(name: KernelName, sizes: Readonly<Record<string, numbe
 }
 
 const [q, neg, I, P, Q, R] = [mark('q'), mark('neg', '-q'), mark('I'), mark('P'), mark('Q'), mark('R')];
+const [IN, OUT] = ['d_{\\text{in}}', 'd_{\\text{out}}'];
 const SKEW = `${Q}_{ij} = \\begin{cases} ${q} & i < j \\\\ 0 & i = j \\\\ ${neg} & i > j \\end{cases}`;
 const [x, B, y] = [mark('x'), mark('B'), mark('y')];
+const SCALE = `\\tfrac{\\alpha}{${OUT}\\,${IN}}`;
 const [A, Sines] = [mark('A'), mark('B')];
 const wave = (fn: string) =>
-  `${mark('w', `\\${fn}`)}\\tfrac{2\\pi{p}\\,r_i}{P}\\,${mark('w', `\\${fn}`)}\\tfrac{2\\pi{q}\\,c_i}{Q}`;
+  `${mark('w', `\\${fn}`)}\\tfrac{2\\pi{p}\\,u_k}{${OUT}}\\,${mark('w', `\\${fn}`)}\\tfrac{2\\pi{q}\\,v_k}{${IN}}`;
 
 /** The kernels' formulas, a line each. */
 export const FORMULAS: Readonly<Record<KernelName, readonly string[]>> = {
@@ -32,10 +34,14 @@ export const FORMULAS: Readonly<Record<KernelName, readonly string[]>> = {
     `(${x}\\,${B}_f)_j = ${mark('S', '\\sum_{e}')}\\,${x}_{${mark('k', 'k(c, e)')}}\\,${B}_{f,${mark('c', 'c')}}[e, j]`,
   ],
   idft: [
-    `${A} = \\sum_i ${mark('s', 's_i')}\\,${wave('cos')}, \\qquad ${Sines} = \\sum_i ${mark('s', 's_i')}\\,${wave('sin')}`,
-    `${mark('less', '\\Delta{W}_{p,q} = A - B')}, \\qquad ${mark('more', '\\Delta{W}_{-p,q} = A + B')}`,
+    `${A} = \\sum_k ${mark('s', 's_k')}\\,${wave('cos')}, \\qquad ${Sines} = \\sum_k ${mark('s', 's_k')}\\,${wave('sin')}`,
+    `${mark('less', `\\Delta{W}_{p,q} = ${SCALE}\\,(A - B)`)}, \\qquad ${mark('more', `\\Delta{W}_{-p,q} = ${SCALE}\\,(A + B)`)}`,
   ],
 };
+
+/** What is set in a formula where the text is run, if anything. */
+export const formulasNote = (name: KernelName): string | null =>
+  name === 'idft' ? say`The scaling α is set so that the factor in front is 1 here.` : null;
 
 /** What the lines of a part do, by kernel and symbol. */
 export function partSays(name: KernelName, symbol: string): string {

@@ -16,7 +16,7 @@ export function LabsStart({ isUnknown }: { readonly isUnknown: boolean }) {
   const facts = [
     [
       say`For whom`,
-      say`You know what a matrix is, and that training moves numbers down a gradient. Everything else is built up here, and each term is in the glossary.`,
+      say`You know what a matrix is, and that training moves numbers down a gradient. Everything else is built up here, and a glossary has a sentence for each term that the pages mark.`,
     ],
     [
       say`How long`,
@@ -24,7 +24,7 @@ export function LabsStart({ isUnknown }: { readonly isUnknown: boolean }) {
     ],
     [
       say`What you will know`,
-      say`Why the angles between neurons matter, and what leaves them as they are. What blocks save, and what butterflies give back. How a few waves describe a change of thousands of weights. What each of these costs for a layer of the size that you have.`,
+      say`What the angles between neurons are, and what leaves them as they are. What blocks save, and what butterflies give back. How a few waves describe a change of thousands of weights. What each of these costs for a layer of the size that you have.`,
     ],
   ] as const;
   return (
@@ -37,7 +37,7 @@ export function LabsStart({ isUnknown }: { readonly isUnknown: boolean }) {
         >{say`There is no lab or page of that name. These are all there are.`}</p>
       ) : null}
       <p className="lab-what">
-        {say`Pages that build each idea in five steps, and labs to try it out. Every number is computed while you look, in this tab, by the code that trains; nothing is uploaded.`}
+        {say`Pages that build each idea in five steps, and labs to try it out. What the methods do is computed in this tab while you look, by the code that trains, and every figure says how its numbers were got; nothing is uploaded.`}
       </p>
       <dl className="labs-facts">
         {facts.map(([name, fact]) => (

@@ -32,7 +32,7 @@ export default function OftPage() {
         </p>
         <Formula source={TURNED} />
         <p>
-          {rich`What trains is not ${symbol('R')} but numbers that may take any value: the entries ${symbol('q')} of a ${<Term of="skew-symmetric">{say`skew-symmetric`}</Term>} matrix ${symbol('Q')}. The Cayley transform makes a rotation of them, and the ${<Term of="identity">{say`identity`}</Term>} where all are zero.`}
+          {rich`What trains is not ${symbol('R')} but numbers that may take any value: the entries ${symbol('q')} of a ${<Term of="skew-symmetric">{say`skew-symmetric`}</Term>} matrix ${symbol('Q')}. The Cayley transform makes a rotation of them, and the ${<Term of="identity">{say`identity`}</Term>} where all are zero. PEFT’s OFT takes a short series by default, which is nearly a rotation, the other way round.`}
         </p>
         <Formula source={CAYLEY} />
         <div className="lab-controls">
@@ -63,7 +63,7 @@ export default function OftPage() {
       </Step>
       <Step title={say`4. Where blocks end, butterflies begin`}>
         <p>
-          {rich`The price of blocks: inputs of different groups never mix, and which inputs share a group is an accident of their order. A second ${<Term of="factor">{say`factor`}</Term>}, whose blocks join other inputs, mends that. Wired like a ${<Term of="butterfly">{say`butterfly`}</Term>}, each further factor doubles how far an input reaches. That is BOFT; with one factor it is OFT.`}
+          {rich`The price of blocks: inputs of different groups never mix, and which inputs share a group is an accident of their order. A second ${<Term of="factor">{say`factor`}</Term>}, whose blocks join other inputs, mends that. Wired like a ${<Term of="butterfly">{say`butterfly`}</Term>}, each further factor doubles how far an input reaches. That is BOFT; with one factor its rotation is that of OFT.`}
         </p>
         <div className="lab-controls">
           <LabControl name="m" label={say`Factors m`} />
@@ -81,7 +81,7 @@ export default function OftPage() {
         </p>
       </Step>
       <CostStep
-        intro={say`Blocks decide the price: twice the block size, about twice the trained numbers and twice the work of turning. Choose the layer that you have.`}
+        intro={say`Blocks decide the price: twice the block size, more than twice the trained numbers and twice the work of turning. Choose the layer that you have.`}
         method="oft"
         fields={{ oft_block_size: Number(lab.text('block')), r: 0 }}
       >
@@ -98,7 +98,7 @@ function AnglesStep() {
   return (
     <Step title={say`1. Angles between neurons`}>
       <p>
-        {rich`A ${<Term of="layer">{say`layer`}</Term>} multiplies its inputs by a matrix of ${<Term of="weight">{say`weights`}</Term>} ${symbol('W')}. Each row of it is a ${<Term of="neuron">{say`neuron`}</Term>}: it answers most to inputs that point its own way. What a trained layer knows lies to a large part in how its neurons stand to each other, that is, in the ${<Term of="angle">{say`angles`}</Term>} between them.`}
+        {rich`A ${<Term of="layer">{say`layer`}</Term>} multiplies its inputs by a matrix of ${<Term of="weight">{say`weights`}</Term>} ${symbol('W')}. Each row of it is a ${<Term of="neuron">{say`neuron`}</Term>}: it answers most to inputs that point its own way. The authors of OFT hold that much of what a trained layer knows lies in how its neurons stand to each other, that is, in the ${<Term of="angle">{say`angles`}</Term>} between them; so they keep these.`}
       </p>
       <Formula source={LAYER} />
       <p>
