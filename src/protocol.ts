@@ -23,6 +23,7 @@ export type {
   AdapterScore,
   AdapterSetReport,
   BeforeAfter,
+  CheckpointReport,
   DataOptions,
   DataPreview,
   DataReport,

@@ -2,6 +2,7 @@
 import { takeLink } from './features/setup/link.ts';
 import { startNext } from './features/start/next.ts';
 import { startStart } from './features/start/started.ts';
+import { takeDropped } from './features/training/dropped.ts';
 import { browserSessions, type Sessions } from './features/training/sessions.ts';
 import { loadSaved, Tabs } from './features/training/tabs.ts';
 import { startTuning } from './features/training/tuningChoice.ts';
@@ -88,14 +89,8 @@ async function connectPage(page: Page, sessions: Sessions): Promise<void> {
     const isOther = IN_LINK.some((part) => now[part] !== before[part]);
     if (isOther) history.replaceState(null, '', page.hash());
   });
-  // A file that is dropped beside a box would otherwise take the place of the page, and of its run.
-  for (const type of ['dragover', 'drop'])
-    window.addEventListener(type, (event) => {
-      const { dataTransfer } = event as DragEvent;
-      if (event.defaultPrevented || !dataTransfer?.types.includes('Files')) return;
-      dataTransfer.dropEffect = 'none';
-      event.preventDefault();
-    });
+  for (const type of ['dragover', 'drop'] as const)
+    window.addEventListener(type, (event) => takeDropped(page, event));
   document.addEventListener('visibilitychange', () => {
     if (document.hidden) void page.controller.save();
   });

@@ -13,17 +13,28 @@ import {
   tensorFloats,
   writeSafetensors,
 } from '../adapters/safetensors.ts';
+import { nameOf } from '../hub/names.ts';
 import { fail, passOn } from '../lib/errors.ts';
 import { jsonOf } from '../lib/json.ts';
 import { say } from '../lib/say.ts';
 import { z } from '../lib/schema.ts';
-import type { EngineName, EvalMetric, RunRequest, StepMetric } from './protocol.ts';
+import type {
+  DataSource,
+  EngineName,
+  EvalMetric,
+  ModelSource,
+  RunRequest,
+  SourceName,
+  StepMetric,
+} from './protocol.ts';
 import { type TrainingSettings, trainingSchema } from './settings.ts';
 import { ENGINES, METRICS } from './words.ts';
 
 const VERSION = 2;
 /** Has no checksum. */
 const FIRST_VERSION = 1;
+/** The longest name of a source. */
+const NAME_LETTERS = 200;
 
 export interface Checkpoint {
   /** The next update. */
@@ -37,11 +48,27 @@ export interface Checkpoint {
   readonly adapterHash: string | null;
   /** What computed it; absent in checkpoints of before, which WebGPU made. */
   readonly engine?: EngineName | undefined;
+  /** What its model and data are called; absent in checkpoints of before. The hashes say whether others are the same. */
+  readonly sources?: { readonly model: SourceName; readonly data: SourceName } | undefined;
   readonly steps: readonly StepMetric[];
   readonly evals: readonly EvalMetric[];
   /** Seconds of training so far. */
   readonly seconds: number;
   readonly states: ReadonlyMap<string, Float32Array>;
+}
+
+/** What a source is called, without secrets of an address. */
+export function sourceNameOf(source: ModelSource | DataSource): SourceName {
+  const { kind } = source;
+  const name =
+    kind === 'embedded'
+      ? source.name
+      : kind === 'files'
+        ? (source.files.find((file) => file.name.endsWith('.onnx')) ?? source.files[0])?.name
+        : kind === 'hub' || kind === 'url'
+          ? nameOf(source)
+          : '';
+  return { kind, name: (name ?? '').slice(0, NAME_LETTERS) };
 }
 
 export async function encodeCheckpoint(checkpoint: Checkpoint): Promise<Uint8Array> {
@@ -75,6 +102,11 @@ const hash = z.string().regex(/^[0-9a-f]{64}(-[0-9a-f]{64})*$/, { error: () => s
 /** Of entries that are read one by one: a schema would keep something of each. */
 export const entryList = z.custom<readonly unknown[]>(Array.isArray, { error: () => say`expected a list` });
 
+const sourceName = z.object({
+  kind: z.enum(['embedded', 'files', 'hub', 'url', 'text', 'drawings']),
+  name: z.string().max(NAME_LETTERS),
+});
+
 /** The metadata but for the entries of the curve, which {@link stepsOf} and {@link evalsOf} read. */
 const runSchema = z.object({
   step: z.int().min(0),
@@ -87,6 +119,7 @@ const runSchema = z.object({
   dataHash: hash,
   adapterHash: hash.nullable().default(null),
   engine: z.enum(ENGINES).optional(),
+  sources: z.object({ model: sourceName, data: sourceName }).optional(),
   steps: entryList,
   evals: entryList,
   seconds: z.number().min(0),
@@ -195,17 +228,20 @@ const FIXED_SETTINGS = [
   'seed',
 ] as const satisfies readonly (keyof TrainingSettings)[];
 
-export type RunIdentity = Pick<Checkpoint, 'settings' | 'modelHash' | 'dataHash' | 'adapterHash'>;
+export type RunIdentity = Pick<Checkpoint, 'settings' | 'modelHash' | 'dataHash' | 'adapterHash' | 'sources'>;
 
 /** Refuses a checkpoint of another run: other model, data, method, configuration or order of examples. @throws PapilioError('checkpoint') */
 export function requireSameRun(checkpoint: RunIdentity, run: RunIdentity): void {
-  const refuse = (what: string): never =>
+  const refuse = (what: string, name = ''): never =>
     fail(
       'checkpoint',
-      say`The checkpoint was made with another ${what}; go on with the ${what} it was made with, or start a new run.`,
+      name === ''
+        ? say`The checkpoint was made with another ${what}; go on with the ${what} it was made with, or start a new run.`
+        : say`The checkpoint was made with another ${what}, called ${quoted(name)}; go on with the ${what} it was made with, or start a new run.`,
     );
-  if (checkpoint.modelHash !== run.modelHash) refuse(say`model`);
-  if (checkpoint.dataHash !== run.dataHash) refuse(say`data`);
+  const { sources } = checkpoint;
+  if (checkpoint.modelHash !== run.modelHash) refuse(say`model`, sources?.model.name);
+  if (checkpoint.dataHash !== run.dataHash) refuse(say`data`, sources?.data.name);
   const [was, is] = [checkpoint.settings, run.settings];
   if (was.method !== is.method) {
     fail(

@@ -242,6 +242,27 @@ export type MergedOf = 'run' | 'adapters';
 /**
  * The trainer, one run at a time. Every method rejects with a PapilioError. A caller in another thread is let go when its `signal` is aborted.
  */
+/** Where a model or data came from, as far as it has a name. */
+export interface SourceName {
+  readonly kind: (ModelSource | DataSource)['kind'];
+  /** Of what is embedded, of a file, of a repository or address; empty for what was written or drawn. */
+  readonly name: string;
+}
+
+/** What a checkpoint's file says of its run. */
+export interface CheckpointReport {
+  readonly bytes: Uint8Array;
+  /** The next update. */
+  readonly step: number;
+  /** The configuration has every field filled in. */
+  readonly settings: Pick<RunRequest, 'method' | 'config' | 'training'>;
+  /** What computed it, and what its model and data are called; absent in files of before. */
+  readonly engine?: EngineName | undefined;
+  readonly sources?: { readonly model: SourceName; readonly data: SourceName } | undefined;
+  /** The run went on from an adapter. */
+  readonly hasAdapter: boolean;
+}
+
 export interface TrainerApi extends LooksApi {
   /** Reads a model's modules without starting a run. */
   describe(model: ModelSource, signal?: AbortSignal): Promise<ModelReport>;
@@ -267,6 +288,8 @@ export interface TrainerApi extends LooksApi {
   pause(): Promise<void>;
   step(): Promise<void>;
   checkpoint(): Promise<Uint8Array>;
+  /** Reads a checkpoint's file, with all the checks that need no run. @throws PapilioError('checkpoint') */
+  readCheckpoint(file: PickedFile): Promise<CheckpointReport>;
   beforeAfter(options: BeforeAfterOptions): Promise<OfStep<BeforeAfter>>;
   /** Probabilities of base and adapted model on one picture [size × size], 0 … 1. */
   classify(pixels: Float32Array): Promise<Both<Float32Array>>;

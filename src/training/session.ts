@@ -22,6 +22,7 @@ import {
   requireSameRun,
   requireStates,
   requireWithin,
+  sourceNameOf,
 } from './checkpoint.ts';
 import type { Engine, StepResult, Which } from './engine.ts';
 import { evaluateHeld } from './evaluation.ts';
@@ -122,6 +123,7 @@ export async function openSession(
     modelHash: await hashOf(opened.bytes),
     dataHash: await hashOf(data.bytes),
     adapterHash: setup.adapterHash,
+    sources: { model: sourceNameOf(request.model), data: sourceNameOf(request.data) },
   };
   const resumed = options.checkpoint ? await decodeCheckpoint(options.checkpoint) : null;
   if (resumed) {

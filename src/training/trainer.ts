@@ -5,7 +5,9 @@ import { englishOf, say } from '../lib/say.ts';
 import { createAdapterSet } from './adapterSet.ts';
 import { type Backend, openBackend } from './backend.ts';
 import { beforeAfter, classifyPixels } from './beforeAfter.ts';
+import { decodeCheckpoint } from './checkpoint.ts';
 import { forecastReport, limitsOf } from './forecast.ts';
+import { readFiles, sizeOf } from './inputFiles.ts';
 import { createLooks } from './looks.ts';
 import { fileOf, mergeReport, parityFiles } from './merging.ts';
 import { compareMethods } from './methodComparison.ts';
@@ -198,6 +200,20 @@ function reportOf(opened: Session, { info }: Backend, history: OpenReport['histo
   };
 }
 
+/** What one array can be everywhere, and far more than an adapter's run comes to. */
+const MOST_CHECKPOINT_BYTES = 2 ** 31;
+
+const readCheckpoint: TrainerApi['readCheckpoint'] = async (file) => {
+  if (sizeOf(file) > MOST_CHECKPOINT_BYTES)
+    fail(
+      'checkpoint',
+      say`${file.name} is larger than any checkpoint that a page can hold (2 GiB): go on with it on the command line, by papilio finetune --resume.`,
+    );
+  const bytes = (await readFiles([file]))[0]!.bytes;
+  const { step, settings, engine, sources, adapterHash } = await decodeCheckpoint(bytes);
+  return { bytes, step, settings, engine, sources, hasAdapter: adapterHash !== null };
+};
+
 export function createTrainer(host: Host): TrainerApi {
   const run = new CurrentRun(host);
   const { open, play, pause, step, checkpoint, close } = run;
@@ -213,7 +229,7 @@ export function createTrainer(host: Host): TrainerApi {
     async speed(request, signal) {
       return measureSpeed(await run.backend(request.engine), request, host, signal);
     },
-    ...{ open, play, pause, step, checkpoint, close },
+    ...{ open, play, pause, step, checkpoint, readCheckpoint, close },
     ...{ compareMethods: run.compareMethods, stopMethodComparison: run.stopMethodComparison },
     ...{ checkDevice: run.checkDevice, stopDeviceCheck: run.stopDeviceCheck },
     ...createLooks(run, host),

@@ -80,6 +80,7 @@ const host: Host = {
 
 serve(createTrainer({ ...host, modelCache: modelCache() }), [
   'checkpoint',
+  'readCheckpoint',
   'inspect',
   'exportAdapter',
   'inspectAdapter',

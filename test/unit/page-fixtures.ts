@@ -181,6 +181,7 @@ export function fakeTrainer(): FakeTrainer {
     onCrash: () => {},
     onEnd: () => {},
     checkpoint: () => noted('checkpoint', Uint8Array.of(step)),
+    readCheckpoint: unused,
     describe: unused,
     forecast: unused,
     speed: unused,

@@ -65,6 +65,7 @@ export function ErrorCard({ panel }: { readonly panel: PanelName }) {
   const page = usePage();
   const error = useRun((s) => s.error);
   const hasCheckpoint = useRun((s) => s.checkpoint !== null);
+  const isFailed = useRun((s) => s.state === 'failed');
   const card = useRef<HTMLElement>(null);
   const isHere = error !== null && guideOf(error.report.kind).panel === panel;
   // It may have come where nobody looks: behind another panel, or above what is scrolled to.
@@ -79,7 +80,9 @@ export function ErrorCard({ panel }: { readonly panel: PanelName }) {
   const actions = guide.actions.filter(
     (action) =>
       (action !== 'resume' || (canResume && hasCheckpoint)) &&
-      (action !== 'download-checkpoint' || hasCheckpoint),
+      (action !== 'download-checkpoint' || hasCheckpoint) &&
+      // A file that does not fit leaves a run as it is.
+      (action !== 'reset' || isFailed),
   );
   return (
     <section ref={card} className="error-card" role="alert" data-testid="run-error">

@@ -1,4 +1,5 @@
-/** What comes before training: another tab's run, a session to resume. */
+/** What comes before training: another tab's run, a session to resume, a checkpoint's file to go on from. */
+import { FileTrigger } from 'react-aria-components';
 import { useStore } from 'zustand';
 import { say } from '../../../common.ts';
 import { ago } from '../../format.ts';
@@ -74,5 +75,32 @@ export function ResumeBanner() {
       />
       <Action kind="link" text={say`forget it`} onPress={() => void page.controller.forgetSaved()} />
     </section>
+  );
+}
+
+/** A checkpoint that was downloaded, to go on from: where nothing trains. */
+export function FromFile() {
+  const page = usePage();
+  const state = useRun((s) => s.state);
+  const gpu = useUi((s) => s.gpu);
+  if (state !== 'idle' && state !== 'failed') return null;
+  return (
+    <p className="row tools">
+      <FileTrigger
+        acceptedFileTypes={['.safetensors']}
+        onSelect={(list) => {
+          const [file] = list ?? [];
+          if (file !== undefined) void page.controller.resumeFile({ name: file.name, bytes: file });
+        }}
+      >
+        <Action text={say`Resume from a file`} isDisabled={gpu === null} />
+      </FileTrigger>
+      <span className="hint">
+        <Sentences>
+          {say`A checkpoint that was downloaded: choose it, or drop it beside any box.`}
+          {say`Model and data of your own are to be chosen first.`}
+        </Sentences>
+      </span>
+    </p>
   );
 }

@@ -13,7 +13,6 @@ import type { RunView } from '../../stores.ts';
 import { useChoice, useDerived, usePage, useRun, useSeries, useUi } from '../../usePage.ts';
 import { RecordedAgain, Shown } from '../recorded/Shown.tsx';
 import { presetById } from '../setup/presets.ts';
-import { ResumeBanner, TabBanner } from './Banners.tsx';
 
 // What stands below the buttons comes when they are there.
 const Forecast = later<'Forecast', object>('Forecast', () => import('./Forecast.tsx'));
@@ -21,6 +20,9 @@ const Speed = later('Speed', () => import('./Speed.tsx'));
 const Tuning = later('Tuning', () => import('./Tuning.tsx'));
 const ReaderBanner = later('ReaderBanner', () => import('../device/ReaderBanner.tsx'));
 const DeviceCheck = later('DeviceCheck', () => import('../device/DeviceCheck.tsx'));
+const TabBanner = later('TabBanner', () => import('./Banners.tsx'));
+const ResumeBanner = later('ResumeBanner', () => import('./Banners.tsx'));
+const FromFile = later('FromFile', () => import('./Banners.tsx'));
 const Figures = later('Figures', () => import('./Figures.tsx'));
 const Drawn = later('Drawn', () => import('./Drawn.tsx'));
 const Charts = later('Charts', () => import('./Charts.tsx'));
@@ -38,6 +40,7 @@ export function Training() {
       <ReaderBanner />
       <TabBanner />
       <ResumeBanner />
+      <FromFile />
       <ErrorCard panel="train" />
       <Clocks />
       <Shown>

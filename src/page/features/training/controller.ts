@@ -2,13 +2,22 @@
  * What the page can do with a run: start, pause, step, reset and take it back, keep checkpoints, resume. One object over the stores and
  * a trainer, so that it is tested with a trainer made for the purpose.
  */
-import { isEnded, isFatal, PATIENCE_MS, PapilioError, say, settlesWithin } from '../../../common.ts';
+import {
+  isEnded,
+  isFatal,
+  PATIENCE_MS,
+  PapilioError,
+  type PickedFile,
+  say,
+  settlesWithin,
+} from '../../../common.ts';
 import type { OpenReport, Progress, RunRequest, TrainerEvent } from '../../../protocol.ts';
 import { emptyRun, isOpening, type RunView, type Stores } from '../../stores.ts';
 import { reportOf } from '../../task.ts';
 import type { TrainerClient } from '../../trainerClient.ts';
 import { choicesOf, runRequest } from '../setup/choice.ts';
 import { type PageSettings, sameValue } from '../setup/settings.ts';
+import { choiceFor, nameIn } from './fromFile.ts';
 import { drawnRuns, freeLook, newRun, type RunRecord } from './runs.ts';
 import { createSeries, metricsOf } from './series.ts';
 import type { Sessions } from './sessions.ts';
@@ -17,7 +26,10 @@ import type { Tabs } from './tabs.ts';
 const CHECKPOINT_EVERY_MS = 20_000;
 const CHECKPOINT_EVERY_STEPS = 100;
 
-type Trainer = Pick<TrainerClient, 'open' | 'play' | 'pause' | 'step' | 'checkpoint' | 'leave'>;
+type Trainer = Pick<
+  TrainerClient,
+  'open' | 'play' | 'pause' | 'step' | 'checkpoint' | 'readCheckpoint' | 'leave'
+>;
 type Saved = Pick<NonNullable<RunView['checkpoint']>, 'bytes' | 'step'>;
 
 type Download = Progress & { readonly clock: 'download' };
@@ -106,6 +118,23 @@ export class Controller {
 
   resumeSaved(): Promise<void> {
     return this.guarded(() => this.openSaved());
+  }
+
+  /** Goes on from a checkpoint that was downloaded; the run that is open can be taken back. A file that does not fit changes nothing. */
+  resumeFile(file: PickedFile): Promise<void> {
+    return this.guarded(async () => {
+      if (this.isBusy) return;
+      const { choice, ui } = this.stores;
+      const { bytes, step, ...report } = await this.trainer.readCheckpoint(file);
+      const isGpu = ui.getState().gpu?.state === 'ready';
+      const change = choiceFor({ bytes, step, ...report }, choice.getState(), isGpu);
+      if (this.isBusy) return;
+      await this.resetRun();
+      choice.setState(change);
+      const { settings } = choice.getState();
+      const request = runRequest(choice.getState());
+      await this.open(this.newRun(settings, nameIn(file.name)), request, { bytes, step });
+    });
   }
 
   forgetSaved(): Promise<void> {
