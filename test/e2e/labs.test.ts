@@ -24,7 +24,7 @@ test('the Cayley lab turns as its controls say, and its questions know right fro
     document.getElementById(one.getAttribute('aria-describedby') ?? '')?.textContent,
   ]);
   expect(locked).toEqual([true, '5', 'Locked by whoever made this link.']);
-  await says(page, 'series', /With 5 terms .* more terms do not help/s);
+  await says(page, 'series', /With 5 terms .* does not come to the rotation/s);
 
   expect(await answer(page, 'quarter', '0.5')).toMatch(/Not yet\. q = 0\.5 turns by 53\.1°/);
   expect(await answer(page, 'quarter', '1')).toMatch(/^Right\./);
