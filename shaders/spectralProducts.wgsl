@@ -10,7 +10,9 @@
 // short_step numbers from a place to the next. tables: the frequency of each line, where its numbers begin in the list, then the list of
 // (number, frequency of the longer side with 1 at bit 16 where one of its two was folded alone), then groups of up to four of the list that
 // stand on one line (first, how many, line). Made in src/ops/spectralProducts.ts.
-// conditions: WIDE
+// With MIRRORED the gradient of ΔW comes folded, as mirroredProduct.wgsl leaves it: of each place, `images` numbers from the sums' product to the
+// differences'.
+// conditions: WIDE MIRRORED
 
 import package::lib::index::{flat, quotient};
 
@@ -31,6 +33,8 @@ struct Params {
   quads: u32, // fours of places of a line
   last_q: u32, // up to which `combine` goes, and half of an even shorter side, or 0
   half_q: u32,
+  matrix: u32, // numbers of a matrix of ΔW or of its gradient
+  images: u32, // from A to B of a folded gradient
   blocks: vec4u, // divisors: places, what stands beside them, lines or groups, numbers of the longer side
   across: vec4u,
   by_lines: vec4u,
@@ -49,12 +53,13 @@ struct Params {
 
 override WG: u32 = 64u;
 
-@if(WIDE) const PLACES = 8u;
-@else const PLACES = 4u;
-@if(WIDE) const NUMBERS = 8u;
-@else const NUMBERS = 4u;
-@if(WIDE) const LINES = 16u;
-@else const LINES = 4u;
+// Places and numbers or lines of a thread.
+override PLACES: u32 = 4u;
+override NUMBERS: u32 = 4u;
+override LINES: u32 = 4u;
+// Threads that share numbers of the spectra, up to four, or two of the four at a time where registers are few.
+override LANES: u32 = 8u;
+override SHARES: u32 = 2u;
 
 // (cos, sin) of four angles.
 struct Waves {
@@ -145,7 +150,7 @@ fn spread(@builtin(global_invocation_id) gid: vec3u, @builtin(num_workgroups) gr
 
 // What of ΔW lies at one place of the lower halves and at its mirror images.
 fn store(matrix: u32, x: u32, y: u32, a: f32, b: f32) {
-  let base = (p.first + matrix) * p.long * p.short;
+  let base = (p.first + matrix) * p.matrix;
   let to_x = base + x * p.long_step;
   let across = y > 0u && 2u * y < p.short;
   let to_y = y * p.short_step;
@@ -283,6 +288,18 @@ fn four_of(start: u32, x: vec4u) -> vec4f {
   return vec4f(delta_in[at.x], delta_in[at.y], delta_in[at.z], delta_in[at.w]);
 }
 
+@if(MIRRORED)
+fn folded(base: u32, first: u32, y: u32) -> Folded {
+  let x = vec4u(first, first + 1u, first + 2u, first + 3u);
+  let inside = 2u * x <= vec4u(p.long);
+  let own = select(vec4u(0u), x, inside);
+  let at = base + y * p.short_step;
+  return Folded(
+    select(vec4f(0.0), four_of(at, own), inside), select(vec4f(0.0), four_of(at + p.images, own), inside),
+  );
+}
+
+@if(!MIRRORED)
 fn folded(base: u32, first: u32, y: u32) -> Folded {
   let x = vec4u(first, first + 1u, first + 2u, first + 3u);
   let inside = 2u * x <= vec4u(p.long);
@@ -357,7 +374,7 @@ fn fold(@builtin(global_invocation_id) gid: vec3u, @builtin(num_workgroups) grou
   @if(WIDE) let steps_3 = four_lines(line + 12u);
   @if(WIDE) var angles_3 = vec4u(0u);
   @if(WIDE) var sums_3 = Sums();
-  let base = (p.first + own.x) * p.long * p.short;
+  let base = (p.first + own.x) * p.matrix;
   for (var q = 0u; 2u * q <= p.short; q++) {
     let x = folded_places(base, PLACES * own.y, q);
     sums_0 = more(sums_0, waves(p.short_turns, angles_0), x);
@@ -379,11 +396,7 @@ fn fold(@builtin(global_invocation_id) gid: vec3u, @builtin(num_workgroups) grou
   }
 }
 
-// Threads that share numbers of the spectra, up to four, or two of the four at a time where registers are few.
-const LANES = 8u;
-@if(WIDE) const SHARES = 1u;
-@else const SHARES = 2u;
-const EACH = 4u / SHARES;
+override EACH: u32 = 4u / SHARES;
 // Of a thread, the sums of these, with those of four matrices each.
 var<workgroup> sums: array<mat4x4f, WG>;
 

@@ -154,7 +154,7 @@ const attentionCase = (shape: Shape, gradient = true): OpCase<AttentionAttrs>[] 
     name: `${shape.name}, ${form}`,
     inputs: [...operands(shape), ...maskOf(shape)],
     attrs: { ...shape.attrs, form },
-    gradientInputs: gradient && form === 'tiled' ? operands(shape).map((_, i) => i) : [],
+    gradientInputs: gradient && form === 'shared' ? operands(shape).map((_, i) => i) : [],
   }));
 
 /** The gradient's kernels alone: at sizes where finite differences take long. */
@@ -169,7 +169,7 @@ const gradientCase = (shape: Shape): OpCase<AttentionAttrs>[] => {
   }));
 };
 
-const FORMS = ['tiled', 'direct'] as const;
+const FORMS = ['shared', 'alone'] as const;
 
 const plain = (heads: number, headDim: number, scale: number): AttentionAttrs => ({
   ...{ heads, kvHeads: heads, headDim, scale },

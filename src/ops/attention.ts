@@ -21,7 +21,7 @@ import type {
 import { defineOp } from '../graph/types.ts';
 import { fail } from '../lib/errors.ts';
 import { say } from '../lib/say.ts';
-import { perElement } from './dispatch.ts';
+import { formOf, type KernelForm, perElement } from './dispatch.ts';
 import { type SliceAttrs, sliceOp, split } from './moves.ts';
 import { FLOAT, matmul, swapped } from './onnx.ts';
 
@@ -41,8 +41,8 @@ export interface AttentionAttrs {
   readonly causal: boolean;
   /** Of q, k and v; they cover every input. By default each is an input of its own. */
   readonly parts?: readonly AttentionPart[];
-  /** The kernels' form; absent: by the device. Both give the same bits. */
-  readonly form?: 'tiled' | 'direct';
+  /** Of the kernels; absent: by the device. */
+  readonly form?: KernelForm;
 }
 
 /** An {@link AttentionPart} with the numbers of its input's rows. */
@@ -132,7 +132,7 @@ export function attentionSizes(
 
 /** What the kernels share; `unit`: the numbers that offsets and strides count by. */
 function common(attrs: AttentionAttrs, size: AttentionSizes, masked: boolean, caps: Caps) {
-  const { heads, kvHeads, headDim, scale, causal, form = caps.software ? 'direct' : 'tiled' } = attrs;
+  const { heads, kvHeads, headDim, scale, causal } = attrs;
   const steps = size.operands.flatMap(({ from, row }) => [from, row]);
   const unit = [headDim, ...steps].every((n) => n % 4 === 0) ? 4 : 1;
   const params: Param[] = [
@@ -150,7 +150,7 @@ function common(attrs: AttentionAttrs, size: AttentionSizes, masked: boolean, ca
     CAUSAL: causal,
     WIDE: wide,
   };
-  const isDirect = form === 'direct';
+  const isDirect = formOf(attrs, caps) === 'alone';
   return {
     ...{ unit, params, isDirect },
     shared: { conditions, constants: { D: headDim, ...(isDirect ? { WG: DIRECT_WORKGROUP } : {}) } },

@@ -21,6 +21,15 @@ export function spread(workgroups: number): [number, number, number] {
 export const perElement = (elements: number, width: number = WORKGROUP): [number, number, number] =>
   spread(Math.ceil(elements / width));
 
+/** Whether threads of a kernel share what they read, or each goes alone: for adapters on a CPU. Both give the same bits. */
+export type KernelForm = 'shared' | 'alone';
+
+/** @param asked a test's choice */
+export const formOf = (
+  { form: asked }: { readonly form?: KernelForm },
+  { software }: Pick<Caps, 'software'>,
+): KernelForm => asked ?? (software ? 'alone' : 'shared');
+
 /** Threads of a workgroup that wait for nobody, on a processor. */
 export const ALONE_WORKGROUP = 4;
 /** How `rows` rows are shared out in kernels that fold over rows (lib/rows.wgsl): a workgroup for each, or on a processor a thread. */

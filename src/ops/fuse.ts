@@ -5,11 +5,12 @@
  */
 import { type Builder, createBuilder } from '../graph/builder.ts';
 import { type Copying, rewrite } from '../graph/rewrite.ts';
-import type { Graph, Node, Value } from '../graph/types.ts';
+import { baseCaps, type Caps, type Graph, type Node, type Value } from '../graph/types.ts';
 import { addN } from './elementwise.ts';
 import { joinAssemblies } from './fuse/assemblies.ts';
 import { joinBackward, joinGains } from './fuse/backward.ts';
 import { joinFactors } from './fuse/factors.ts';
+import { joinMirrors } from './fuse/mirrors.ts';
 import { readStored } from './fuse/stored.ts';
 import { findSums, type Product, type Sum } from './fuse/sums.ts';
 import { groupsOf, pairUpdates } from './fuse/updates.ts';
@@ -21,8 +22,10 @@ import { EXTRAS, type Extra, productOp } from './product.ts';
 import { spectralSourceOp } from './spectral.ts';
 import { type StackedMatmulAttrs, stackedMatmulOp } from './stackedMatmul.ts';
 
-export function fuse(graph: Graph): Graph {
-  return readStored(joinFactors(joinAssemblies(joinGains(joinSums(joinBackward(withoutSources(graph)))))));
+/** @param caps of the device that it is for; a GPU's unless given */
+export function fuse(graph: Graph, caps: Caps = baseCaps): Graph {
+  const joined = joinGains(joinSums(joinBackward(withoutSources(graph))));
+  return readStored(joinMirrors(joinFactors(joinAssemblies(joined)), caps));
 }
 
 /** Without the nodes that only say where a gradient comes from, between a product and what joins it. */

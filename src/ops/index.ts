@@ -14,6 +14,7 @@ export * from './linear.ts';
 export * from './linearCrossEntropy.ts';
 export * from './lookups.ts';
 export * from './matmul.ts';
+export * from './mirroredProduct.ts';
 export * from './moves.ts';
 export * from './norms.ts';
 export * from './optimizers.ts';

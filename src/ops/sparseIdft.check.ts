@@ -3,7 +3,7 @@ import { defineCheck } from '../graph/interpret.ts';
 import type { Tensor } from '../graph/types.ts';
 import { sparseDftOp, sparseIdftOp } from './sparseIdft.ts';
 import { turnTable } from './spectral.ts';
-import { productTables } from './spectralProducts.ts';
+import { layoutOf, productTables } from './spectralProducts.ts';
 
 /** cos and sin of a frequency at each of so many places. */
 function waveOf(frequency: number, size: number): { readonly cos: Float64Array; readonly sin: Float64Array } {
@@ -46,7 +46,8 @@ defineCheck(sparseIdftOp, {
 
 defineCheck(sparseDftOp, {
   reference: ([dDelta, rows, columns], attrs) => {
-    const { out, in: width, scaling } = attrs;
+    const { out, in: width, scaling, mirrored } = attrs;
+    const { row, across: images, matrix } = layoutOf(attrs);
     const stack = dDelta!.shape[0]!;
     const n = rows!.shape[0]!;
     const data = new Float64Array(stack * n);
@@ -54,10 +55,13 @@ defineCheck(sparseDftOp, {
       const [down, across] = [waveOf(rows!.data[k]!, out), waveOf(columns!.data[k]!, width)];
       for (let t = 0; t < stack; t++) {
         let sum = 0;
-        for (let p = 0; p < out; p++) {
-          const at = (t * out + p) * width;
-          for (let q = 0; q < width; q++)
-            sum += dDelta!.data[at + q]! * (down.cos[p]! * across.cos[q]! - down.sin[p]! * across.sin[q]!);
+        for (let p = 0; p <= (mirrored ? out / 2 : out - 1); p++) {
+          const at = t * matrix + p * row;
+          for (let q = 0; q <= (mirrored ? width / 2 : width - 1); q++) {
+            const a = dDelta!.data[at + q]!;
+            const b = mirrored ? dDelta!.data[at + images + q]! : a;
+            sum += a * down.cos[p]! * across.cos[q]! - b * down.sin[p]! * across.sin[q]!;
+          }
         }
         data[t * n + k] = (scaling / (out * width)) * sum;
       }
@@ -69,26 +73,38 @@ defineCheck(sparseDftOp, {
     frequencyCase('odd sizes', 2, 9, 17, 31, true),
     frequencyCase('tall, a stack of 5', 5, 90, 34, 130, true),
     frequencyCase('one row', 1, 1, 9, 5, true),
+    frequencyCase('wide, folded before', 5, 16, 40, 90, true, true),
+    frequencyCase('tall, folded before', 2, 56, 24, 31, true, true),
   ],
 });
 
-function frequencyCase(name: string, stack: number, out: number, width: number, n: number, adjoint: boolean) {
+function frequencyCase(
+  name: string,
+  stack: number,
+  out: number,
+  width: number,
+  n: number,
+  adjoint: boolean,
+  mirrored = false,
+) {
   // Places that are all different and in no order: a step that shares no factor with the number of entries.
   const places = Array.from({ length: n }, (_, k) => (k * 577 + 3) % (out * width));
   const rows = Int32Array.from(places, (at) => Math.floor(at / width));
   const columns = Int32Array.from(places, (at) => at % width);
   const i32 = (data: Int32Array) => ({ dtype: 'i32' as const, shape: [data.length], data: [...data] });
   const { tables, counts } = productTables(rows, columns, { out, in: width });
+  const attrs = { out, in: width, scaling: 150, counts, ...(mirrored && { mirrored }) };
+  const whole = mirrored ? [layoutOf(attrs).matrix] : [out, width];
   return {
     name,
     inputs: [
-      { dtype: 'f32' as const, shape: adjoint ? [stack, out, width] : [stack, n] },
+      { dtype: 'f32' as const, shape: adjoint ? [stack, ...whole] : [stack, n] },
       i32(rows),
       i32(columns),
       i32(tables),
       { dtype: 'f32' as const, shape: [out + width, 2], data: [...turnTable(out, width)] },
     ],
-    attrs: { out, in: width, scaling: 150, counts },
+    attrs,
     gradientInputs: n < 50 ? [0] : [],
   };
 }

@@ -7,6 +7,7 @@ import type { Emitter, TensorType, Value } from '../graph/types.ts';
 import { defineOp } from '../graph/types.ts';
 import { fail } from '../lib/errors.ts';
 import { say } from '../lib/say.ts';
+import { mirroredLayout } from './mirroredProduct.ts';
 import { type FrequencyInputs, hasFastTransform, spectralTables, turnTable } from './spectral.ts';
 import { deltaOnnx, spectraOf, spectrumOnnx } from './spectralOnnx.ts';
 import {
@@ -28,7 +29,8 @@ function sizesOf(
   const first = inputs[0]!.shape;
   const n = inputs[1]!.shape[0]!;
   const { out, in: width } = attrs;
-  const expected = adjoint ? [first[0], out, width] : [first[0], n];
+  const whole = attrs.mirrored ? [mirroredLayout(attrs).matrix] : [out, width];
+  const expected = adjoint ? [first[0], ...whole] : [first[0], n];
   if (inputs.length !== 5 || first.join() !== expected.join()) {
     fail(
       'shape',
@@ -64,7 +66,10 @@ export const sparseIdftOp = defineOp<ProductsAttrs>({
   ],
 });
 
-/** dΔ f32 [T, out, in] and the tables of sparseIdft → the gradient of the spectrum [T, n]: n entries of the forward transform. */
+/**
+ * dΔ f32 [T, out, in], or folded as mirroredProduct leaves it [T, matrix], and the tables of sparseIdft → the gradient of the spectrum [T, n]: n
+ * entries of the forward transform.
+ */
 export const sparseDftOp = defineOp<ProductsAttrs>({
   name: 'sparseDft',
   infer: (inputs, attrs) => {

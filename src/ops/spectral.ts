@@ -19,11 +19,11 @@ import { defineOp } from '../graph/types.ts';
 import { fail } from '../lib/errors.ts';
 import { say } from '../lib/say.ts';
 import { addParts } from './addParts.ts';
-import { divisor, perElement, spread, WORKGROUP } from './dispatch.ts';
+import { divisor, formOf, perElement, spread, WORKGROUP } from './dispatch.ts';
 import { matmul } from './onnx.ts';
 import { deltaOnnx, spectraOf, spectrumOnnx } from './spectralOnnx.ts';
 import type { ProductCounts } from './spectralProducts.ts';
-import type { SpectralAttrs } from './spectrum.ts';
+import { foldedFrequency, isFoldedOdd, type SpectralAttrs } from './spectrum.ts';
 
 /** Half a row as complex numbers fits into the workgroup memory that every device has. */
 const LONGEST = 4096;
@@ -117,22 +117,22 @@ export function spectralTables(
   width: number,
 ): Int32Array {
   const n = rows.length;
-  const fold = (f: number, size: number) => Math.min(f, size - f);
-  const odd = (k: number) => (rows[k]! > out / 2 !== columns[k]! > width / 2 ? 1 : 0);
+  const odd = (k: number) => Number(isFoldedOdd(rows[k]!, columns[k]!, { out, in: width }));
   const words = Array.from(
     { length: n },
-    (_, k) => fold(rows[k]!, out) + fold(columns[k]!, width) * 2 ** 12 + odd(k) * 2 ** 24,
+    (_, k) =>
+      foldedFrequency(rows[k]!, out) + foldedFrequency(columns[k]!, width) * 2 ** 12 + odd(k) * 2 ** 24,
   );
   const lists = (own: Int32Array, size: number, other: Int32Array, otherSize: number): number[] => {
     const starts = new Array<number>(size / 2 + 2).fill(0);
-    for (const f of own) starts[fold(f, size) + 1]!++;
+    for (const f of own) starts[foldedFrequency(f, size) + 1]!++;
     for (let i = 1; i < starts.length; i++) starts[i]! += starts[i - 1]!;
     const next = starts.slice();
     const entries = new Array<number>(2 * n);
     own.forEach((f, k) => {
-      const at = next[fold(f, size)]!++;
+      const at = next[foldedFrequency(f, size)]!++;
       entries[2 * at] = k;
-      entries[2 * at + 1] = fold(other[k]!, otherSize) + odd(k) * 2 ** 16;
+      entries[2 * at + 1] = foldedFrequency(other[k]!, otherSize) + odd(k) * 2 ** 16;
     });
     return [...starts, ...entries];
   };
@@ -171,8 +171,8 @@ function laid(sizes: SpectralSizes, wanted: boolean, caps: Caps) {
   const longest = Math.max(...half);
   const together = rowsTogether(longest);
   const numbers = together * longest;
-  const form = sizes.form ?? (caps.software ? 'vector' : 'workgroup');
-  const threads = form === 'vector' ? ONE_VECTOR : numbers <= 256 ? 64 : numbers <= 1024 ? 128 : 256;
+  const isAlone = formOf(sizes, caps) === 'alone';
+  const threads = isAlone ? ONE_VECTOR : numbers <= 256 ? 64 : numbers <= 1024 ? 128 : 256;
   const take = Math.max(FEWEST_ROWS, Math.ceil(rows / GROUPS / together) * together);
   const ranges = Math.ceil(rows / take);
   const params: Param[] = [

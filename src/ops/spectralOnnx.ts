@@ -6,7 +6,7 @@
 import type { OnnxWriter, Value } from '../graph/types.ts';
 import { fail } from '../lib/errors.ts';
 import { matmul, times } from './onnx.ts';
-import type { SpectralAttrs } from './spectrum.ts';
+import { foldedCount, foldedFrequency, isFoldedOdd, type SpectralAttrs } from './spectrum.ts';
 
 /** A stack of spectra of n numbers at the same places. */
 export interface Spectra extends SpectralAttrs {
@@ -87,8 +87,7 @@ function wavesSpectrum(e: OnnxWriter, delta: string, of: Spectra): string {
 // Folded.
 
 /** Sizes of U and V. */
-const folds = ({ out, in: width }: SpectralAttrs) =>
-  [Math.floor(out / 2) + 1, Math.floor(width / 2) + 1] as const;
+const folds = ({ out, in: width }: SpectralAttrs) => [foldedCount(out), foldedCount(width)] as const;
 
 /** Multiply-adds of a matrix with the rows' tables first, and with the columns' first. */
 function costs(of: SpectralAttrs): { readonly rowsFirst: number; readonly columnsFirst: number } {
@@ -106,7 +105,7 @@ const isFolded = (of: Spectra): boolean => Math.min(...Object.values(costs(of)))
 
 /** cos of f p / size, and ±sin, for p below size and f up to half of it, in an order of axes: [2, …]. */
 function halfTable(e: OnnxWriter, size: number, sign: 1 | -1, order: 'f p' | 'p f'): string {
-  const folded = Math.floor(size / 2) + 1;
+  const folded = foldedCount(size);
   const each = folded * size;
   const dims = order === 'f p' ? [2, folded, size] : [2, size, folded];
   return e.table(`half waves of ${size}, ${order}, ${sign}`, dims, (i) => {
@@ -121,11 +120,10 @@ function cells(of: Spectra): { cell: number; sign: 1 | -1 }[] {
   const { out, in: width, rows, columns } = of;
   const [, across] = folds(of);
   const [r, c] = [placesOf(rows), placesOf(columns)];
-  const fold = (f: number, size: number) => (2 * f > size ? { at: size - f, sign: -1 } : { at: f, sign: 1 });
-  return Array.from(r, (row, k) => {
-    const [down, right] = [fold(row, out), fold(c[k]!, width)];
-    return { cell: down.at * across + right.at, sign: down.sign === right.sign ? 1 : -1 };
-  });
+  return Array.from(r, (row, k) => ({
+    cell: foldedFrequency(row, out) * across + foldedFrequency(c[k]!, width),
+    sign: isFoldedOdd(row, c[k]!, of) ? -1 : 1,
+  }));
 }
 
 /**

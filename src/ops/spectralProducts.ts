@@ -3,8 +3,9 @@
  * numbers of each frequency of the shorter side, then products of those with the shorter side's waves, and backwards in the opposite order.
  */
 import type { Caps, Dispatch, Kernel, Param, Ref } from '../graph/types.ts';
-import { divisor, perElement, WORKGROUP } from './dispatch.ts';
-import type { SpectralAttrs, SpectralForm } from './spectrum.ts';
+import { divisor, formOf, perElement, WORKGROUP } from './dispatch.ts';
+import { type MirroredLayout, mirroredLayout } from './mirroredProduct.ts';
+import { foldedCount, foldedFrequency, isFoldedOdd, type SpectralAttrs } from './spectrum.ts';
 
 const SHADER = 'spectralProducts.wgsl';
 
@@ -13,13 +14,11 @@ const SCRATCH_BYTES = 64 * 1024 * 1024;
 
 /** Lines are filled up to so many places. */
 const PLACES = 8;
-/** Matrices of a thread, numbers of a line that it finishes together, and threads that share these. */
+/** Matrices of a thread and numbers of a line that it finishes together: four, as the shader's vectors have. */
 const MATRICES = 4;
 const TOGETHER = 4;
+/** Threads that share these. */
 const LANES = 8;
-
-const fold = (f: number, size: number): number => Math.min(f, size - f);
-const lower = (size: number): number => Math.floor(size / 2) + 1;
 
 type Sizes = Pick<SpectralAttrs, 'out' | 'in'>;
 
@@ -47,14 +46,14 @@ export function productTables(rows: Int32Array, columns: Int32Array, sizes: Size
   const [longSize, shortSize] = isTall(sizes) ? [out, width] : [width, out];
   const numbersOf = new Map<number, number[]>();
   short.forEach((f, k) => {
-    const line = fold(f, shortSize);
+    const line = foldedFrequency(f, shortSize);
     const numbers = numbersOf.get(line);
     if (numbers) numbers.push(k);
     else numbersOf.set(line, [k]);
   });
   const isLater = (f: number): boolean => shortSize % 2 === 0 && f % 2 === 1;
   const lines = [...numbersOf].sort(([a], [b]) => Number(isLater(a)) - Number(isLater(b)) || a - b);
-  const isOdd = (k: number): boolean => 2 * long[k]! > longSize !== 2 * short[k]! > shortSize;
+  const isOdd = (k: number): boolean => isFoldedOdd(rows[k]!, columns[k]!, sizes);
   const starts = [0];
   const groups: number[] = [];
   lines.forEach(([, numbers], line) => {
@@ -64,7 +63,7 @@ export function productTables(rows: Int32Array, columns: Int32Array, sizes: Size
     starts.push(start + numbers.length);
   });
   const entries = lines.flatMap(([, numbers]) =>
-    numbers.flatMap((k) => [k, fold(long[k]!, longSize) + (isOdd(k) ? 2 ** 16 : 0)]),
+    numbers.flatMap((k) => [k, foldedFrequency(long[k]!, longSize) + (isOdd(k) ? 2 ** 16 : 0)]),
   );
   return {
     tables: Int32Array.from([...lines.map(([f]) => f), ...starts, ...entries, ...groups]),
@@ -85,13 +84,20 @@ export function productsCost(
   what: keyof typeof TERM_COSTS,
   { out, in: width, n }: Sizes & { readonly n: number },
 ): number {
-  const [long, short] = [lower(Math.max(out, width)), lower(Math.min(out, width))];
+  const [long, short] = [foldedCount(Math.max(out, width)), foldedCount(Math.min(out, width))];
   return long * (TERM_COSTS[what] * short * Math.min(short, n) + NUMBER_COST * n);
 }
 
 /** What the ops say of their sizes. */
 export interface ProductsAttrs extends SpectralAttrs {
   readonly counts: ProductCounts;
+  /** The gradient of ΔW comes folded, as mirroredProduct leaves it. */
+  readonly mirrored?: boolean;
+}
+
+/** Numbers from a row of ΔW to the next, from a matrix to the next, and from the sums of a folded gradient to its differences. */
+export function layoutOf({ out, in: width, mirrored }: ProductsAttrs): MirroredLayout {
+  return mirrored ? mirroredLayout({ out, in: width }) : { row: width, across: 0, matrix: out * width };
 }
 
 /** What the kernels of a stack are told. */
@@ -112,23 +118,28 @@ type Part = (entry: Entry, bindings: readonly Ref[]) => Dispatch;
 
 /** Places, numbers and lines of a thread: for adapters on a CPU as many as share what they load, for others as many as fit into registers. */
 const FORMS = {
-  vector: { places: 8, numbers: 8, lines: 16, shares: 1 },
-  workgroup: { places: 4, numbers: 4, lines: 4, shares: 2 },
+  alone: { places: 8, numbers: 8, lines: 16, shares: 1 },
+  shared: { places: 4, numbers: 4, lines: 4, shares: 2 },
 } as const;
 
 /** A kernel's dispatches for every part of the stack whose lines fit into the scratch buffer. */
 function inParts(sizes: StackedSizes, caps: Caps, part: (of: Part) => readonly Dispatch[]): Kernel {
   const { stack, n, scaling, out, in: width, counts } = sizes;
   const { lines, evens, groups } = counts;
+  const { row, across, matrix } = layoutOf(sizes);
   const [long, short] = isTall(sizes) ? [out, width] : [width, out];
-  const form: SpectralForm = sizes.form ?? (caps.software ? 'vector' : 'workgroup');
+  const form = formOf(sizes, caps);
   const own = FORMS[form];
-  const eights = Math.ceil(lower(long) / PLACES);
+  const constants = {
+    ...{ PLACES: own.places, NUMBERS: own.numbers, LINES: own.lines },
+    ...{ LANES, SHARES: own.shares },
+  };
+  const eights = Math.ceil(foldedCount(long) / PLACES);
   const half = short % 2 === 0 ? short / 2 : 0;
   const last = Math.floor(short / (half > 0 ? 4 : 2));
   const bytes = 4 * 2 * lines * eights * PLACES;
   const atOnce = Math.max(1, Math.min(stack, Math.floor(SCRATCH_BYTES / bytes / MATRICES) * MATRICES));
-  const wg = form === 'vector' ? LANES : WORKGROUP;
+  const wg = form === 'alone' ? LANES : WORKGROUP;
   const dispatches: Dispatch[] = [];
   for (let first = 0; first < stack; first += atOnce) {
     const count = Math.min(atOnce, stack - first);
@@ -146,15 +157,15 @@ function inParts(sizes: StackedSizes, caps: Caps, part: (of: Part) => readonly D
         const [threads, ...by] = laid(entry);
         const params: Param[] = [
           ...[long, short],
-          ...(isTall(sizes) ? [0, out, width, 1] : [out, 0, 1, width]),
+          ...(isTall(sizes) ? [0, out, row, 1] : [out, 0, 1, row]),
           ...[first, count, n, { f32: scaling / (out * width) }, threads],
-          ...[lines, evens, (eights * PLACES) / 4, last, half],
+          ...[lines, evens, (eights * PLACES) / 4, last, half, matrix, across, 0, 0],
           ...[...by, long].flatMap((size) => divisor(size)),
         ];
         return {
           ...{ shader: SHADER, entry, bindings, params },
-          conditions: { WIDE: form === 'vector' },
-          constants: { WG: wg },
+          conditions: { WIDE: form === 'alone', MIRRORED: sizes.mirrored === true && entry === 'fold' },
+          constants: { WG: wg, ...constants },
           workgroups: perElement(entry === 'gather' ? threads * LANES : threads, wg),
         };
       }),

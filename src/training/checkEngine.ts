@@ -1,4 +1,4 @@
-/** What a check asks, and how long it waits: a case that gets no answer is named and left, and the next is asked. */
+/** What a check asks, and how long it waits: a case with a question that gets no answer is named and left, and the next is asked. */
 import type { Graph, Tensor } from '../graph/types.ts';
 import { PapilioError } from '../lib/errors.ts';
 import { say } from '../lib/say.ts';
@@ -17,8 +17,8 @@ export interface CheckEngine {
   readonly keepsWeights: boolean;
 }
 
-/** On a processor in place of a GPU, with others at work on it, the longest of all cases took 7 s. */
-const CASE_LIMIT_MS = 60_000;
+/** Of each question: on a processor in place of a GPU, with others at work on it, the longest case took 7 s with all of its own. */
+const ANSWER_LIMIT_MS = 60_000;
 /** After so many cases in a row without an answer the next would have none either. */
 export const MOST_UNANSWERED = 3;
 
@@ -26,6 +26,7 @@ export const MOST_UNANSWERED = 3;
 export class Unanswered extends Error {}
 
 export interface Limit {
+  /** For each question. */
   readonly limitMs?: number;
   readonly signal?: AbortSignal | undefined;
   /** Told that a question got no answer, and of every answer of a run, a late one too; what a compiler says of a graph is no sign of life of a device. */
@@ -42,7 +43,7 @@ const engineIsSilent = (seconds: number): string =>
  * later is let go.
  */
 export function limited(engine: CheckEngine, limit: Limit): CheckEngine {
-  const { limitMs = CASE_LIMIT_MS, signal, heard = () => {} } = limit;
+  const { limitMs = ANSWER_LIMIT_MS, signal, heard = () => {} } = limit;
   const asked = async <T>(sentence: (seconds: number) => string, answer: Promise<T>): Promise<T> => {
     const done = new AbortController();
     const ended = new Promise<never>((_, reject) => {

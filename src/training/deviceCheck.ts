@@ -3,11 +3,8 @@
  * asked for: references and cases come with it.
  */
 
-import { compile } from '../gpu/compile.ts';
 import { type Device, openDevice } from '../gpu/device.ts';
-import { createStore } from '../gpu/store.ts';
 import { checkOf } from '../graph/interpret.ts';
-import type { Plan } from '../graph/plan.ts';
 import { schedule } from '../graph/schedule.ts';
 import type { AnyOp, Caps, DeviceData, Graph, Tensor } from '../graph/types.ts';
 import { fail, PapilioError } from '../lib/errors.ts';
@@ -28,6 +25,7 @@ import type {
   WorstCheck,
 } from './checkReport.ts';
 import { toDevice } from './checkTensors.ts';
+import { runOnce } from './graphRuns.ts';
 import { checkOp, type OpChecks } from './opCheck.ts';
 import type { Host } from './openModel.ts';
 import type { EngineName } from './protocol.ts';
@@ -42,34 +40,17 @@ export function gpuChecks(device: Device, caps: Caps = device.caps): CheckEngine
         if (step.kind === 'dispatch') messages.push(...(await device.pipelines.messages(step.dispatch)));
       return messages;
     },
-    run: (graph, feeds, states) => runOnDevice(device, schedule(graph, caps), graph, feeds, states),
+    async run(graph, feeds, states) {
+      const inputs = Object.fromEntries(graph.inputs.map(({ name }) => [name, toDevice(feeds.get(name)!)]));
+      const read = await runOnce(device, schedule(graph, caps), inputs, Object.keys(graph.outputs), states);
+      return Object.fromEntries(
+        Object.entries(read).map(([name, data]) => [name, asNumbers(graph.outputs[name]?.dtype, data)]),
+      );
+    },
   };
 }
 
-async function runOnDevice(
-  device: Device,
-  plan: Plan,
-  graph: Graph,
-  feeds: ReadonlyMap<string, Tensor>,
-  states: readonly string[],
-) {
-  const store = createStore(device);
-  try {
-    const program = await compile(device, store, plan);
-    for (const { name } of graph.inputs) program.write(name, toDevice(feeds.get(name)!));
-    program.run();
-    const read: Record<string, ArrayLike<number>> = {};
-    for (const [name, v] of Object.entries(graph.outputs))
-      read[name] = asNumbers(v.dtype, await program.read(name));
-    for (const name of states) read[name] = await store.read(name, 'state');
-    program.destroy();
-    return read;
-  } finally {
-    store.destroy();
-  }
-}
-
-const asNumbers = (dtype: Tensor['dtype'], data: DeviceData): ArrayLike<number> =>
+const asNumbers = (dtype: Tensor['dtype'] | undefined, data: DeviceData): ArrayLike<number> =>
   dtype === 'f16' ? halfToFloat32(data as Uint16Array) : data;
 
 /** Ops whose form in ONNX computes again what the forward pass has kept, which their own cases make up; each with the op whose gradient goes through it. */

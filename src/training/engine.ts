@@ -133,7 +133,7 @@ function createPlanning({
   return {
     report: () => report,
     async planned(graph: Graph): Promise<Plan> {
-      const fused = fuse(graph);
+      const fused = fuse(graph, device.caps);
       caps ??= tuned(fused);
       return schedule(fused, await caps);
     },

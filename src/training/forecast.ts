@@ -75,7 +75,7 @@ function plansOf(
   const base = request.build(settings.batchSize, sequence);
   // Contents do not matter to a plan.
   const empty = () => new Float32Array(plan.size);
-  const planned = (graph: Graph): Plan => schedule(fuse(graph), caps);
+  const planned = (graph: Graph): Plan => schedule(fuse(graph, caps), caps);
   const whole = trainingGraph(base, plan, settings, empty);
   // onnxruntime keeps what it computed.
   const again = request.recompute && engine === 'webgpu';
@@ -261,8 +261,10 @@ function stepToTime(
       return [{ graph: g.finish({ loss, gradients }), times: micro }];
     }
     const whole = trainingGraph(base, plan, settings, empty);
-    const step = { graph: fuse((recompute ? recomputed(whole, caps) : whole).graph), times: micro };
-    return micro === 1 ? [step] : [step, { graph: fuse(updateGraph(plan, settings, empty).graph), times: 1 }];
+    const step = { graph: fuse((recompute ? recomputed(whole, caps) : whole).graph, caps), times: micro };
+    return micro === 1
+      ? [step]
+      : [step, { graph: fuse(updateGraph(plan, settings, empty).graph, caps), times: 1 }];
   };
   return { batch, sequence, hasSequence: dataset.kind !== 'image', at };
 }

@@ -3,8 +3,9 @@ import { compile } from '../gpu/compile.ts';
 import type { Device } from '../gpu/device.ts';
 import type { Program } from '../gpu/program.ts';
 import { createStore } from '../gpu/store.ts';
+import type { Plan } from '../graph/plan.ts';
 import { schedule } from '../graph/schedule.ts';
-import type { Graph } from '../graph/types.ts';
+import type { DeviceData, Graph } from '../graph/types.ts';
 import { fuse } from '../ops/fuse.ts';
 
 export type RunGraph = (
@@ -42,10 +43,12 @@ const RUNS_AHEAD = 4;
 
 export async function openGraph(device: Device, graph: Graph): Promise<OpenGraph> {
   const store = createStore(device);
-  const program = await compile(device, store, schedule(fuse(graph), device.caps)).catch((error) => {
-    store.destroy();
-    throw error;
-  });
+  const program = await compile(device, store, schedule(fuse(graph, device.caps), device.caps)).catch(
+    (error) => {
+      store.destroy();
+      throw error;
+    },
+  );
   return {
     async run(inputs = {}, outputs = Object.keys(graph.outputs)) {
       for (const [name, data] of Object.entries(inputs)) program.write(name, data);
@@ -63,20 +66,35 @@ export async function openGraph(device: Device, graph: Graph): Promise<OpenGraph
   };
 }
 
+/** What one run of a plan gives: outputs of the graph and states, by name. */
+export async function runOnce(
+  device: Device,
+  plan: Plan,
+  inputs: Readonly<Record<string, DeviceData>>,
+  outputs: readonly string[],
+  states: readonly string[] = [],
+): Promise<Record<string, DeviceData>> {
+  const store = createStore(device);
+  let program: Program | undefined;
+  try {
+    program = await compile(device, store, plan);
+    for (const [name, data] of Object.entries(inputs)) program.write(name, data);
+    program.run();
+    const read: Record<string, DeviceData> = {};
+    for (const name of outputs) read[name] = await program.read(name);
+    for (const name of states) read[name] = await store.read(name, 'state');
+    return read;
+  } finally {
+    program?.destroy();
+    store.destroy();
+  }
+}
+
 /** @param device asked for at the first run, so that work without graphs needs none */
 export function graphRunner(device: () => Promise<Device>): RunGraph {
   return async (graph, inputs = {}) => {
     const opened = await device();
-    const store = createStore(opened);
-    let program: Program | undefined;
-    try {
-      program = await compile(opened, store, schedule(graph, opened.caps));
-      for (const [name, data] of Object.entries(inputs)) program.write(name, data);
-      program.run();
-      return await readOutputs(program, Object.keys(graph.outputs));
-    } finally {
-      program?.destroy();
-      store.destroy();
-    }
+    const read = await runOnce(opened, schedule(graph, opened.caps), inputs, Object.keys(graph.outputs));
+    return read as Record<string, Float32Array>;
   };
 }

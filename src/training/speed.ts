@@ -131,7 +131,7 @@ function speedOf(session: Session, { seconds, perStep }: Timed, kernels: StepKer
 function planOf({ caps }: Backend, { setup, engine }: Session): Plan {
   const { build, plan, settings, initial, sequence = settings.sequenceLength } = setup.engine;
   return schedule(
-    fuse(trainingGraph(build(settings.batchSize, sequence), plan, settings, initial).graph),
+    fuse(trainingGraph(build(settings.batchSize, sequence), plan, settings, initial).graph, caps),
     engine.tuning ? { ...caps, tuned: tunedOf(engine.tuning.rows) } : caps,
   );
 }

@@ -295,7 +295,7 @@ const SEGMENTS = [3, 6, 12, 24];
 /** The step itself, if no cut takes less. */
 export function recomputed(step: StepGraph, caps: Caps): StepGraph {
   const loss = step.graph.outputs[names.loss]!;
-  const bytesOf = (graph: Graph): number => schedule(fuse(graph), caps).temporaryBytes;
+  const bytesOf = (graph: Graph): number => schedule(fuse(graph, caps), caps).temporaryBytes;
   let best = { graph: step.graph, bytes: bytesOf(step.graph) };
   for (const segments of SEGMENTS) {
     const graph = recompute(step.graph, loss, segments);

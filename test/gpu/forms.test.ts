@@ -9,6 +9,8 @@ import type { AnyOp } from '../../src/graph/types.ts';
 import { rng } from '../../src/lib/rng.ts';
 import { attentionGradOp, attentionOp } from '../../src/ops/attention.ts';
 import { type CayleyAttrs, cayleyGradOp, cayleyOp } from '../../src/ops/cayley.ts';
+import type { KernelForm } from '../../src/ops/dispatch.ts';
+import { mirroredProductOp } from '../../src/ops/mirroredProduct.ts';
 import { layerNormGradOp, layerNormOp, rmsNormGradOp, rmsNormOp } from '../../src/ops/norms.ts';
 import { logSoftmaxOp, softmaxGradOp, softmaxOp } from '../../src/ops/softmax.ts';
 import { sparseDftOp, sparseIdftOp } from '../../src/ops/sparseIdft.ts';
@@ -16,6 +18,7 @@ import { spectralGradOp, spectralOp } from '../../src/ops/spectral.ts';
 import { sumSquaresOp } from '../../src/ops/sumSquares.ts';
 import '../../src/ops/attention.check.ts';
 import '../../src/ops/cayley.check.ts';
+import '../../src/ops/mirroredProduct.check.ts';
 import '../../src/ops/norms.check.ts';
 import '../../src/ops/softmax.check.ts';
 import '../../src/ops/sparseIdft.check.ts';
@@ -53,25 +56,21 @@ const bitsOf = async (...of: Parameters<typeof resultsOf>): Promise<Uint32Array[
 /** Of transforms: eight rows at a time, four, one; and the sums of ranges. Of products: both longer sides, odd sizes, parts of a four. */
 const SOME = /^(threes and fives|four rows|one row|many rows|wide|tall|odd sizes)/;
 
-describe.each<[string, AnyOp, gpu: string, processor: string]>([
-  ['attention', attentionOp, 'tiled', 'direct'],
-  ['attentionGrad', attentionGradOp, 'tiled', 'direct'],
-  ['spectral', spectralOp, 'workgroup', 'vector'],
-  ['spectralGrad', spectralGradOp, 'workgroup', 'vector'],
-  ['sparseIdft', sparseIdftOp, 'workgroup', 'vector'],
-  ['sparseDft', sparseDftOp, 'workgroup', 'vector'],
-])('%s', (_name, op, gpu, processor) => {
-  const cases = checkOf(op).cases as readonly OpCase<{ readonly form?: string }>[];
-  const once = cases.filter(({ name, attrs }) => attrs.form === gpu || SOME.test(name));
-  const inForm = (test: OpCase<unknown>, form: string) => ({
-    ...test,
-    attrs: { ...(test.attrs as object), form },
-  });
+describe.each<AnyOp>([attentionOp, attentionGradOp, spectralOp, spectralGradOp, sparseIdftOp, sparseDftOp])(
+  '$name',
+  (op) => {
+    const cases = checkOf(op).cases as readonly OpCase<{ readonly form?: KernelForm }>[];
+    const once = cases.filter(({ name, attrs }) => attrs.form === 'shared' || SOME.test(name));
+    const inForm = (test: OpCase<unknown>, form: KernelForm) => ({
+      ...test,
+      attrs: { ...(test.attrs as object), form },
+    });
 
-  it.each(once.map((test) => [test.name, test] as const))('%s', async (_case, test) => {
-    expect(await bitsOf(op, inForm(test, gpu))).toEqual(await bitsOf(op, inForm(test, processor)));
-  });
-});
+    it.each(once.map((test) => [test.name, test] as const))('%s', async (_case, test) => {
+      expect(await bitsOf(op, inForm(test, 'shared'))).toEqual(await bitsOf(op, inForm(test, 'alone')));
+    });
+  },
+);
 
 describe.each<AnyOp>([
   layerNormOp,
@@ -82,7 +81,8 @@ describe.each<AnyOp>([
   logSoftmaxOp,
   softmaxGradOp,
   sumSquaresOp,
-])('$name, by rows', (op) => {
+  mirroredProductOp,
+])('$name, for a GPU and for a processor', (op) => {
   const cases = checkOf(op).cases as readonly OpCase<unknown>[];
   it.each(cases.map((test) => [test.name, test] as const))('%s', async (_case, test) => {
     expect(await bitsOf(op, test, false)).toEqual(await bitsOf(op, test, true));

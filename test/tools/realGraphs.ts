@@ -8,7 +8,7 @@ import type { AdapterPlan } from '../../src/adapters/plan.ts';
 import { chooseAdapter } from '../../src/adapters/plan.ts';
 import { METHODS, type MethodId } from '../../src/adapters/registry.ts';
 import { createBuilder } from '../../src/graph/builder.ts';
-import type { Graph } from '../../src/graph/types.ts';
+import { baseCaps, type Graph } from '../../src/graph/types.ts';
 import { PapilioError } from '../../src/lib/errors.ts';
 import { importModel } from '../../src/models/import/importModel.ts';
 import { type LoadedModel, loadModel } from '../../src/models/load.ts';
@@ -16,6 +16,7 @@ import { graphBuilder } from '../../src/onnx/build.ts';
 import { encodeModel } from '../../src/onnx/encode.ts';
 import type { OnnxModel } from '../../src/onnx/types.ts';
 import { fuse } from '../../src/ops/fuse.ts';
+import { sparseDftOp } from '../../src/ops/sparseIdft.ts';
 import { trainingSchema } from '../../src/training/settings.ts';
 import { evaluationGraph, trainingGraph, updateGraph } from '../../src/training/stepGraph.ts';
 import { glyphsVit } from '../../tools/pretrain/architectures/glyphsVit.ts';
@@ -182,5 +183,11 @@ const loaded = (model: OnnxModel): LoadedModel =>
 
 export async function* realGraphs(): AsyncGenerator<Graph> {
   for (const part of [families, convolutions]) for await (const graph of part()) yield fuse(graph);
-  for (const part of [methods, stored, large, operators]) for (const graph of part()) yield fuse(graph);
+  for (const part of [methods, stored, large, operators]) {
+    for (const graph of part()) {
+      yield fuse(graph);
+      // What is fused for a processor alone.
+      if (graph.nodes.some(({ op }) => op === sparseDftOp)) yield fuse(graph, { ...baseCaps, software: true });
+    }
+  }
 }

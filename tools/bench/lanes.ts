@@ -180,5 +180,5 @@ export function stepPlan(caps: Caps, subject: Subject, adapter: AdapterPlan): Pl
   const step = trainingGraph(base, adapter, settings, () =>
     initialValues(adapter, settings.seed, parameters),
   );
-  return schedule(fuse(step.graph), caps);
+  return schedule(fuse(step.graph, caps), caps);
 }
