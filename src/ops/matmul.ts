@@ -6,7 +6,7 @@ import { defineOp } from '../graph/types.ts';
 import { fail } from '../lib/errors.ts';
 import { say } from '../lib/say.ts';
 import { sumTo } from './elementwise.ts';
-import { gemmKernel, type ProductVariant } from './gemm.ts';
+import { type Gemm, gemmKernel, type ProductVariant } from './gemm.ts';
 import { view } from './moves.ts';
 import { swapped, times } from './onnx.ts';
 import { logicalMatrix, type QuantFormat } from './quantised.ts';
@@ -21,14 +21,7 @@ export interface MatmulAttrs {
   readonly packed?: QuantFormat;
 }
 
-interface MatmulSizes {
-  readonly m: number;
-  readonly n: number;
-  readonly k: number;
-  readonly batch: readonly number[];
-  readonly aStrides: readonly number[];
-  readonly bStrides: readonly number[];
-}
+type MatmulSizes = Pick<Gemm, 'm' | 'n' | 'k' | 'batch' | 'aStrides' | 'bStrides'>;
 
 export function matmulSizes(a: TensorType, b: TensorType, attrs: MatmulAttrs): MatmulSizes {
   if (a.shape.length < 2 || b.shape.length < 2) {

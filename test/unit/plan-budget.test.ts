@@ -123,3 +123,20 @@ describe.each(METHODS)('a training step with %s', (method) => {
     },
   );
 });
+
+it('keeps to the same limit of memory where FourierFT goes by both ways: GPT-2 at 4 × 1024 tokens', async () => {
+  const [lora, fourierft] = await Promise.all(
+    (['lora', 'fourierft'] as const).map((method) =>
+      plannedStep('gpt2', MODELS.gpt2.make(DEPTHS[0]), method, [4, 1024]),
+    ),
+  );
+  const made = (op: string) => fourierft!.steps.filter(({ label }) => label.startsWith(op)).length;
+  // ΔW is made and added to the weight, and the spectrum's gradient comes from rows.
+  expect(made('sparseIdft')).toBeGreaterThan(0);
+  expect(made('spectralGrad')).toBeGreaterThan(0);
+  expect(made('sparseDft')).toBe(0);
+  expect(fourierft!.temporaryBytes / fourierft!.liveBytes).toBeLessThanOrEqual(AIM.temporaries);
+  // What it has beside LoRA: the changed weights of its layers, and what they are made with.
+  const weights = DEPTHS[0] * 12 * 768 * 768 * 4;
+  expect(fourierft!.temporaryBytes - lora!.temporaryBytes).toBeLessThanOrEqual(1.1 * weights);
+}, 60_000);
