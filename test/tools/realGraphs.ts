@@ -187,7 +187,8 @@ export async function* realGraphs(): AsyncGenerator<Graph> {
     for (const graph of part()) {
       yield fuse(graph);
       // What is fused for a processor alone.
-      if (graph.nodes.some(({ op }) => op === sparseDftOp)) yield fuse(graph, { ...baseCaps, software: true });
+      if (graph.nodes.some(({ op }) => op === sparseDftOp))
+        yield fuse(graph, { ...baseCaps, software: true });
     }
   }
 }
