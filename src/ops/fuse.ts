@@ -9,6 +9,7 @@ import { baseCaps, type Caps, type Graph, type Node, type Value } from '../graph
 import { addN } from './elementwise.ts';
 import { joinAssemblies } from './fuse/assemblies.ts';
 import { joinBackward, joinGains } from './fuse/backward.ts';
+import { joinCayleys } from './fuse/cayleys.ts';
 import { joinFactors } from './fuse/factors.ts';
 import { joinMirrors } from './fuse/mirrors.ts';
 import { readStored } from './fuse/stored.ts';
@@ -25,7 +26,7 @@ import { type StackedMatmulAttrs, stackedMatmulOp } from './stackedMatmul.ts';
 /** @param caps of the device that it is for; a GPU's unless given */
 export function fuse(graph: Graph, caps: Caps = baseCaps): Graph {
   const joined = joinGains(joinSums(joinBackward(withoutSources(graph))));
-  return readStored(joinMirrors(joinFactors(joinAssemblies(joined)), caps));
+  return readStored(joinCayleys(joinMirrors(joinFactors(joinAssemblies(joined)), caps)));
 }
 
 /** Without the nodes that only say where a gradient comes from, between a product and what joins it. */

@@ -9,12 +9,13 @@ import { sizeOf } from '../../src/graph/shape.ts';
 import type { Graph, Tensor, Value } from '../../src/graph/types.ts';
 import { rng } from '../../src/lib/rng.ts';
 import { butterfly } from '../../src/ops/butterfly.ts';
+import { cayley } from '../../src/ops/cayley.ts';
 import { interpret } from '../../src/ops/checks.ts';
 import { columnScale } from '../../src/ops/columnScale.ts';
 import { addN, axpy, binary, scale } from '../../src/ops/elementwise.ts';
 import { fuse } from '../../src/ops/fuse.ts';
 import { linear } from '../../src/ops/linear.ts';
-import { view } from '../../src/ops/moves.ts';
+import { concat, split, view } from '../../src/ops/moves.ts';
 import { layerNorm, rmsNorm } from '../../src/ops/norms.ts';
 import type { ProductAttrs } from '../../src/ops/product.ts';
 import { stackedMatmul } from '../../src/ops/stackedMatmul.ts';
@@ -114,6 +115,31 @@ describe('fuse', () => {
           1e-12 * (1 + Math.abs(value)),
         );
       });
+    }
+  });
+
+  it('makes the rotations of groups that follow each other at once, and their gradients', () => {
+    for (const kind of ['exact', 'neumann'] as const) {
+      // Of 32, 64 and 32 blocks, of which the last begins after a gap.
+      const sizes = [192, 384, 192];
+      const starts = [0, 192, 640];
+      const g = createBuilder();
+      const packed = g.state('packed', { dtype: 'f32', shape: [832] }, () => draw(832, 5));
+      const leaves = split(
+        g,
+        packed,
+        sizes.map((size, i) => ({ offset: starts[i]!, shape: [size / 6, 6] })),
+      );
+      const turned = leaves.map((q) => {
+        const R = cayley(g, q, { b: 4, kind, terms: 5 });
+        return unary(g, view(g, R, [sizeOf(R.shape)]), { fn: 'square' });
+      });
+      const y = concat(g, turned, { axis: 0 });
+      const seed = g.constant(y, draw(sizeOf(y.shape), 99));
+      const found = differentiate(g, { of: y, seed, wrt: [packed], sum: addN });
+      const after = fused(g.finish({ y, d: found.get(packed)! }));
+      expect(count(after, 'cayley')).toBe(2);
+      expect(count(after, 'cayleyGrad')).toBe(2);
     }
   });
 
