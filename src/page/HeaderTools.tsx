@@ -7,7 +7,7 @@ import { describeRun } from './features/runs/changes.ts';
 import { leftOut } from './features/setup/link.ts';
 import { IconButton, type IconName } from './parts/Icon.tsx';
 import { LanguageMenu } from './parts/LanguageMenu.tsx';
-import { chooseTheme, NEXT_THEME, themeButton } from './theme.ts';
+import { chooseTheme, nextTheme, themeButton } from './theme.ts';
 import { usePage, useUi } from './usePage.ts';
 
 export function HeaderTools() {
@@ -42,7 +42,7 @@ export function HeaderTools() {
         label={isCopied ? say`Link copied` : say`Copy a link to these settings`}
         onPress={() => void copy()}
       />
-      <Tool {...themeButton(theme)} onPress={() => page.ui.setState(chooseTheme(NEXT_THEME[theme]))} />
+      <Tool {...themeButton(theme)} onPress={() => page.ui.setState(chooseTheme(nextTheme(theme)))} />
       <LanguageMenu onProblem={(notice) => page.ui.setState({ notice })} />
       <CommandTool icon="info" id="start" />
       <CommandTool icon="keys" id="help" isLast />

@@ -8,8 +8,11 @@ type Theme = UiState['theme'];
 const KEY = 'papilio-theme';
 const dark = matchMedia('(prefers-color-scheme: dark)');
 
-/** What a press of the button chooses. */
-export const NEXT_THEME = { system: 'light', light: 'dark', dark: 'system' } as const;
+/** What a press of the button chooses: first the one that is not on screen, so that something is seen to change, then the other, then the system's. */
+export function nextTheme(theme: Theme): Theme {
+  const [first, second] = dark.matches ? (['light', 'dark'] as const) : (['dark', 'light'] as const);
+  return theme === 'system' ? first : theme === first ? second : 'system';
+}
 
 const ICONS: Readonly<Record<Theme, IconName>> = { system: 'auto', light: 'sun', dark: 'moon' };
 

@@ -54,7 +54,7 @@ test('the butterfly lab finds what its factors reach, and says so in Chinese', a
   await says(page, 'matrices', /剩余部分是目标大小的 0\.765/);
   expect(await answer(page, 'factors', '3')).toMatch(/还不对。.*16 个输入中只有 8 个/s);
   expect(await answer(page, 'factors', '4')).toMatch(/^正确。/);
-  expect(await answer(page, 'nearer', 'blocks')).toMatch(/还不对。.*随机旋转/s);
+  expect(await answer(page, 'nearer', 'blocks')).toMatch(/页面还看不出来。.*随机旋转/s);
   expect(await findings(page, 'the lab')).toEqual([]);
 
   await page.click('a[href="#start"]');
@@ -186,7 +186,9 @@ test('the first fine-tuning takes three steps, with the head alone and with a me
     'en-GB',
   );
   await says(page, 'letters', /12 of the letters.*20,000 to learn from and 2,000 held aside, of 26 classes/s);
-  expect(await answer(page, 'own', '1200')).toMatch(/Not yet\. Train the head alone and the adapter first/);
+  expect(await answer(page, 'own', '1200')).toMatch(
+    /The page cannot tell yet\. Train the head alone and the adapter first/,
+  );
   const train = async (which: string) => {
     await page.click(part(`train-${which}`));
     await page.waitForSelector(`${part(`state-${which}`)}[data-state=finished]`, { timeout: 60_000 });

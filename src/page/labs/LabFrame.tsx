@@ -117,7 +117,7 @@ function LabAround({ entry, view }: { readonly entry: LabEntry; readonly view: L
             </p>
           ))}
           <LessonOf entry={entry} />
-          <Suspense fallback={null}>
+          <Suspense fallback={<p className="hint">{say`This page is being loaded …`}</p>}>
             <entry.View />
           </Suspense>
           <div className="row lab-ways">

@@ -5,7 +5,7 @@ import { lessonIn } from '../lessons/state.ts';
 import { IconButton, Mark } from '../parts/Icon.tsx';
 import { LanguageMenu } from '../parts/LanguageMenu.tsx';
 import type { UiState } from '../stores.ts';
-import { chooseTheme, NEXT_THEME, startTheme, themeButton } from '../theme.ts';
+import { chooseTheme, nextTheme, startTheme, themeButton } from '../theme.ts';
 import { LabFrame } from './LabFrame.tsx';
 import { labIn } from './link.ts';
 import { LabsStart } from './textbook/LabsStart.tsx';
@@ -54,7 +54,5 @@ export function LabsPage() {
 function ThemeTool() {
   const [theme, setTheme] = useState<UiState['theme']>('system');
   useEffect(() => startTheme((shown) => setTheme(shown.theme)), []);
-  return (
-    <IconButton {...themeButton(theme)} onPress={() => setTheme(chooseTheme(NEXT_THEME[theme]).theme)} />
-  );
+  return <IconButton {...themeButton(theme)} onPress={() => setTheme(chooseTheme(nextTheme(theme)).theme)} />;
 }

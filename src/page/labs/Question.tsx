@@ -2,11 +2,12 @@
 import { type FormEvent, type ReactNode, useId, useState } from 'react';
 import { say } from '../../common.ts';
 import { Action } from '../parts/Action.tsx';
-import { Icon } from '../parts/Icon.tsx';
+import { Icon, type IconName } from '../parts/Icon.tsx';
 import '../lessons/lessons.css';
 
 export interface Reply {
-  readonly isRight: boolean;
+  /** Null where the page has not shown yet what the answer is held against. */
+  readonly isRight: boolean | null;
   readonly say: ReactNode;
 }
 
@@ -20,6 +21,14 @@ interface QuestionProps {
   /** What is said to an answer: the id of an option, or the number. */
   readonly check: (answer: string) => Reply;
 }
+
+const VERDICTS: Readonly<
+  Record<string, { readonly look: string; readonly icon: IconName; readonly word: () => string }>
+> = {
+  true: { look: 'is-right', icon: 'check', word: () => say`Right.` },
+  false: { look: 'is-wrong', icon: 'cross', word: () => say`Not yet.` },
+  null: { look: '', icon: 'info', word: () => say`The page cannot tell yet.` },
+};
 
 export function Question({ id, ask, options, hint, check }: QuestionProps) {
   const [answer, setAnswer] = useState('');
@@ -64,13 +73,13 @@ export function Question({ id, ask, options, hint, check }: QuestionProps) {
       </fieldset>
       <p
         role="status"
-        className={reply === null ? 'hidden' : reply.isRight ? 'verdict is-right' : 'verdict is-wrong'}
+        className={reply === null ? 'hidden' : `verdict ${VERDICTS[String(reply.isRight)]!.look}`}
       >
         {reply === null ? null : (
           <>
-            <Icon name={reply.isRight ? 'check' : 'cross'} />
+            <Icon name={VERDICTS[String(reply.isRight)]!.icon} />
             <span>
-              <b>{reply.isRight ? say`Right.` : say`Not yet.`}</b> {reply.say}
+              <b>{VERDICTS[String(reply.isRight)]!.word()}</b> {reply.say}
             </span>
           </>
         )}

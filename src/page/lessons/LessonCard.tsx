@@ -84,7 +84,7 @@ export function replyTo(question: LessonQuestion, answer: string, valueNow: Valu
   if (!Number.isFinite(given)) return { isRight: false, say: say`That is no number.` };
   const wanted = question.kind === 'number' ? question.answer : valueNow(question.quantity, question.step);
   if (wanted === null || !Number.isFinite(wanted))
-    return { isRight: false, say: say`The page does not show that number yet: let it come first.` };
+    return { isRight: null, say: say`The page does not show that number yet: let it come first.` };
   // What is typed has its own rounding: a hair beyond the end is not beyond it.
   return replied(Math.abs(given - wanted) <= question.tolerance * (1 + 1e-9) + 1e-12 * Math.abs(wanted));
 }

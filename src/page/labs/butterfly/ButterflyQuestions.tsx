@@ -1,4 +1,5 @@
 /** The questions of the butterfly lab; what is said to an answer comes from the fits on screen. */
+import { useRef } from 'react';
 import { say } from '../../../common.ts';
 import { FIT_STEPS } from '../../../labs.ts';
 import { numberIn, Question, type Reply } from '../Question.tsx';
@@ -40,23 +41,30 @@ const checkFactors =
         };
   };
 
+const isWholeRandom = (fits: Fits | null): fits is Fits =>
+  fits !== null && fits.wanted.target === 'random' && fits.answer.step >= FIT_STEPS;
+
+/** @param fits of a random rotation: those on screen, or the last that were there */
 const checkNearer =
   (fits: Fits | null) =>
   (answer: string): Reply => {
-    if (fits === null || fits.wanted.target !== 'random' || fits.answer.step < FIT_STEPS)
-      return { isRight: false, say: say`Take the random rotation first, and wait for the last step.` };
+    if (fits === null)
+      return { isRight: null, say: say`Take the random rotation first, and wait for the last step.` };
     const pair = mostTelling(rowsOf(fits.wanted.d, fits.facts, fits.answer.best), fits.wanted.d);
     if (pair === null)
-      return { isRight: false, say: say`Take 16 inputs or more: 8 have too few shapes to compare.` };
+      return { isRight: null, say: say`Take 16 inputs or more: 8 have too few shapes to compare.` };
     const { block, butterfly } = pair;
     const nearer = butterfly.error < block.error ? 'butterfly' : 'blocks';
     return {
       isRight: answer === nearer,
-      say: say`On screen: ${butterfly.numbers} numbers and ${errorText(butterfly)} for the butterfly with ${shapeText(butterfly)}, ${block.numbers} numbers and ${errorText(block)} for blocks of ${block.b}.`,
+      say: say`A random rotation of ${fits.wanted.d} inputs, fitted here: ${butterfly.numbers} numbers and ${errorText(butterfly)} for the butterfly with ${shapeText(butterfly)}, ${block.numbers} numbers and ${errorText(block)} for blocks of ${block.b}.`,
     };
   };
 
 export function ButterflyQuestions({ fits }: { readonly fits: Fits | null }) {
+  // Whoever has gone on to another target has seen them all the same.
+  const random = useRef<Fits | null>(null);
+  if (isWholeRandom(fits)) random.current = fits;
   return (
     <section aria-label={say`Questions`}>
       <h2>{say`Questions`}</h2>
@@ -72,7 +80,7 @@ export function ButterflyQuestions({ fits }: { readonly fits: Fits | null }) {
           { id: 'blocks', title: say`The block-diagonal rotation` },
           { id: 'butterfly', title: say`The butterfly` },
         ]}
-        check={checkNearer(fits)}
+        check={checkNearer(random.current)}
       />
     </section>
   );

@@ -19,7 +19,7 @@ function checkQuarter(answer: string): Reply {
     return { isRight: false, say: say`That looks like an angle. Asked for is the q that makes it.` };
   return {
     isRight: false,
-    say: say`q = ${answer} turns by ${angle}°. Block size 2, and q₁₂ until the letter lies on its side.`,
+    say: say`q = ${answer} turns by ${angle}°. Take block size 2, and move q₁₂ until the letter lies on its side.`,
   };
 }
 
@@ -29,7 +29,7 @@ const checkSeries =
     if (answer === 'away')
       return {
         isRight: true,
-        say: say`Beyond 90° a singular value of Q is above 1, and its powers grow. The exact transform stays a rotation.`,
+        say: say`Beyond 90° there is a direction that Q makes longer, and each power of Q makes it longer still. The exact transform stays a rotation.`,
       };
     const angle = anglesOf(size, skew)[0]!;
     return {

@@ -44,6 +44,9 @@ export function RotationFigure({ b, skew, answer, device }: Turned) {
       sentence={
         <Sentences>
           {turn}
+          {b > 2
+            ? say`Arrow k is where the axis of input k points to, seen on the plane of the first two: the shorter it is, the more it points out of that plane.`
+            : say`Arrow k is where the axis of input k points to.`}
           {say`RᵀR differs from I by ${small(off)} in all, and R from the one in float64 by ${small(apart)}.`}
           <span className="hint">{say`Computed by ${deviceName(device)}.`}</span>
         </Sentences>

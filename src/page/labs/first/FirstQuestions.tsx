@@ -17,7 +17,7 @@ const checkNumbers =
     const [all, own] = [adapter && numbersOf(adapter), head && numbersOf(head)];
     if (all === undefined || all === null || own === undefined || own === null)
       return {
-        isRight: false,
+        isRight: null,
         say: say`Train the head alone and the adapter first: both numbers are below their curves.`,
       };
     const right = all - own;
@@ -39,9 +39,9 @@ const checkBetter =
   ({ head, adapter }: FirstView['runs']) =>
   (answer: string): Reply => {
     if (!isWhole(head) || !isWhole(adapter))
-      return { isRight: false, say: say`Train both to their last step first.` };
+      return { isRight: null, say: say`Train both to their last step first.` };
     if (head.request.training.steps !== adapter.request.training.steps)
-      return { isRight: false, say: say`Train both for the same number of steps first.` };
+      return { isRight: null, say: say`Train both for the same number of steps first.` };
     const [without, along] = [accuracyOf(head)!, accuracyOf(adapter)!];
     const better = along > without ? 'adapter' : along < without ? 'head' : 'same';
     return {

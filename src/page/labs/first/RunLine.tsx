@@ -1,12 +1,15 @@
 /** The buttons of one of the lab's two runs, and what it does now in a line. */
 import { say } from '../../../common.ts';
 import type { Progress } from '../../../protocol.ts';
-import { bytes } from '../../format.ts';
+import { bytes, duration } from '../../format.ts';
 import { Action } from '../../parts/Action.tsx';
 import { isUnderWay } from '../../stores.ts';
 import { useLab } from '../useLab.ts';
-import type { FirstRuns, FirstView } from './runs.ts';
+import type { FirstRun, FirstRuns, FirstView } from './runs.ts';
 import { requestOf, type Which } from './setup.ts';
+
+/** Steps before the time that is left is told. */
+const FIRST_STEPS = 10;
 
 /** What is waited for before the first step. */
 function openingText(progress: Progress | null): string {
@@ -15,6 +18,13 @@ function openingText(progress: Progress | null): string {
   if (progress?.clock === 'compile' && progress.done < progress.total)
     return say`Making the engine ready: ${progress.done} of ${progress.total} …`;
   return say`Reading the model, and scoring it before the first step …`;
+}
+
+/** Of a run that trains, by the seconds of its steps so far; null for the first few, which say little. */
+function secondsLeft(run: FirstRun | undefined): number | null {
+  const last = run?.steps.at(-1);
+  if (run === undefined || last === undefined || last.step < FIRST_STEPS) return null;
+  return (last.seconds / last.step) * (run.request.training.steps - last.step);
 }
 
 function stateText({ state, progress, runs }: FirstView, which: Which): string {
@@ -26,7 +36,9 @@ function stateText({ state, progress, runs }: FirstView, which: Which): string {
     case 'ready':
       return openingText(progress);
     case 'running':
-      return say`Training: step ${step} of ${total}.`;
+      return secondsLeft(run) === null
+        ? say`Training: step ${step} of ${total}.`
+        : say`Training: step ${step} of ${total}, about ${duration(secondsLeft(run)!)} left.`;
     case 'paused':
       return say`Paused at step ${step} of ${total}.`;
     case 'finished':

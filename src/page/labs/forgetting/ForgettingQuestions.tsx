@@ -35,7 +35,7 @@ const checkTask =
   (run: Forgetting | null) =>
   (answer: string): Reply => {
     if (run === null || run.answer.step < FORGET_STEPS)
-      return { isRight: false, say: say`Wait for the last step, and read the first picture.` };
+      return { isRight: null, say: say`Wait for the last step, and read the first picture.` };
     const kept = percent(meanOf(run.answer.course.at(-1)!.kept[methodIndex('oft')]!));
     if (answer === 'no')
       return {

@@ -147,7 +147,7 @@ function Drawn(props: {
         rows={rows.map(({ name, counted }) => ({ name, value: counted.free, text: whole(counted.free) }))}
       />
       <Bars
-        title={say`Multiply-adds of a training step`}
+        title={say`Multiply-adds of a training step on ${ROWS} rows`}
         rows={[
           { name: say`the layer alone`, value: alone.step, text: count(alone.step) },
           ...rows.map(({ name, cost }) => ({ name, value: cost.step, text: count(cost.step) })),

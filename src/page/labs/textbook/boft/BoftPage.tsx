@@ -53,7 +53,7 @@ function AnglesStep() {
       <Formula source={TURNED} />
       <Formula source={LORA} />
       <div className="lab-controls">
-        <LabControl name="far" label={say`Size of the change`} format={hundredths} />
+        <LabControl name="far" label={say`How far they are moved`} format={hundredths} />
       </div>
       <PairsFigure far={lab.number('far')} />
     </Step>
@@ -67,7 +67,7 @@ function BackStep() {
   return (
     <Step title={say`2. A rotation of all, in factors`}>
       <p>
-        {rich`BOFT writes ${symbol('R')} as a product of ${symbol('m')} ${<Term of="factor">{say`factors`}</Term>}, each of them a rotation. A product of rotations is a rotation, whichever of them count: set one to the ${<Term of="identity">{say`identity`}</Term>}, and what is left still keeps all angles. So a trained model has a way back. The paper’s figure 10 takes it with pictures; here is a layer of 64 inputs that was trained, just now, to answer with a B where an A goes in.`}
+        {rich`BOFT writes ${symbol('R')} as a product of ${symbol('m')} ${<Term of="factor">{say`factors`}</Term>}, each of them a rotation. A product of rotations is a rotation, whichever of them count: set one to the ${<Term of="identity">{say`identity`}</Term>}, and what is left still keeps all angles. So a trained model has a way back, along which one can take as much of what was learnt as one likes. Half the entries of a rotation are no rotation; half its skew numbers make one, so those are what the strength multiplies. The paper’s figure 10 takes it with pictures; here is a layer of 64 inputs that was trained, just now, to answer with a B where an A goes in.`}
       </p>
       <div className="lab-controls">
         <LabControl name="way" label={say`Which way back`} titleOf={titleOf} />

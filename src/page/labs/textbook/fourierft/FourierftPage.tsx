@@ -60,6 +60,9 @@ export default function FourierftPage() {
         <Formula source={INVERSE} />
         <InverseFigure change={change} chosen={chosen} />
         <p>
+          {say`Frequencies that are drawn bring back little of a picture that is given: of so many waves the draw finds few that matter. Training does not ask for a given picture. Of all the changes that these waves can make it looks for one with a low loss, and in a large model many changes may serve. The authors of FourierFT report results beside LoRA’s with far fewer numbers; whether that holds for a task of yours, a run beside LoRA tells.`}
+        </p>
+        <p>
           <a href="#lab=fourier">{say`Try it in the lab: train it beside LoRA, on as many numbers.`}</a>
         </p>
       </Step>

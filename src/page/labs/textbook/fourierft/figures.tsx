@@ -15,6 +15,9 @@ const d = UPDATE_SIZE;
 /** Rows of a table. */
 const TOLD = 12;
 
+/** A share of the change that leaves only rounding out. */
+const ALL_BUT_ROUNDING = 1 - 1e-9;
+
 const askInverse = (question: { d: number; places: readonly number[]; coefficients: readonly number[] }) =>
   labWorker().inverse(question);
 
@@ -30,7 +33,7 @@ export function ChangeFigure({ change }: { readonly change: Change }) {
     <LabFigure
       id="change"
       title={title}
-      sentence={say`${whole(d * d)} entries, blue below zero and red above. How alike neighbours are: ${likeness(change).toFixed(2)}, where 1 is the same and 0 is nothing in common.`}
+      sentence={say`${whole(d * d)} entries, blue below zero and red above. How alike neighbours are: ${likeness(change).toFixed(2).replace('-', '−')}, where 1 is the same and 0 is nothing in common.`}
       how={say`How each number was got: the entries come from a seed, in float64; the likeness is the mean product of entries beside and below each other, over the mean square.`}
       table={{
         head: [say`Row`, say`Column`, say`Entry`],
@@ -60,7 +63,9 @@ export function WaveFigure(props: { readonly change: Change; readonly u: number;
           sentence={
             <Sentences>
               {say`The wave ${frequency(at)} has the height ${real(heights[at]!)} in this change; the highest is ${frequency(strongest[0]!.place)} with ${real(strongest[0]!.height)}.`}
-              {say`${percent(half.cosines)} of the change is in cosines, half of that in ${half.count} of them. The rest is in sines, which real coefficients do not make.`}
+              {half.cosines > ALL_BUT_ROUNDING
+                ? say`All of the change is in cosines, half of it in ${half.count} of them.`
+                : say`${percent(half.cosines)} of the change is in cosines, half of that in ${half.count} of them. The rest is in sines, which real coefficients do not make.`}
             </Sentences>
           }
           how={say`How each number was got: the wave by the inverse transform that trains FourierFT, with one coefficient, in 32 bits; the spectrum is the discrete Fourier transform of the change in float64. Frequency zero is in the middle; the dot is the wave that is shown.`}

@@ -102,7 +102,7 @@ function AnglesStep() {
       </p>
       <Formula source={LAYER} />
       <p>
-        {rich`Usual ${<Term of="fine-tuning">{say`fine-tuning`}</Term>} moves every neuron by itself. Below are five neurons of two inputs; move them, and the angles change. The ${<Term of="hyperspherical-energy">{say`hyperspherical energy`}</Term>} sums up in one number how evenly they point in all directions; a hat means that a neuron is brought to length 1.`}
+        {rich`Usual ${<Term of="fine-tuning">{say`fine-tuning`}</Term>} moves every neuron by itself. Below are five neurons of two inputs; move the slider, and each goes its own way, so that the angles change. The ${<Term of="hyperspherical-energy">{say`hyperspherical energy`}</Term>} sums up in one number how evenly they point in all directions, and is lowest where they do so best; a hat means that a neuron is brought to length 1.`}
       </p>
       <Formula source={ENERGY} />
       <div className="lab-controls">
