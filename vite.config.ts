@@ -4,6 +4,7 @@ import type { Plugin, UserConfig } from 'vite';
 import { defineConfig } from 'vitest/config';
 import { offline } from './src/cli/offlineFiles.ts';
 import { withPolicy } from './src/cli/policy.mjs';
+import { LongestFirst } from './test/tools/longestFirst.ts';
 
 /** As react-aria names what src/languages has. */
 const SPOKEN = /(en-US|zh-CN)\.mjs$/;
@@ -157,6 +158,7 @@ export default defineConfig(({ mode }) => {
           },
         },
         test: {
+          sequence: { sequencer: LongestFirst },
           projects: [
             {
               extends: true,
@@ -177,6 +179,9 @@ export default defineConfig(({ mode }) => {
                 sequence: { groupOrder: 1 },
                 include: ['test/gpu/**/*.test.ts'],
                 environment: 'node',
+                // Files of a worker share a device, with what they compile.
+                isolate: false,
+                setupFiles: ['test/tools/ownModules.ts'],
                 // A file keeps little more than one core at work, whatever the adapter; more than two would share what memory a GPU has.
                 maxWorkers: 2,
                 testTimeout: 300_000,

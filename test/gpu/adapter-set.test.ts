@@ -3,7 +3,7 @@
  * in them, taking out gives the base again, wrong files change nothing.
  * Seen to fail with: scores that leave the saved head out, merged weights that are applied twice, a set that keeps what it read before an error.
  */
-import { afterAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { zipOf } from '../../src/adapters/folder.ts';
 import type { InputFile } from '../../src/lib/bytes.ts';
 import { createAdapterSet, type OpenedAdapters } from '../../src/training/adapterSet.ts';
@@ -35,8 +35,6 @@ async function trained(of: TinyRun): Promise<{ files: InputFile[]; loss: number;
     await session.close();
   }
 }
-
-afterAll(async () => (await testDevice()).destroy());
 
 async function openAdapters(): Promise<OpenedAdapters> {
   const adapters = createAdapterSet(testHost, async () => gpuBackend(await testDevice()));

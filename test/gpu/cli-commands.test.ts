@@ -31,6 +31,17 @@ vi.mock('../../src/cli/sources.ts', async (original) => {
     small.files.find(({ name }) => path.endsWith(`/${name}`))?.bytes ?? new TextEncoder().encode('{}');
   return { ...real, cliHost: { ...real.cliHost, readPublic } };
 });
+/** Commands run one after the other here: each finds what the ones before have compiled. */
+vi.mock('../../src/cli/runtime.ts', async (original) => {
+  const real = await original<typeof import('../../src/cli/runtime.ts')>();
+  const { lendingGpu } = await import('./lendingGpu.ts');
+  let lent: Promise<GPU> | undefined;
+  const openGpu = () => {
+    lent ??= real.openGpu().then(lendingGpu);
+    return lent;
+  };
+  return { ...real, openGpu };
+});
 vi.mock('../../tools/pretrain/architectures/glyphsVit.ts', async (original) => {
   const real = await original<typeof import('../../tools/pretrain/architectures/glyphsVit.ts')>();
   const sizes = { width: 16, layers: 1, heads: 2, mlpRatio: 2, imageSize: 8, patchSize: 4 };

@@ -5,11 +5,9 @@
  * Seen to fail with: errors printed with their stacks, exit code 1, a diverged run that writes no adapter, a checkpoint that is not read, a
  * lost device that is asked for its state.
  */
-import { spawn } from 'node:child_process';
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { readAdapter } from '../../src/adapters/peft.ts';
 import { finetuneCommand } from '../../src/cli/finetune.ts';
@@ -19,47 +17,13 @@ import { encodeModel } from '../../src/onnx/encode.ts';
 import { trainBpe } from '../../tools/pretrain/bpe.ts';
 import { encoder } from '../tools/graphs.ts';
 import { png } from '../unit/data-support.ts';
+import { here, papilio as launched, recordIn, sentences } from './commandLine.ts';
 import { tinyVision } from './tinyRuns.ts';
-
-const launcher = fileURLToPath(new URL('../../src/cli/launch.mjs', import.meta.url));
-
-interface Ran {
-  readonly code: number;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
-/** Runs the launcher; `watch` may stop it by what it has printed on standard error so far. */
-function papilio(args: readonly string[], watch: (stderr: string) => boolean = () => false): Promise<Ran> {
-  return new Promise((resolve, reject) => {
-    const env = { ...process.env, PAPILIO_CACHE: at('cache') };
-    const child = spawn(process.execPath, [launcher, '--runtime', 'node', ...args], { env });
-    let stdout = '';
-    let stderr = '';
-    let stopped = false;
-    child.stdout.on('data', (text: Buffer) => {
-      stdout += text.toString();
-    });
-    child.stderr.on('data', (text: Buffer) => {
-      stderr += text.toString();
-      if (!stopped && watch(stderr)) {
-        stopped = true;
-        child.kill('SIGTERM');
-      }
-    });
-    child.on('error', reject);
-    child.on('close', (code) => resolve({ code: code ?? -1, stdout, stderr }));
-  });
-}
-
-/** What is said besides the chatter of graphics drivers. */
-const sentences = (stderr: string) =>
-  stderr
-    .split('\n')
-    .filter((line) => line !== '' && !/XDG_RUNTIME_DIR|Vulkan|Warning: |^ - |^ {4}at .*dawn/i.test(line));
 
 let folder = '';
 const at = (...names: string[]) => join(folder, ...names);
+const papilio = (args: readonly string[], watch?: (stderr: string) => boolean) =>
+  launched(args, at('cache'), watch);
 const model = tinyVision().files;
 
 beforeAll(async () => {
@@ -117,6 +81,8 @@ const finetune = (changes: Readonly<Record<string, string>> = {}) => {
 };
 
 describe('wrong input', () => {
+  /** Enough to see that the launcher passes words and exit codes through, of the command line and of the tools. */
+  const IN_A_PROCESS = new Set(['a file that is no ONNX', 'nothing to verify']);
   test.each<[string, () => readonly string[], RegExp]>([
     ['a file that is no ONNX', () => finetune({ model: at('text.onnx') }), /not .*ONNX/],
     ['a truncated ONNX', () => finetune({ model: at('truncated.onnx') }), /truncated|ends|cut|byte/],
@@ -161,8 +127,8 @@ describe('wrong input', () => {
       /none does not exist; give an adapter's folder or a zip/,
     ],
     ['nothing to verify', () => ['verify', 'peft'], /verify needs what to verify and a folder/],
-  ])('%s', async (_what, args, says) => {
-    const { code, stderr, stdout } = await papilio(args());
+  ])('%s', async (what, args, says) => {
+    const { code, stderr, stdout } = await (IN_A_PROCESS.has(what) ? papilio : here)(args());
     const said = sentences(stderr);
     expect(code, stderr).toBe(2);
     expect(stdout).toBe('');
@@ -174,7 +140,10 @@ describe('wrong input', () => {
 
 describe('a run', () => {
   test('writes adapter, model, curve and record', async () => {
-    const { code, stdout, stderr } = await papilio([...finetune({ 'eval-every': '3' }), '--json']);
+    const { code, stdout, stderr } = await papilio([
+      ...finetune({ 'eval-every': '3', tune: 'on' }),
+      '--json',
+    ]);
     expect(code, stderr).toBe(0);
     const figures = JSON.parse(stdout) as {
       parity: { maxRel: number };
@@ -197,26 +166,24 @@ describe('a run', () => {
       ].sort(),
     );
     expect((await readFile(at('out', 'metrics.csv'), 'utf8')).trim().split('\n')).toHaveLength(7);
+    const { tuning } = await recordIn(at('out'));
+    expect(tuning?.rows.reduce((n, { share }) => n + share, 0)).toBeGreaterThan(0.9);
   });
 
   test('that is stopped keeps what it has and goes on with --resume', async () => {
     const out = at('stopped');
-    const long = finetune({ out, steps: '100000', 'eval-every': '2' });
+    // What is kept and taken up again is no matter of the engine, and this one begins at once.
+    const engine = 'onnxruntime';
+    const long = finetune({ out, engine, steps: '100000', 'eval-every': '2' });
     const stopped = await papilio(long, (stderr) => stderr.includes('step 4:'));
     expect(stopped.code, stopped.stderr).toBe(130);
     expect(stopped.stderr).toMatch(/Stopped after step \d+ of 100000\. .*--resume/);
-    const { steps, loss, tuning } = JSON.parse(await readFile(join(out, 'run.json'), 'utf8')) as {
-      steps: number;
-      loss: { curve: number[] };
-      tuning: unknown;
-    };
-    // The adapter of tests is software, where nothing is tuned unless somebody asks for it.
-    expect(tuning).toBe(null);
+    const { steps, loss } = await recordIn(out);
     expect(steps).toBeGreaterThanOrEqual(4);
     expect(loss.curve).toHaveLength(steps);
 
     const more = finetune({
-      out,
+      ...{ out, engine },
       steps: String(steps + 3),
       // Another rate, which a resumed run may have: without the checkpoint the curve would begin otherwise.
       lr: '0.05',
@@ -229,15 +196,10 @@ describe('a run', () => {
     expect(curve).toHaveLength(steps + 3);
     expect(curve.slice(0, steps)).toEqual(loss.curve);
     // It is finished now: its results are written again, and no step is done.
-    const again = await papilio([...more, '--resume', '--tune', 'on']);
+    const again = await papilio([...more, '--resume']);
     expect([again.code, again.stdout]).toEqual([0, expect.stringContaining('every step was done')]);
-    const run = JSON.parse(await readFile(join(out, 'run.json'), 'utf8')) as {
-      loss: { curve: number[] };
-      tuning: { rows: readonly { share: number }[] };
-    };
-    expect(run.loss.curve).toEqual(curve);
-    expect(run.tuning.rows.reduce((n, { share }) => n + share, 0)).toBeGreaterThan(0.9);
-    const further = await papilio([...finetune({ out, steps: '2' }), '--resume']);
+    expect((await recordIn(out)).loss.curve).toEqual(curve);
+    const further = await papilio([...finetune({ out, engine, steps: '2' }), '--resume']);
     expect([further.code, further.stderr]).toEqual([2, expect.stringMatching(/and the run has 2 in all/)]);
   });
 
@@ -245,18 +207,15 @@ describe('a run', () => {
     const out = at('diverged');
     const config = '{"target_modules": ["query", "key"], "r": 2, "lora_alpha": 1e19}';
     const { code, stderr } = await papilio(
-      finetune({ out, config, lr: '10', warmup: '0', 'max-grad-norm': '0' }),
+      finetune({ out, config, engine: 'onnxruntime', lr: '10', warmup: '0', 'max-grad-norm': '0' }),
     );
     expect(code, stderr).toBe(2);
     expect(sentences(stderr).at(-1)).toMatch(
       /not a number at step \d+.*lower the learning rate.*The checkpoint of step \d+ is in .*--resume/,
     );
     expect(stderr).not.toMatch(/ at .*\.m?[jt]s:/);
-    const run = JSON.parse(await readFile(join(out, 'run.json'), 'utf8')) as {
-      steps: number;
-      error: { kind: string };
-    };
-    expect(run.error.kind).toBe('non-finite');
+    const run = await recordIn(out);
+    expect(run.error?.kind).toBe('non-finite');
     expect(run.steps).toBeGreaterThan(0);
     const adapter = readAdapter(
       await readFile(join(out, 'adapter_config.json'), 'utf8'),
@@ -302,4 +261,6 @@ test('a lost device ends a run in one sentence, with the checkpoint from before 
   const { code, stdout, stderr } = await papilio([...resumed, '--json']);
   expect(code, stderr).toBe(0);
   expect((JSON.parse(stdout) as { loss: { curve: number[] } }).loss.curve).toHaveLength(6);
+  // The adapter of tests is software, where nothing is tuned unless somebody asks for it.
+  expect((await recordIn(at('found'))).tuning).toBe(null);
 });

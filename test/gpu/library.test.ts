@@ -20,6 +20,7 @@ import {
 } from '../../src/index.ts';
 import { labelled, textModel, tokenizer } from '../tools/contractModels.ts';
 import { type HubServer, startHub } from '../tools/hub.ts';
+import { lendingGpu } from './lendingGpu.ts';
 import { bars, tinyVision } from './tinyRuns.ts';
 
 const vision = tinyVision().files;
@@ -29,10 +30,13 @@ const training = { steps: 6, batchSize: 8, evalEvery: 3, warmupSteps: 0 };
 const runs: Run[] = [];
 afterAll(() => Promise.all(runs.map((run) => run.close())));
 
+/** One device for all runs but the one of which the end is looked at. */
+const lent = openGpu().then(lendingGpu);
+
 async function start(change: Parameters<typeof startRun>[2] = {}): Promise<Run> {
   const model = await openModel(vision);
   const data = await openData(model, bars());
-  const run = await startRun(model, data, { gpu: await openGpu(), adapter: lora, training, ...change });
+  const run = await startRun(model, data, { gpu: await lent, adapter: lora, training, ...change });
   runs.push(run);
   return run;
 }
@@ -81,7 +85,7 @@ describe('a run', () => {
   });
 
   test('is closed when nothing of it runs any more', async () => {
-    const run = await start();
+    const run = await start({ gpu: await openGpu() });
     const reader = run.train();
     await reader.next();
     const asked = run.evaluate();
@@ -129,7 +133,7 @@ describe('a run', () => {
     const adapter = openAdapter((await run.save()).files);
     expect(adapter.method).toBe('lora');
     const model = await openModel(vision);
-    const again = await mergeAdapters(model, [adapter], { gpu: await openGpu() });
+    const again = await mergeAdapters(model, [adapter], { gpu: await lent });
     const pixels = { dtype: 'float32', dims: [1, 1, 8, 8], data: new Float32Array(64).fill(0.5) } as const;
     const answers = await Promise.all(
       [onnx, again.onnx, vision[0]!.bytes].map(async (file) => {
@@ -189,7 +193,7 @@ describe('what is opened', () => {
       const asked = server.requests.length;
       const settings = { steps: 2, batchSize: 2, evalEvery: 0, warmupSteps: 0 };
       const own = { peft_type: 'PAPILIO_HEAD', modules_to_save: [model.report.head!] };
-      const run = await startRun(model, data, { gpu: await openGpu(), adapter: own, training: settings });
+      const run = await startRun(model, data, { gpu: await lent, adapter: own, training: settings });
       runs.push(run);
       expect(lossesOf(await eventsOf(run))).toHaveLength(2);
       expect(server.requests).toHaveLength(asked);

@@ -2,12 +2,9 @@
  * Other weights for the length of a question, on a GPU. Seen to fail with: own numbers not put back, a question asked while an update is in
  * flight.
  */
-import { afterAll, describe } from 'vitest';
+import { describe } from 'vitest';
 import { looksSuite } from '../tools/looksSuite.ts';
-import { testDevice } from './device.ts';
 import { openTiny } from './tinyRuns.ts';
-
-afterAll(async () => (await testDevice()).destroy());
 
 describe('what if', () => {
   looksSuite('WebGPU', {

@@ -1,5 +1,5 @@
 /** Methods at equal parameters, trained side by side on a model small enough for a software adapter. */
-import { afterAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { METHODS } from '../../src/adapters/registry.ts';
 import { gpuBackend } from '../../src/training/backend.ts';
 import { methodComparisonMarkdown, provenance } from '../../src/training/comparisonTable.ts';
@@ -26,8 +26,6 @@ const options = async (signal = new AbortController().signal) => ({
   host: testHost,
   signal,
 });
-
-afterAll(async () => (await testDevice()).destroy());
 
 describe('a comparison of methods', () => {
   it('gives a row for each, measured with the same data, near the same size', async () => {

@@ -14,7 +14,9 @@ import { sizeOf } from '../../src/graph/shape.ts';
 import type { Value } from '../../src/graph/types.ts';
 import { ops } from '../../src/ops/checks.ts';
 
-Object.assign(globalThis, globals);
+// Other files of the worker may have set them.
+for (const [name, value] of Object.entries(globals))
+  if (!(name in globalThis)) Object.defineProperty(globalThis, name, { value, configurable: true });
 const arrays = { f32: Float32Array, f16: Uint16Array, i32: Int32Array, u32: Uint32Array };
 let device: Device;
 
