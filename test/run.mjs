@@ -27,7 +27,7 @@ const vitest = (project, ...more) => [
 const papilio = (...args) => [execPath, join(root, 'src', 'cli', 'launch.mjs'), ...args];
 
 /** Files that hold the page to milliseconds: nothing else runs beside them. */
-const timed = ['first-visit', 'butterfly', 'storm'].map((name) => `test/e2e/${name}.test.ts`);
+const timed = ['first-visit', 'butterfly-frames', 'storm'].map((name) => `test/e2e/${name}.test.ts`);
 
 const parts = [
   { name: 'types', commands: [[execPath, bin('typescript/bin/tsc'), '--noEmit']] },

@@ -4,7 +4,7 @@
  */
 import { gzipSync } from 'node:zlib';
 import { expect, test } from 'vitest';
-import { CAN_TRAIN, named, part, press, until, untilWhole, words } from './page-tools.ts';
+import { CAN_TRAIN, named, part, press, until, untilWhole, withoutWebGpu, words } from './page-tools.ts';
 import { setStage } from './stage.ts';
 
 const stage = setStage();
@@ -47,9 +47,7 @@ test('something is seen within 1.5 s, at the best of three visits', async () => 
 test('a first visit, without WebGPU too, finds a recorded run and one button, and says what this is', async () => {
   const context = await stage.browser.createBrowserContext();
   const page = await context.newPage();
-  await page.evaluateOnNewDocument(() => {
-    Object.defineProperty(Navigator.prototype, 'gpu', { get: () => undefined });
-  });
+  await withoutWebGpu(page);
   await page.setViewport({ width: 1280, height: 900 });
   await page.goto(stage.url, { waitUntil: 'load' });
   await untilWhole(page);

@@ -2,7 +2,6 @@
  * The page without any WebGPU: one press trains on the processor, in onnxruntime, which is named; the merged file computes what was trained; paused, reloaded and
  * resumed, the curve is the same bit for bit. On a server without the headers of isolation there is one thread.
  */
-import type { Page } from 'puppeteer-core';
 import { describe, expect, test } from 'vitest';
 import { serveFolder } from '../tools/package.ts';
 import { servePage } from '../tools/server.ts';
@@ -15,22 +14,23 @@ import {
   openPage,
   part,
   press,
+  QUICK,
   trainToTheEnd,
   until,
   untilState,
+  withoutWebGpu,
   words,
 } from './page-tools.ts';
 import { setStage } from './stage.ts';
 
-const RUN =
-  'v=1&preset=letters-boft&seed=4&t.batchSize=4&t.steps=4&t.evalEvery=2&t.evalExamples=16&t.warmupSteps=1';
+/** The preset of a first visit, with fewer steps. */
+const FIRST =
+  'v=1&preset=letters-boft&seed=4&t.batchSize=4&t.steps=3&t.evalEvery=0&t.evalExamples=8&t.warmupSteps=1';
+/** An adapter with a dropout on the quickest model, where the engine is left to the page. */
+const RUN = `${QUICK.replace('&engine=webgpu', '')}&seed=4&t.steps=4`;
 
-const withoutWebGpu = async (page: Page): Promise<void> => {
-  await page.evaluateOnNewDocument(() => {
-    Object.defineProperty(Navigator.prototype, 'gpu', { get: () => undefined });
-  });
-};
-const openHere = (stage: ReturnType<typeof setStage>) => openPage(stage, RUN, 1280, withoutWebGpu);
+const openHere = (stage: ReturnType<typeof setStage>, link = RUN) =>
+  openPage(stage, link, 1280, withoutWebGpu);
 
 /** The curve of two threads and more, where the machine has them. */
 let curve: readonly string[] = [];
@@ -38,12 +38,12 @@ let curve: readonly string[] = [];
 describe('without WebGPU', () => {
   const stage = setStage();
   test('one press trains, and the merged file computes what was trained', async () => {
-    const { page, errors } = await openHere(stage);
+    const { page, errors } = await openHere(stage, FIRST);
     await page.waitForSelector(named('No WebGPU'));
     expect(await words(page, named('No WebGPU'))).toMatch(/the processor trains/);
     await trainToTheEnd(page);
     expect(await words(page, part('machine'))).toMatch(/onnxruntime[\s\S]*threads?/);
-    expect(await words(page, part('clocks'))).toContain('4 of 4 steps');
+    expect(await words(page, part('clocks'))).toContain('3 of 3 steps');
     await mergeAndCheck(page);
     expect(errors).toEqual([]);
     await page.close();

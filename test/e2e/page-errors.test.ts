@@ -4,7 +4,19 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Page } from 'puppeteer-core';
 import { expect, test } from 'vitest';
-import { CAN_TRAIN, named, openPage, part, press, SMALL, TALES, unfold, until, words } from './page-tools.ts';
+import {
+  CAN_TRAIN,
+  named,
+  openPage,
+  part,
+  press,
+  SMALL,
+  TALES,
+  unfold,
+  until,
+  withoutWebGpu,
+  words,
+} from './page-tools.ts';
 import { setStage } from './stage.ts';
 
 const stage = setStage();
@@ -94,9 +106,7 @@ test('a run that diverges: training pauses, and the way on halves the rate', asy
 
 test('no WebGPU: steps for this browser, and counts and patterns all the same', async () => {
   const page = await stage.browser.newPage();
-  await page.evaluateOnNewDocument(() => {
-    Object.defineProperty(Navigator.prototype, 'gpu', { get: () => undefined });
-  });
+  await withoutWebGpu(page);
   await page.goto(stage.url, { waitUntil: 'load' });
   const ways = await page.waitForSelector(`${named('No WebGPU')} summary`);
   await ways!.evaluate((one) => (one as HTMLElement).click());

@@ -37,6 +37,13 @@ export const CAN_TRAIN = `${part('toggle')}:not([data-disabled])`;
 
 const pause = (milliseconds: number) => new Promise((resolve) => setTimeout(resolve, milliseconds));
 
+/** For {@link openPage}: a browser that has none. */
+export const withoutWebGpu = async (page: Page): Promise<void> => {
+  await page.evaluateOnNewDocument(() => {
+    Object.defineProperty(Navigator.prototype, 'gpu', { get: () => undefined });
+  });
+};
+
 /** Waits for the parts of the page that come when it is there: what is chosen from, the charts, the tools in the header. */
 export async function untilWhole(page: Page): Promise<void> {
   const late = [
@@ -225,11 +232,16 @@ interface Finding {
   readonly nodes: readonly { readonly target: readonly string[]; readonly failureSummary: string }[];
 }
 
-/** What axe finds against WCAG 2.2 AA and its own best practices, a line each. */
-export async function findings(page: Page, where: string): Promise<string[]> {
-  await page.evaluate(axe.source);
+/** What axe finds against WCAG 2.2 AA and its own best practices, or against some rules alone, a line each. */
+export async function findings(
+  page: Page,
+  where: string,
+  rules: readonly string[] | null = null,
+): Promise<string[]> {
+  if (!(await page.evaluate('"axe" in window'))) await page.evaluate(axe.source);
+  const options = { resultTypes: ['violations'], ...(rules === null ? {} : { runOnly: rules }) };
   const found = (await page.evaluate(
-    "axe.run(document, { resultTypes: ['violations'] }).then(({ violations }) => violations)",
+    `axe.run(document, ${JSON.stringify(options)}).then(({ violations }) => violations)`,
   )) as Finding[];
   return found.flatMap(({ id, nodes }) =>
     nodes.map((node) => `${where}: ${id}: ${node.target.join(' ')}: ${node.failureSummary}`),

@@ -4,6 +4,7 @@ import {
   CAN_TRAIN,
   keptStep,
   named,
+  onProcessor,
   openPage,
   part,
   press,
@@ -16,9 +17,10 @@ import {
 import { setStage } from './stage.ts';
 
 const stage = setStage();
+const RUN = onProcessor(`${QUICK}&t.steps=4`);
 
 test('a worker that hangs says so, is left by Reset, and the run goes on from its checkpoint', async () => {
-  const { page } = await openPage(stage, `${QUICK}&t.steps=4`);
+  const { page } = await openPage(stage, RUN);
   await page.waitForSelector(CAN_TRAIN);
   await press(page, 'Step');
   await untilState(page, 'paused');
@@ -46,12 +48,11 @@ test('a worker that hangs says so, is left by Reset, and the run goes on from it
 });
 
 test('a second tab looks on, and takes the run over when the first is closed', async () => {
-  const hash = `${QUICK}&t.steps=4`;
   const context = await stage.browser.createBrowserContext();
   const openHere = async () => {
     const page = await context.newPage();
     await page.setViewport({ width: 1280, height: 900 });
-    await page.goto(`${stage.url}#${hash}`, { waitUntil: 'load' });
+    await page.goto(`${stage.url}#${RUN}`, { waitUntil: 'load' });
     await untilWhole(page);
     await page.waitForSelector(CAN_TRAIN);
     return page;

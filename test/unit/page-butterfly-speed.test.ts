@@ -1,6 +1,6 @@
 /**
  * What the butterfly view computes for a frame at 1024 inputs: at most 8 ms of the processor, each the best of several tries, since other
- * work on the machine only ever adds to them. The whole frame, in a browser, is measured by test/e2e/butterfly.test.ts.
+ * work on the machine only ever adds to them. The whole frame, in a browser, is measured by test/e2e/butterfly-frames.test.ts.
  */
 import { expect, test } from 'vitest';
 import {
