@@ -79,9 +79,11 @@ export const sparseDftOp = defineOp<ProductsAttrs>({
   gradient: null,
   kernel: ({ inputs, attrs }, caps) =>
     spectraKernel(sizesOf('sparseDft', inputs, attrs, true), tables, { in: 0 }, { out: 0 }, caps),
-  onnx: (e, names, { inputs, attrs }) => [
-    spectrumOnnx(e, names[0]!, spectraOf(inputs[0]!.shape[0]!, attrs, inputs, names, 1)),
-  ],
+  onnx: (e, names, { op: { name }, inputs, attrs }) => {
+    // The fuse pass folds, and graphs for onnxruntime do not go through it.
+    if (attrs.mirrored) fail('unsupported-onnx', say`The op ${name} has no translation to ONNX.`);
+    return [spectrumOnnx(e, names[0]!, spectraOf(inputs[0]!.shape[0]!, attrs, inputs, names, 1))];
+  },
 });
 
 /** ΔW [T, out, in] of a stack of FourierFT layers of one shape, spectrum f32 [T, n]. */

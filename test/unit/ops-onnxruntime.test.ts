@@ -23,6 +23,7 @@ const ELSEWHERE: Readonly<Record<string, string>> = {
   // Made by the fuse pass, which joins kernels.
   assemble: 'its terms',
   factorGrads: 'two products',
+  mirroredProduct: 'a product',
   product: 'linear and matmul',
   // The update and what follows it, in onnxruntimeUpdate.ts.
   adamw: 'applyAdamw',
