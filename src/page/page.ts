@@ -35,6 +35,7 @@ import { followTabs } from './features/training/tabs.ts';
 import { createTry } from './features/try/try.ts';
 import type { InferenceClient } from './inferenceClient.ts';
 import { holdOfSetting } from './lessons/state.ts';
+import { type BrowserStorage, createRoom, keptIn } from './room.ts';
 import { followSeeTab } from './seeTab.ts';
 import { createStores, isOpening, type Stores } from './stores.ts';
 import type { TrainerClient } from './trainerClient.ts';
@@ -46,6 +47,8 @@ export interface Parts {
   readonly sessions: Sessions;
   /** Which tab's runs are kept. */
   readonly tabs: Tabs;
+  /** Where the browser keeps things. */
+  readonly storage?: BrowserStorage | undefined;
   readonly inference: () => Promise<InferenceClient>;
   readonly hub: (adopt: (kind: RepoKind, source: HubSource | UrlSource) => void) => Promise<HubState>;
   /** Address of the folder that holds the embedded models, with a slash at the end. */
@@ -54,8 +57,10 @@ export interface Parts {
 
 export type Page = ReturnType<typeof createPage>;
 
-export function createPage({ trainer, sessions, tabs, inference, hub, root }: Parts) {
+export function createPage({ trainer, sessions: given, tabs, storage, inference, hub, root }: Parts) {
   const stores = createStores();
+  const room = createRoom(storage);
+  const sessions = keptIn(room, given);
   const { choice } = stores;
   const readMissing = followModel(stores, trainer, root);
   const edits = createEdits(stores, readMissing);
@@ -80,6 +85,8 @@ export function createPage({ trainer, sessions, tabs, inference, hub, root }: Pa
     inspection,
     merging: createMerging(stores, trainer, controller, questions, inspection, inference),
     tabs,
+    /** What the browser keeps, and how much more it would. */
+    room,
     /** A run that was recorded, to be seen before there is one. */
     recorded: createRecorded(stores),
     /** Opened adapters. */
@@ -115,7 +122,7 @@ export function createPage({ trainer, sessions, tabs, inference, hub, root }: Pa
     /** The runs that the browser keeps, in the list of runs, and sweeps; read when first asked for. */
     keptRuns(): Promise<KeptRuns> {
       kept ??= import('./features/runs/open.ts').then(({ openRuns }) =>
-        openRuns({ ...stores, controller, setSettings: edits.setSettings }, tabs),
+        openRuns({ ...stores, controller, setSettings: edits.setSettings }, tabs, room.measure),
       );
       return kept;
     },

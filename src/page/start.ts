@@ -22,6 +22,7 @@ export function startPage(root: string): Page {
       locks: navigator.locks,
       channel: typeof BroadcastChannel === 'undefined' ? undefined : new BroadcastChannel('papilio.run'),
     }),
+    storage: navigator.storage as StorageManager | undefined,
     async hub(adopt) {
       const { createHub, sourceClient } = await import('./features/hub/hub.ts');
       return createHub(sourceClient(), adopt, localStorage);
@@ -95,4 +96,5 @@ async function connectPage(page: Page, sessions: Sessions): Promise<void> {
     if (document.hidden) void page.controller.save();
   });
   await loadSaved(page, sessions);
+  await page.room.measure();
 }

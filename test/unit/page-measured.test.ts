@@ -51,6 +51,7 @@ const PLAIN: Readonly<Record<string, string>> = {
   'labs/textbook/oft/OftPage.tsx': 'a number of the formula in its own sentence',
   'lessons/HandOut.tsx': 'letters of a link, counted',
   'parts/FileDrop.tsx': 'sizes of the files that were dropped',
+  'parts/RoomLeft.tsx': 'the room that the tab of all runs shows and explains',
   'parts/NumbersDialog.tsx': 'the numbers of a chart, which is explained where it stands',
 };
 

@@ -62,7 +62,7 @@ async function openPage({ disk, database }: ReturnType<typeof createDisk>, now =
   };
   stores.run.setState({ saved: disk.saved });
   const controller = new Controller(stores, trainer, sessions, new Tabs({}), now);
-  const book = new RunBook(stores.run, database, async () => ({ usage: 10, quota: 100 }));
+  const book = new RunBook(stores.run, database, async () => {});
   await book.load();
   const train = async (steps: number, from = 1) => {
     await controller.toggle();

@@ -10,6 +10,7 @@ import { usePage, useRun } from '../usePage.ts';
 import { Action } from './Action.tsx';
 import { Copy, copyText } from './Copy.tsx';
 import { Icon, IconButton } from './Icon.tsx';
+import { RoomLeft } from './RoomLeft.tsx';
 import { rich } from './rich.ts';
 
 /** An error that needs no button. */
@@ -94,6 +95,11 @@ export function ErrorCard({ panel }: { readonly panel: PanelName }) {
       />
       <h3>{guide.title}</h3>
       <p>{report.message}</p>
+      {report.kind === 'quota' ? (
+        <p>
+          <RoomLeft />
+        </p>
+      ) : null}
       <MissingOps report={report} />
       <p className="row error-actions">
         {actions.map((action, i) => (

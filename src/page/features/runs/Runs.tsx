@@ -8,6 +8,7 @@ import { bytes, whole } from '../../format.ts';
 import { Action } from '../../parts/Action.tsx';
 import { Warnings } from '../../parts/Facts.tsx';
 import { Measured } from '../../parts/Measured.tsx';
+import { promiseText } from '../../room.ts';
 import { usePage, useRun, useSeries } from '../../usePage.ts';
 import type { RunBook } from './book.ts';
 import { Curves } from './Curves.tsx';
@@ -76,7 +77,7 @@ function useRows(): readonly RunRow[] {
 
 /** Everything as a file, a file in, and what the browser holds. */
 function Files({ book, count }: { readonly book: RunBook; readonly count: number }) {
-  const quota = useStore(book.view, (s) => s.quota);
+  const { quota, isPromised } = useStore(usePage().room.view);
   const open = async (file: File): Promise<void> => {
     try {
       // Before it is in memory.
@@ -111,6 +112,7 @@ function Files({ book, count }: { readonly book: RunBook; readonly count: number
           {quota === null
             ? ''
             : say`This browser holds ${bytes(quota.usedBytes)} of Papilio and would hold ${bytes(quota.totalBytes)}.`}
+          {promiseText(isPromised)}
           {say`The newest ${MOST_RUNS} runs are kept, the curves of ${WHOLE_CURVES} in ${whole(MOST_POINTS)} points at most, those before in ${FEW_POINTS}.`}
         </Sentences>
       </span>

@@ -35,7 +35,7 @@ const howMany = (n: number): string => (n === 1 ? say`1 run` : say`${n} runs`);
 
 export class RunBook {
   readonly view = createStore<BookView>(() => ({
-    ...{ isLoaded: false, problem: null, said: null, quota: null },
+    ...{ isLoaded: false, problem: null, said: null },
     ...{ baseline: null, selected: null, deleted: [] },
   }));
   private readonly storage: RunStorage;
@@ -47,9 +47,9 @@ export class RunBook {
   constructor(
     private readonly run: Stores['run'],
     database: RunDatabase,
-    estimate: () => Promise<{ usage?: number; quota?: number }>,
+    measure: () => Promise<void>,
   ) {
-    this.storage = new RunStorage(run, this.view, database, estimate);
+    this.storage = new RunStorage(run, this.view, database, measure);
     followRuns(run, (one) => void this.storage.keep(one));
     run.subscribe((now, before) => {
       if (now.runs !== before.runs || now.current !== before.current) this.loadCurves();

@@ -9,11 +9,17 @@ export interface KeptRuns {
   readonly sweeper: Sweeper;
 }
 
-/** Reads what is kept, as far as the browser keeps anything; what another tab has kept is read when that is gone. */
-export async function openRuns(page: SweepPage, tabs: Pick<Tabs, 'view'>): Promise<KeptRuns> {
-  // Where it does not say, runs are kept all the same.
-  const estimate = async () => (await navigator.storage?.estimate().catch(() => undefined)) ?? {};
-  const book = new RunBook(page.run, browserRuns(), estimate);
+/**
+ * Reads what is kept, as far as the browser keeps anything; what another tab has kept is read when that is gone.
+ *
+ * @param measure how much the browser keeps, whenever that changes
+ */
+export async function openRuns(
+  page: SweepPage,
+  tabs: Pick<Tabs, 'view'>,
+  measure: () => Promise<void>,
+): Promise<KeptRuns> {
+  const book = new RunBook(page.run, browserRuns(), measure);
   const sweeper = new Sweeper(page, book);
   await book.load();
   await sweeper.load();

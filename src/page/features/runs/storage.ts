@@ -13,8 +13,6 @@ export const WHOLE_CURVES = 50;
 export interface StorageView {
   /** Why the last was not kept, or could not be read: a sentence. */
   readonly problem: string | null;
-  /** Of everything that the browser keeps of this page; null where it does not say. */
-  readonly quota: { readonly usedBytes: number; readonly totalBytes: number } | null;
   /** Key of the run that others are held against. */
   readonly baseline: string | null;
 }
@@ -31,12 +29,12 @@ export class RunStorage {
   /** Keys of runs for which there was no room, which is said. */
   private readonly unsaved = new Set<string>();
 
-  /** @param estimate how much the browser keeps, and how much it would */
+  /** @param measure asks how much the browser keeps */
   constructor(
     private readonly run: Stores['run'],
     private readonly view: Pick<StoreApi<StorageView>, 'setState' | 'getState'>,
     private readonly database: RunDatabase,
-    private readonly estimate: () => Promise<{ usage?: number; quota?: number }>,
+    private readonly measure: () => Promise<void>,
   ) {}
 
   /** What is kept, oldest first; nothing where the browser keeps nothing, which is said. */
@@ -140,11 +138,5 @@ export class RunStorage {
     this.points.set(run.key, points);
     const kept = keptOf(run, points);
     if (kept !== null) await this.database.put(kept, fewer);
-  }
-
-  private async measure(): Promise<void> {
-    const { usage, quota } = await this.estimate();
-    if (usage !== undefined && quota !== undefined)
-      this.view.setState({ quota: { usedBytes: usage, totalBytes: quota } });
   }
 }

@@ -4,6 +4,7 @@ import { useStore } from 'zustand';
 import { say } from '../../../common.ts';
 import { ago } from '../../format.ts';
 import { Action } from '../../parts/Action.tsx';
+import { RoomLeft } from '../../parts/RoomLeft.tsx';
 import { rich } from '../../parts/rich.ts';
 import { Sentences } from '../../parts/Sentences.tsx';
 import { usePage, useRun, useUi } from '../../usePage.ts';
@@ -65,7 +66,7 @@ export function ResumeBanner() {
     <section className="notice-card row resume" aria-label={say`A run to resume`}>
       <p>
         {rich`Resume ${<b>{saved.name}</b>}, step ${saved.step} of ${saved.totalSteps}`}{' '}
-        <span className="hint">({ago(Date.now() - saved.savedAt)})</span>
+        <span className="hint">({ago(Date.now() - saved.savedAt)})</span> <RoomLeft />
       </p>
       <Action
         kind="strong"
