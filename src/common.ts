@@ -11,6 +11,7 @@ export {
   PapilioError,
   passOn,
 } from './lib/errors.ts';
+export { anyAdapter } from './lib/gpuAdapter.ts';
 export { jsonOf } from './lib/json.ts';
 export { closest, visible } from './lib/names.ts';
 export { greatest, least, median } from './lib/numbers.ts';

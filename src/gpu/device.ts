@@ -5,6 +5,7 @@
 
 import type { Caps } from '../graph/types.ts';
 import { fail, PapilioError } from '../lib/errors.ts';
+import { anyAdapter } from '../lib/gpuAdapter.ts';
 import { say } from '../lib/say.ts';
 import { isSoftwareAdapter } from '../lib/softwareAdapter.mjs';
 import { createPipelines, type Pipelines, type ShaderLibrary, shaderLibrary } from './pipelines.ts';
@@ -101,7 +102,7 @@ const owners = new WeakMap<GPUDevice, GPU>();
  * 'no-webgpu' when the adapter refuses a device
  */
 export async function openDevice(gpu: GPU, options: OpenOptions = {}): Promise<Device> {
-  const adapter = await gpu.requestAdapter({ powerPreference: 'high-performance' });
+  const adapter = await anyAdapter(gpu);
   if (!adapter)
     return fail('no-adapter', say`WebGPU is there but offers no adapter: check the graphics driver.`);
   const timestamps = adapter.features.has('timestamp-query');

@@ -1,35 +1,108 @@
-/** Where there is no WebGPU: that the processor trains, and how to get a GPU. */
+/** Where no GPU trains: that the processor does, why, what a step takes meanwhile, and how to get a GPU. */
+import { useStore } from 'zustand';
 import { say } from '../../../common.ts';
+import { brief } from '../../format.ts';
+import { Action } from '../../parts/Action.tsx';
 import { Fold } from '../../parts/Controls.tsx';
 import { Copy } from '../../parts/Copy.tsx';
-import { useUi } from '../../usePage.ts';
-import { stepsToGpu } from '../../webgpu.ts';
+import { Measured } from '../../parts/Measured.tsx';
+import { rich } from '../../parts/rich.ts';
+import { Sentences } from '../../parts/Sentences.tsx';
+import { usePage, useUi } from '../../usePage.ts';
+import { type GpuSupport, type Hindrance, statusPage, stepsToGpu } from '../../webgpu.ts';
 
-const HEADINGS = () =>
-  ({
-    'no-webgpu': say`This browser has no WebGPU: the processor trains`,
-    'no-adapter': say`Your browser knows WebGPU, but your GPU is blocked: the processor trains`,
-    insecure: say`WebGPU is not available at this address: the processor trains`,
-  }) as const;
+/**
+ * Seconds of a step of the first preset (BOFT, batch 16) in Chromium on two cores of an Intel Xeon, without a GPU. docs/performance.md has them with
+ * what else was measured there; a test holds one against the other.
+ */
+export const RECORDED = { onnxruntime: 0.082, software: 0.63 } as const;
+
+function headingOf(hindrance: Hindrance, gpu: GpuSupport): string {
+  switch (hindrance) {
+    case 'no-webgpu':
+      return say`This browser has no WebGPU: the processor trains`;
+    case 'no-adapter':
+      return say`Your browser knows WebGPU, but your GPU is blocked: the processor trains`;
+    case 'insecure':
+      return say`WebGPU is not available at this address: the processor trains`;
+    case 'software':
+      return say`The browser gives no GPU, only software in its place (${gpu.state === 'ready' ? gpu.name : ''}): the processor trains`;
+  }
+}
+
+const hindranceOf = (gpu: GpuSupport): Hindrance | null =>
+  gpu.state !== 'ready' ? gpu.state : gpu.isSoftware ? 'software' : null;
 
 export function ReaderBanner() {
   const gpu = useUi((s) => s.gpu);
-  if (gpu === null || gpu.state === 'ready') return null;
+  const hindrance = gpu === null ? null : hindranceOf(gpu);
+  if (gpu === null || hindrance === null) return null;
+  const { userAgent } = navigator;
+  const status = statusPage(userAgent);
   return (
-    <section className="notice-card" aria-label={say`No WebGPU`}>
-      <h3>{HEADINGS()[gpu.state]}</h3>
-      <Fold summary={say`Everything works meanwhile; a GPU is many times faster: how to get it`}>
-        <p>{say`onnxruntime computes on the processor; “Forecast memory and time” says beforehand how long a step takes.`}</p>
+    <section
+      className="notice-card"
+      aria-label={hindrance === 'software' ? say`Software instead of a GPU` : say`No WebGPU`}
+    >
+      <h3>{headingOf(hindrance, gpu)}</h3>
+      <Fold summary={say`Everything works meanwhile: what a step takes, and how to get a GPU`}>
+        <Pace isSoftware={hindrance === 'software'} />
         <ol>
-          {stepsToGpu(gpu.state, navigator.userAgent).map((step) => (
+          {stepsToGpu(hindrance, userAgent).map((step) => (
             <li key={step}>{step}</li>
           ))}
         </ol>
+        {status === null || hindrance === 'insecure' ? null : (
+          <p>
+            <Sentences>
+              {rich`What the browser makes of the GPU, and why, stands at ${<code>{status}</code>}.`}
+              {say`No page may link there: copy the address into a new tab.`}
+              <Copy text={say`copy the address`} of={status} />
+            </Sentences>
+          </p>
+        )}
         <Copy
           text={say`copy diagnostics`}
-          of={JSON.stringify({ webgpu: gpu.state, browser: navigator.userAgent, secure: isSecureContext })}
+          of={JSON.stringify({
+            webgpu: hindrance,
+            ...(gpu.state === 'ready' ? { adapter: gpu.name } : {}),
+            browser: userAgent,
+            secure: isSecureContext,
+          })}
         />
       </Fold>
     </section>
+  );
+}
+
+/** What training takes without a GPU: recorded elsewhere, and found on this machine. */
+function Pace({ isSoftware }: { readonly isSoftware: boolean }) {
+  const page = usePage();
+  const { report, busy, isStale } = useStore(page.forecast.view);
+  const seconds =
+    report !== null && !isStale && report.engine === 'onnxruntime' ? report.secondsPerStep : null;
+  return (
+    <p>
+      <Sentences>
+        {isSoftware
+          ? say`That software computes on the processor too, and slower than onnxruntime, which trains here unless you choose WebGPU.`
+          : say`onnxruntime trains on the processor.`}
+        {isSoftware
+          ? say`Recorded on another machine, two cores without a GPU, the first preset: ${RECORDED.onnxruntime} s a step with onnxruntime, ${RECORDED.software} s with WebGPU in software, ${Math.round(RECORDED.software / RECORDED.onnxruntime)} times as long.`
+          : say`Recorded on another machine, two cores without a GPU, the first preset: ${RECORDED.onnxruntime} s a step.`}
+        {say`No GPU has been timed yet, so how much faster one is here is not known.`}
+        {seconds === null ? (
+          <Action
+            kind="link"
+            text={say`Forecast a step on this machine`}
+            isDisabled={busy !== null}
+            onPress={() => void page.forecast.ask()}
+          />
+        ) : (
+          say`Timed on this machine, what is chosen now: ${brief(seconds)} a step with onnxruntime.`
+        )}
+        {seconds === null ? null : <Measured of="forecast-time" about={say`A step`} />}
+      </Sentences>
+    </p>
   );
 }
