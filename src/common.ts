@@ -13,6 +13,7 @@ export {
 } from './lib/errors.ts';
 export { anyAdapter } from './lib/gpuAdapter.ts';
 export { jsonOf } from './lib/json.ts';
+export { mark, symbolClass } from './lib/mark.ts';
 export { closest, visible } from './lib/names.ts';
 export { greatest, least, median } from './lib/numbers.ts';
 export { rng } from './lib/rng.ts';

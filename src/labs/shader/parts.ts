@@ -95,7 +95,7 @@ export const PARTS: Readonly<Record<KernelName, readonly ShaderPart[]>> = {
     },
     { symbol: 'y', lines: lines(B, ['let y_at = (stack', 'result[y_at']), lights: whole('y') },
     {
-      symbol: 'S',
+      symbol: 'sum',
       lines: lines(B, ['for (var e = 0u; e < B; e++) {', 'for (var e = 0u; e < B; e++) {'], 'sum += blocks['),
       lights: whole('y'),
     },
@@ -127,12 +127,12 @@ export const PARTS: Readonly<Record<KernelName, readonly ShaderPart[]>> = {
       lights: (matrix, cell) => matrix === 'W' && !isTurned(cell),
     },
     {
-      symbol: 'A',
+      symbol: 'cosines',
       lines: lines(F, ['a_0 = plus(a_0, s', 'a_1 = plus(a_1, s'], 'sums.a_0 = plus('),
       lights: whole('W'),
     },
     {
-      symbol: 'B',
+      symbol: 'sines',
       lines: lines(F, ['b_0 = plus(b_0, signed', 'b_1 = plus(b_1, signed'], 'sums.b_0 = plus('),
       lights: (matrix, { row, column, rows, columns }) =>
         matrix === 'W' && !isOwnImage(row, rows) && !isOwnImage(column, columns),

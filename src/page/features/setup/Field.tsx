@@ -1,7 +1,7 @@
 /** One setting: label with symbol and explanation, the control its schema asks for, its default, and the way back to it. */
 import { type ComponentProps, type ReactNode, useEffect, useId, useState } from 'react';
 import type { z } from 'zod';
-import { say } from '../../../common.ts';
+import { say, symbolClass } from '../../../common.ts';
 import { fieldMeta } from '../../../methods.ts';
 import { letterOf } from '../../format.ts';
 import { Action } from '../../parts/Action.tsx';
@@ -40,6 +40,9 @@ const show = (value: unknown): string =>
           : say`off`
         : JSON.stringify(value);
 
+/** The name of a symbol: α is alpha. */
+const letters = (symbol: string): string => symbol.replaceAll(/\W/g, '');
+
 export function Field({ id, schema, value, initial, filled, reasonFor, onChange }: FieldProps) {
   const [refusal, setRefusal] = useState<string | null>(null);
   const hold = useHold(id.replace(/^config-/, 'c.').replace(/^training-/, 't.'));
@@ -55,7 +58,9 @@ export function Field({ id, schema, value, initial, filled, reasonFor, onChange 
       ? stopsOf(min, max)
       : [];
   return (
-    <div className={`field ${isChanged ? 'is-changed' : ''}`}>
+    <div
+      className={`field ${isChanged ? 'is-changed' : ''} ${symbol === undefined ? '' : symbolClass(letters(symbol))}`}
+    >
       <div className="field-head">
         <label className="field-label" htmlFor={id}>
           {title}

@@ -6,10 +6,10 @@ import { FAMILIES, fieldMeta, METHODS, type MethodCard, type MethodId } from '..
 import { ENGINE_TITLES, type EngineName } from '../../../protocol.ts';
 import { methodTitle, real } from '../../format.ts';
 import { Action } from '../../parts/Action.tsx';
+import { Formula, Lights } from '../../parts/Formula.tsx';
 import { Locked } from '../../parts/Locked.tsx';
 import { Picker } from '../../parts/Picker.tsx';
 import { rich } from '../../parts/rich.ts';
-import { useFormulas } from '../../parts/useFormulas.ts';
 import { useChoice, useHold, useIsShown, usePage } from '../../usePage.ts';
 import { derive } from './derive.ts';
 import { Advanced, Field } from './Field.tsx';
@@ -29,15 +29,17 @@ export function MethodSection() {
   return (
     <Section name="method" title={say`Method`} summary={methodTitle(method)}>
       <MethodChoice />
-      <div className="method-card">
-        <p>{card.idea()}</p>
-        <Formula source={card.formula} />
-        <p className="try-this">
-          <b>{say`Try this.`}</b> {card.tryThis()}
-        </p>
-        <p className="paper small">{card.paper()}</p>
-      </div>
-      <MethodForm />
+      <Lights>
+        <div className="method-card">
+          <p>{card.idea()}</p>
+          <Formula source={card.formula.split(FORMULA_BREAK)} />
+          <p className="try-this">
+            <b>{say`Try this.`}</b> {card.tryThis()}
+          </p>
+          <Paper text={card.paper()} />
+        </div>
+        <MethodForm />
+      </Lights>
     </Section>
   );
 }
@@ -98,12 +100,23 @@ function StartNote() {
 /** Formulas joined by `,\\quad` stand below each other, so that they fit a narrow column. */
 const FORMULA_BREAK = /,\s*\\quad\s*/;
 
-/** A KaTeX formula; its source is readable until the typesetter has arrived. */
-function Formula({ source }: { readonly source: string }) {
-  const html = useFormulas(source.split(FORMULA_BREAK));
-  if (html === null) return <code className="formula formula-raw">{source}</code>;
-  // biome-ignore lint/security/noDangerouslySetInnerHtml: KaTeX's own output for a formula of this project, with trust off.
-  return <div className="formula" dangerouslySetInnerHTML={{ __html: html }} />;
+const ARXIV = /^(.*)\(arXiv:([\d.]+)\)$/;
+
+/** The paper, with the way to it. */
+function Paper({ text }: { readonly text: string }) {
+  const [, title, number] = ARXIV.exec(text) ?? [];
+  return (
+    <p className="paper small">
+      {number === undefined ? (
+        text
+      ) : (
+        <>
+          {title}
+          <a href={`https://arxiv.org/abs/${number}`} rel="noreferrer">{`arXiv:${number}`}</a>
+        </>
+      )}
+    </p>
+  );
 }
 
 function MethodForm() {

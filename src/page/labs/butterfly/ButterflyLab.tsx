@@ -1,9 +1,9 @@
 /** The butterfly lab: the same rotation fitted by block-diagonal blocks and by butterfly factors of as many numbers. */
-import { say } from '../../../common.ts';
+import { mark, say } from '../../../common.ts';
 import { mostFactors, shapesOf, type TargetName } from '../../../labs.ts';
+import { Formula, Sym } from '../../parts/Formula.tsx';
 import { rich } from '../../parts/rich.ts';
 import { FitButtons } from '../FitButtons.tsx';
-import { Formula, mark, Sym } from '../Formula.tsx';
 import { LabControl } from '../LabControl.tsx';
 import { Step, TryThis } from '../LabText.tsx';
 import { useFit } from '../useFit.ts';
@@ -16,7 +16,7 @@ import { MatrixFigure } from './MatrixFigure.tsx';
 const [R, d, b, m] = [mark('R'), mark('d'), mark('b'), mark('m')];
 const BLOCKS = `${R} = \\operatorname{diag}(R_1, \\dots,\\,R_{${d}/${b}})`;
 const BLOCK_COUNT = `\\tfrac{1}{2}\\,${d}\\,(${b}-1)`;
-const FACTORS = `${R} = B_{${m}} \\cdots\\,B_2\\,B_1`;
+const FACTORS = `${R} = B_{${m}-1} \\cdots\\,B_1\\,B_0`;
 const FACTOR_COUNT = `\\tfrac{1}{2}\\,${m}\\,${d}\\,(${b}-1)`;
 
 /** What the targets are called. */

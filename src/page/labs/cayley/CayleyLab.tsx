@@ -1,7 +1,7 @@
 /** The Cayley lab: skew numbers, the rotation that they make, and the series that PEFT takes in its place. */
-import { say } from '../../../common.ts';
+import { mark, say } from '../../../common.ts';
+import { Formula, Sym } from '../../parts/Formula.tsx';
 import { rich } from '../../parts/rich.ts';
-import { Formula, mark, Sym } from '../Formula.tsx';
 import { LabControl } from '../LabControl.tsx';
 import { Step, TryThis } from '../LabText.tsx';
 import { useLab } from '../useLab.ts';

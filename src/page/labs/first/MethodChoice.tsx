@@ -1,8 +1,8 @@
 /** The choice of the method and its size, with its formula, and the numbers that it comes to on this model. */
-import { say } from '../../../common.ts';
+import { mark, say } from '../../../common.ts';
 import { methodTitle, whole } from '../../format.ts';
+import { Formula, Sym } from '../../parts/Formula.tsx';
 import { rich } from '../../parts/rich.ts';
-import { Formula, mark, Sym } from '../Formula.tsx';
 import { LabControl } from '../LabControl.tsx';
 import { useLab } from '../useLab.ts';
 import type { FirstView } from './runs.ts';
@@ -17,7 +17,7 @@ const OUT = 'd_{\\text{out}}';
 const FORMULAS: Readonly<Record<FirstMethod, string>> = {
   lora: `W'=W+\\tfrac{\\alpha}{${r}}\\,BA,\\qquad ${r}\\,(${d}+${OUT})`,
   oft: `W'=W\\,R^{\\top},\\qquad{R}=\\operatorname{diag}(R_1,\\dots,R_{${d}/${b}}),\\qquad \\tfrac{1}{2}\\,${d}\\,(${b}-1)`,
-  boft: `W'=\\operatorname{diag}(s)\\,W\\,R^{\\top},\\qquad{R}=B_{${m}}\\cdots\\,B_1,\\qquad \\tfrac{1}{2}\\,${m}\\,${d}\\,(${b}-1)+${OUT}`,
+  boft: `W'=\\operatorname{diag}(s)\\,W\\,R^{\\top},\\qquad{R}=B_{${m}-1}\\cdots\\,B_1\\,B_0,\\qquad \\tfrac{1}{2}\\,${m}\\,${d}\\,(${b}-1)+${OUT}`,
   fourierft: `W'_{pq}=W_{pq}+\\tfrac{\\alpha}{${OUT}\\,${d}}\\,\\sum_{k=1}^{${n}}s_k\\cos2\\pi\\Bigl(\\tfrac{p\\,u_k}{${OUT}}+\\tfrac{q\\,v_k}{${d}}\\Bigr),\\qquad ${n}`,
 };
 

@@ -1,9 +1,9 @@
 /** What is kept and what is forgotten: networks that know one task learn another by four methods, and what that does to angles and answers. */
-import { listOf, say } from '../../../common.ts';
+import { listOf, mark, say } from '../../../common.ts';
 import { FORGET_METHODS, type ForgetMethodId, NETWORKS } from '../../../labs.ts';
+import { Formula, Sym } from '../../parts/Formula.tsx';
 import { rich } from '../../parts/rich.ts';
 import { FitButtons } from '../FitButtons.tsx';
-import { Formula, mark, Sym } from '../Formula.tsx';
 import { LabControl } from '../LabControl.tsx';
 import { Step, TryThis } from '../LabText.tsx';
 import { ENERGY } from '../textbook/formulas.ts';
@@ -16,9 +16,15 @@ import { PlaneFigure } from './PlaneFigure.tsx';
 import { FORGETTING, nameOf, numbersBy } from './runs.ts';
 import { SingularFigure } from './SingularFigure.tsx';
 
-const [R, W, n] = [mark('R'), mark('W', "W'"), mark('n')];
-const ROTATED = `${W} = W\\,${R}^{\\top}, \\qquad ${R}^{\\top}${R} = I`;
-const ADDED = `${W} = W + \\Delta{W}, \\qquad \\Delta{W} = \\tfrac{\\alpha}{r}\\,B\\,A \\;\\text{ / }\\; \\tfrac{\\alpha}{d^2} \\sum_{k=1}^{${n}} s_k\\cos(\\dots)`;
+const [R, W, turned, change, n] = [
+  mark('R'),
+  mark('W'),
+  mark('Wnew', "W'"),
+  mark('dW', '\\Delta{W}'),
+  mark('n'),
+];
+const ROTATED = `${turned} = ${W}\\,${R}^{\\top}, \\qquad ${R}^{\\top}${R} = I`;
+const ADDED = `${turned} = ${W} + ${change}, \\qquad ${change} = \\tfrac{\\alpha}{r}\\,B\\,A \\;\\text{ / }\\; \\tfrac{\\alpha}{d^2} \\sum_{k=1}^{${n}} s_k\\cos(\\dots)`;
 
 const titleOf = (value: string): string => nameOf(value as ForgetMethodId);
 

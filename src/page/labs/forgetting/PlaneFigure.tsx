@@ -73,7 +73,7 @@ export function PlaneFigure(props: { readonly run: Forgetting; readonly method: 
     >
       <div className="lab-pictures">
         {pictures.map(({ name, values }) => (
-          <figure key={name} className="sym-W">
+          <figure key={name}>
             <HeatMap label={name} size={SQUARES} values={values} full={1.6} side={SIDE}>
               <Points facts={run.facts} />
             </HeatMap>

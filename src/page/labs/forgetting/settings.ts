@@ -7,7 +7,7 @@ export const FORGETTING_CONTROLS: readonly Control[] = [
   {
     name: 'method',
     title: () => say`Method`,
-    symbol: 'W',
+    symbol: 'Wnew',
     kind: 'choice',
     values: FORGET_METHODS,
     usual: 'oft',

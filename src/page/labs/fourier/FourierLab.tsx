@@ -1,9 +1,9 @@
 /** Fourier against low rank: one change of a weight, fitted by LoRA and by FourierFT at equal numbers. */
-import { say } from '../../../common.ts';
+import { mark, say } from '../../../common.ts';
 import { numbersOf, pieceAt, UPDATE_SIZE, type UpdateTarget, type Way } from '../../../labs.ts';
+import { Formula, Sym } from '../../parts/Formula.tsx';
 import { rich } from '../../parts/rich.ts';
 import { FitButtons } from '../FitButtons.tsx';
-import { Formula, mark, Sym } from '../Formula.tsx';
 import { LabControl } from '../LabControl.tsx';
 import { Step, TryThis } from '../LabText.tsx';
 import { useFit } from '../useFit.ts';
@@ -14,7 +14,7 @@ import { FOURIER_FITS, targetTitle, wayTitle } from './fits.ts';
 import { MapsFigure } from './MapsFigure.tsx';
 import { SpectrumFigure } from './SpectrumFigure.tsx';
 
-const [r, n, W, u] = [mark('r'), mark('n'), mark('W', '\\Delta{W}'), mark('u', '(u_k, v_k)')];
+const [r, n, W, u] = [mark('r'), mark('n'), mark('dW', '\\Delta{W}'), mark('u', '(u_k, v_k)')];
 const LORA = `${W} \\approx \\tfrac{\\alpha}{${r}}\\,B\\,A, \\qquad{B}\\in\\mathbb{R}^{d\\times{${r}}},\\; A\\in\\mathbb{R}^{${r}\\times{d}}`;
 const FOURIER = `${W}_{pq} \\approx \\tfrac{\\alpha}{d^2} \\sum_{k=1}^{${n}} s_k \\cos \\tfrac{2\\pi}{d}\\,(p\\,u_k + q\\,v_k) \\quad \\text{at } ${u}`;
 const BUDGET = `${n} = 2\\,d\\,${r}`;
@@ -34,7 +34,7 @@ export default function FourierLab() {
     <>
       <Step title={say`Two ways to write a change with few numbers`}>
         <p>
-          {rich`Fine-tuning adds a change ${symbol('W', 'ΔW')} to a weight of d inputs and d outputs, here d = ${UPDATE_SIZE}. LoRA writes it as a product of two thin matrices, of rank ${symbol('r')} at most.`}
+          {rich`Fine-tuning adds a change ${symbol('dW', 'ΔW')} to a weight of d inputs and d outputs, here d = ${UPDATE_SIZE}. LoRA writes it as a product of two thin matrices, of rank ${symbol('r')} at most.`}
         </p>
         <Formula source={LORA} />
         <p>

@@ -39,7 +39,7 @@ export function MapsFigure({ fits }: { readonly fits: Fits }) {
       }}
     >
       <div className="lab-pictures">
-        <figure className="sym-W">
+        <figure className="sym-dW">
           <HeatMap label={say`target`} size={UPDATE_SIZE} values={target} full={full} />
           <figcaption>{say`target`}</figcaption>
         </figure>

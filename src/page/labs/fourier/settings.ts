@@ -7,7 +7,7 @@ export const FOURIER_CONTROLS: readonly Control[] = [
   {
     name: 'target',
     title: () => say`Target ΔW`,
-    symbol: 'W',
+    symbol: 'dW',
     kind: 'choice',
     values: UPDATE_TARGETS,
     usual: 'smooth',

@@ -42,7 +42,7 @@ export interface EditorHandle {
 
 /** Lights what belongs to a symbol, as pointing at it would. */
 function light(at: Element, symbol: string | null): void {
-  const lights = at.closest<HTMLElement>('.lab-lights');
+  const lights = at.closest<HTMLElement>('.lights');
   if (lights === null) return;
   if (symbol === null) delete lights.dataset.lit;
   else lights.dataset.lit = symbol;

@@ -11,8 +11,8 @@ import {
   UNBROKEN,
 } from '../../../labs.ts';
 import { Action } from '../../parts/Action.tsx';
+import { Formula } from '../../parts/Formula.tsx';
 import { Sentences } from '../../parts/Sentences.tsx';
-import { Formula } from '../Formula.tsx';
 import { LabControl } from '../LabControl.tsx';
 import { Step, TryThis } from '../LabText.tsx';
 import { useLab, useShown } from '../useLab.ts';

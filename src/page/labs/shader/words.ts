@@ -1,7 +1,6 @@
 /** What is said of the shader lab's kernels: names, sizes, what each part of a text does, and what each breakage changes. */
-import { say } from '../../../common.ts';
+import { mark, say } from '../../../common.ts';
 import type { KernelName } from '../../../labs.ts';
-import { mark } from '../Formula.tsx';
 
 export const kernelTitle = (name: string): string =>
   ({
@@ -22,7 +21,7 @@ const [IN, OUT] = ['d_{\\text{in}}', 'd_{\\text{out}}'];
 const SKEW = `${Q}_{ij} = \\begin{cases} ${q} & i < j \\\\ 0 & i = j \\\\ ${neg} & i > j \\end{cases}`;
 const [x, B, y] = [mark('x'), mark('B'), mark('y')];
 const SCALE = `\\tfrac{\\alpha}{${OUT}\\,${IN}}`;
-const [A, Sines] = [mark('A'), mark('B')];
+const [A, Sines] = [mark('cosines', 'A'), mark('sines', 'B')];
 const wave = (fn: string) =>
   `${mark('w', `\\${fn}`)}\\tfrac{2\\pi{p}\\,u_k}{${OUT}}\\,${mark('w', `\\${fn}`)}\\tfrac{2\\pi{q}\\,v_k}{${IN}}`;
 
@@ -31,7 +30,7 @@ export const FORMULAS: Readonly<Record<KernelName, readonly string[]>> = {
   cayley: [SKEW, `${P} = (${I} + ${Q})^{-1}`, `${R} = 2${P} - ${I} = (I - Q)(I + Q)^{-1}`],
   butterfly: [
     `${y} = ${x}\\,${B}_{${mark('m', 'm-1')}} \\cdots\\,${B}_1\\,${B}_0`,
-    `(${x}\\,${B}_f)_j = ${mark('S', '\\sum_{e}')}\\,${x}_{${mark('k', 'k(c, e)')}}\\,${B}_{f,${mark('c', 'c')}}[e, j]`,
+    `(${x}\\,${B}_f)_j = ${mark('sum', '\\sum_{e}')}\\,${x}_{${mark('k', 'k(c, e)')}}\\,${B}_{f,${mark('c', 'c')}}[e, j]`,
   ],
   idft: [
     `${A} = \\sum_k ${mark('s', 's_k')}\\,${wave('cos')}, \\qquad ${Sines} = \\sum_k ${mark('s', 's_k')}\\,${wave('sin')}`,
@@ -58,7 +57,7 @@ export function partSays(name: KernelName, symbol: string): string {
       x: say`Where four rows of x begin.`,
       B: say`Where the block of the factor lies, and the step from one of its rows to the next.`,
       y: say`The sums are written to the rows of the result.`,
-      S: say`The sum over the inputs of a block: each times its entry of the block.`,
+      sum: say`The sum over the inputs of a block: each times its entry of the block.`,
       k: say`Where input e of block c stands in the row: the wires of the butterfly.`,
       c: say`Which block a place of the row belongs to, and which of its entries it is.`,
       m: say`How far apart the halves are that a factor joins: twice as far with each factor.`,
@@ -67,8 +66,8 @@ export function partSays(name: KernelName, symbol: string): string {
       s: say`A coefficient, and where it stands.`,
       more: say`At a place with one side mirrored the sines count the other way round: A + B.`,
       less: say`At a place itself, and with both sides mirrored: A − B.`,
-      A: say`The sums of products of cosines.`,
-      B: say`The sums of products of sines.`,
+      cosines: say`The sums of products of cosines.`,
+      sines: say`The sums of products of sines.`,
       w: say`Cosines and sines, looked up by whole parts of a turn.`,
     },
   };

@@ -5,12 +5,14 @@ import type { Cost } from '../../../labs.ts';
 import { type CommonConfig, type Layer, METHODS, type ParameterCount } from '../../../methods.ts';
 import { refusal } from '../../features/butterfly/setting.ts';
 import { bytes, count, percent, whole } from '../../format.ts';
+import { Formula } from '../../parts/Formula.tsx';
 import { Sentences } from '../../parts/Sentences.tsx';
 import { LabControl } from '../LabControl.tsx';
 import { LabFigure } from '../LabFigure.tsx';
 import { Step } from '../LabText.tsx';
 import { labWorker } from '../labWorker.ts';
 import { useLab } from '../useLab.ts';
+import { countsOf } from './formulas.ts';
 import { Pending } from './Pending.tsx';
 import { useAnswer } from './useAnswer.ts';
 
@@ -18,7 +20,8 @@ import { useAnswer } from './useAnswer.ts';
 const ROWS = 128;
 const BYTES = 4;
 
-type Method = 'oft' | 'boft' | 'fourierft' | 'lora';
+type OwnMethod = 'oft' | 'boft' | 'fourierft';
+type Method = OwnMethod | 'lora';
 
 interface Entry {
   readonly method: Method;
@@ -52,6 +55,7 @@ const times = (value: number, of: number): string => (value / of).toFixed(value 
 /** The last step of each page. */
 export function CostStep(
   props: Entry & {
+    readonly method: OwnMethod;
     readonly intro: ReactNode;
     /** The controls of the method's own size. */
     readonly children: ReactNode;
@@ -61,6 +65,8 @@ export function CostStep(
   return (
     <Step title={say`5. What it costs`}>
       <p>{intro}</p>
+      <p>{say`Trained numbers of a layer that have an effect:`}</p>
+      <Formula source={countsOf(method, METHODS[method].title)} />
       <div className="lab-controls">
         <LabControl name="inputs" label={say`Inputs of the layer`} />
         <LabControl name="outputs" label={say`Outputs of the layer`} />

@@ -65,7 +65,7 @@ export function WiresFigure(props: {
             table={{
               head: [say`Column`, say`Nodes that input ${input} reaches`, say`How many`],
               rows: lit.map((column, k) => [
-                k === 0 ? say`before the first factor` : say`after B${subscript(k)}`,
+                k === 0 ? say`before the first factor` : say`after B${subscript(k - 1)}`,
                 nodesText(column),
                 String(countOf(column)),
               ]),
@@ -87,8 +87,8 @@ export function WiresFigure(props: {
                 {wires.factors.map((_, k) => (
                   // biome-ignore lint/suspicious/noArrayIndexKey: a factor is its number.
                   <figure key={k}>
-                    <HeatMap label={say`Factor ${k + 1}`} size={d} values={patternAt(wires, k)} full={1.6} />
-                    <figcaption>{`B${subscript(k + 1)}`}</figcaption>
+                    <HeatMap label={say`Factor ${k}`} size={d} values={patternAt(wires, k)} full={1.6} />
+                    <figcaption>{`B${subscript(k)}`}</figcaption>
                   </figure>
                 ))}
               </div>

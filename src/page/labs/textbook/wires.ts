@@ -64,6 +64,6 @@ export const nodesText = (marked: Uint8Array): string => runsText(Uint8Array.of(
 export const subscript = (n: number): string =>
   String(n).replaceAll(/\d/g, (digit) => String.fromCodePoint(0x2080 + Number(digit)));
 
-/** "B₂B₁" */
+/** "B₁B₀", the product of the first k factors. */
 export const productName = (k: number): string =>
-  Array.from({ length: k }, (_, i) => `B${subscript(k - i)}`).join('');
+  Array.from({ length: k }, (_, i) => `B${subscript(k - 1 - i)}`).join('');

@@ -111,7 +111,7 @@ function Along(asked: { readonly way: Way; readonly strength: number; readonly s
             title={say`From the trained rotation back to the identity`}
             sentence={
               <Sentences>
-                {say`Strengths of the factors: ${facts(strengths.map((t, k) => `B${subscript(k + 1)} ${t.toFixed(2)}`))}.`}
+                {say`Strengths of the factors: ${facts(strengths.map((t, k) => `B${subscript(k)} ${t.toFixed(2)}`))}.`}
                 {say`What comes out is ${degrees(angleTo(picture, LETTER_B))} from the B that was trained for and ${degrees(angleTo(picture, LETTER_A))} from the A that goes in. R is a rotation all the way: RᵀR differs from I by ${power(offOrthogonal(now.rotation.engine, INPUTS))} in all.`}
               </Sentences>
             }

@@ -2,8 +2,8 @@
 import { say } from '../../../../common.ts';
 import { mostFactors } from '../../../../labs.ts';
 import type { Way } from '../../../features/weights/back.ts';
+import { Formula, Sym } from '../../../parts/Formula.tsx';
 import { rich } from '../../../parts/rich.ts';
-import { Formula, Sym } from '../../Formula.tsx';
 import { LabControl } from '../../LabControl.tsx';
 import { Step } from '../../LabText.tsx';
 import { useLab } from '../../useLab.ts';
@@ -93,7 +93,7 @@ function TransmissionStep() {
             // biome-ignore lint/suspicious/noArrayIndexKey: a factor is its number.
             key={i}
             name={`pair${i + 1}`}
-            label={say`Factor ${i + 1} joins`}
+            label={say`Factor ${i} joins`}
             titleOf={titleOf}
           />
         ))}

@@ -57,8 +57,8 @@ export function TransmissionFigure({
         <Sentences>
           {dense > 0
             ? dense === m
-              ? say`With factor ${dense} every node reaches every other: ${productName(dense)} is dense, and with one factor fewer it is not.`
-              : say`From factor ${dense} on every node reaches every other: ${productName(dense)} is dense already.`
+              ? say`With factor ${dense - 1} every node reaches every other: ${productName(dense)} is dense, and with one factor fewer it is not.`
+              : say`From factor ${dense - 1} on every node reaches every other: ${productName(dense)} is dense already.`
             : say`${productName(m)} is not dense: no way leads ${listOf(missing)}.`}
           {say`The factors have ${edges} edges between different nodes; one dense matrix has ${NODES * (NODES - 1)}, the butterfly ${BUTTERFLY_EDGES}.`}
         </Sentences>
@@ -80,10 +80,7 @@ export function TransmissionFigure({
           input={input - 1}
         />
       </div>
-      <Strip
-        label={say`The factors`}
-        maps={pairs.map((_, k) => [`B${subscript(k + 1)}`, patternAt(wires, k)])}
-      />
+      <Strip label={say`The factors`} maps={pairs.map((_, k) => [`B${subscript(k)}`, patternAt(wires, k)])} />
       <Strip label={say`Their products`} maps={products.map((product, k) => [productName(k + 1), product])} />
     </LabFigure>
   );

@@ -32,7 +32,7 @@ export const BOFT_CONTROLS: readonly Control[] = [
   ...FIRST_PAIRS.map(
     (usual, i): Control => ({
       name: `pair${i + 1}`,
-      title: () => say`Factor ${i + 1} joins`,
+      title: () => say`Factor ${i} joins`,
       kind: 'choice',
       values: PAIRS,
       usual,

@@ -1,8 +1,8 @@
 /** The page of FourierFT: a change of the weights as a picture, its spectrum, a few frequencies, the way back, and what it costs. */
 import { say } from '../../../../common.ts';
 import { UPDATE_SIZE, type UpdateTarget, type Way } from '../../../../labs.ts';
+import { Formula, Sym } from '../../../parts/Formula.tsx';
 import { rich } from '../../../parts/rich.ts';
-import { Formula, Sym } from '../../Formula.tsx';
 import { targetTitle, wayTitle } from '../../fourier/fits.ts';
 import { LabControl } from '../../LabControl.tsx';
 import { Step } from '../../LabText.tsx';
@@ -24,7 +24,7 @@ export default function FourierftPage() {
     <>
       <Step title={say`1. A change of the weights, as a picture`}>
         <p>
-          {rich`${<Term of="fine-tuning">{say`Fine-tuning`}</Term>} takes the ${<Term of="weight">{say`weights`}</Term>} of a ${<Term of="layer">{say`layer`}</Term>} from W to W + ${symbol('W', 'ΔW')}. The change has an entry for every pair of an input and an output. Draw each as a square, and it is a picture. LoRA takes it to be of ${<Term of="low-rank">{say`low rank`}</Term>}. FourierFT asks for something else: that a few waves make most of it.`}
+          {rich`${<Term of="fine-tuning">{say`Fine-tuning`}</Term>} takes the ${<Term of="weight">{say`weights`}</Term>} of a ${<Term of="layer">{say`layer`}</Term>} from W to W + ${symbol('dW', 'ΔW')}. The change has an entry for every pair of an input and an output. Draw each as a square, and it is a picture. LoRA takes it to be of ${<Term of="low-rank">{say`low rank`}</Term>}. FourierFT asks for something else: that a few waves make most of it.`}
         </p>
         <div className="lab-controls">
           <LabControl name="target" label={say`The change ΔW`} titleOf={targetTitle} />
@@ -55,7 +55,7 @@ export default function FourierftPage() {
       </Step>
       <Step title={say`4. Back by the inverse transform`}>
         <p>
-          {rich`The inverse Fourier transform adds the waves up again, each with its coefficient. Every coefficient reaches over all of ${symbol('W', 'ΔW')}: that is how so few numbers change so many weights. α is a scaling that is set, not trained.`}
+          {rich`The inverse Fourier transform adds the waves up again, each with its coefficient. Every coefficient reaches over all of ${symbol('dW', 'ΔW')}: that is how so few numbers change so many weights. α is a scaling that is set, not trained.`}
         </p>
         <Formula source={INVERSE} />
         <InverseFigure change={change} chosen={chosen} />

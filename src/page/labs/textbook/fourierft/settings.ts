@@ -8,7 +8,7 @@ export const FOURIERFT_CONTROLS: readonly Control[] = [
   {
     name: 'target',
     title: () => say`The change ΔW`,
-    symbol: 'W',
+    symbol: 'dW',
     kind: 'choice',
     values: UPDATE_TARGETS,
     usual: 'smooth',
@@ -26,7 +26,7 @@ export const FOURIERFT_CONTROLS: readonly Control[] = [
   {
     name: 'v',
     title: () => say`Frequency v`,
-    symbol: 'u',
+    symbol: 'v',
     kind: 'number',
     min: 0,
     max: UPDATE_SIZE / 2,

@@ -2,13 +2,13 @@
 import { say } from '../../../../common.ts';
 import { trianglesOf } from '../../../../labs.ts';
 import { whole } from '../../../format.ts';
+import { Formula, Sym } from '../../../parts/Formula.tsx';
 import { rich } from '../../../parts/rich.ts';
-import { Formula, Sym } from '../../Formula.tsx';
 import { LabControl } from '../../LabControl.tsx';
 import { Step } from '../../LabText.tsx';
 import { useLab } from '../../useLab.ts';
 import { CostStep } from '../CostFigure.tsx';
-import { BLOCKS, CAYLEY, ENERGY, LAYER, TURNED } from '../formulas.ts';
+import { BLOCKS, CAYLEY, ENERGY, FACTORS, LAYER, TURNED } from '../formulas.ts';
 import { Term } from '../Glossary.tsx';
 import { Sources } from '../Sources.tsx';
 
@@ -65,6 +65,7 @@ export default function OftPage() {
         <p>
           {rich`The price of blocks: inputs of different groups never mix, and which inputs share a group is an accident of their order. A second ${<Term of="factor">{say`factor`}</Term>}, whose blocks join other inputs, mends that. Wired like a ${<Term of="butterfly">{say`butterfly`}</Term>}, each further factor doubles how far an input reaches. That is BOFT; with one factor its rotation is that of OFT.`}
         </p>
+        <Formula source={FACTORS} />
         <div className="lab-controls">
           <LabControl name="m" label={say`Factors m`} />
         </div>
