@@ -217,6 +217,10 @@ const options = {
     about: 'held-out examples of every evaluation',
     otherwise: "the run's own",
   },
+  resume: {
+    type: 'boolean',
+    about: 'goes on with what the same command left in --out: runs are trained from their last checkpoint on',
+  },
   engine: engineOptions.engine,
   'engine-path': engineOptions['engine-path'],
 } as const satisfies OptionTable;
@@ -259,7 +263,7 @@ const runOne = (
 ): Promise<number> =>
   finetuneCommand([
     ...['--model', `embedded:${model}`, '--data', `embedded:${data}`, '--method', method],
-    ...['--config', JSON.stringify(config), '--out', out, '--overwrite'],
+    ...['--config', JSON.stringify(config), '--out', out, values.resume ? '--resume' : '--overwrite'],
     ...trainingFlags(training),
     ...['--engine', values.engine],
     ...(values['engine-path'] === undefined ? [] : ['--engine-path', values['engine-path']]),

@@ -47,6 +47,10 @@ const entry = async (page: Page, factor: number, size: number, row: number, colu
 const said = (page: Page, what: RegExp) =>
   until(async () => what.test(await words(page, part('focus'))), `the words ${what}`, 20);
 
+/** Lines lit in the graph, factor by factor. */
+const edges = (page: Page, counts: string) =>
+  until(async () => (await data(page, 'graph-lit', 'edges')) === counts, `edges ${counts}`, 20);
+
 describe('the butterfly view', () => {
   const stage = setStage();
 
@@ -73,6 +77,7 @@ describe('the butterfly view', () => {
     await lit(page, 'factor-1', 16);
     await lit(page, 'factor-2', 32);
     await lit(page, 'product', 16);
+    await edges(page, '4 16 32');
 
     // An output: where it comes from.
     await pointAtNode(page, [3, 4], 31, 32);
@@ -83,6 +88,7 @@ describe('the butterfly view', () => {
     await said(page, /^Factor 1: the edge from node 1 after factor 0 to node 5 after factor 1\./);
     await until(async () => (await data(page, 'factor-1', 'entry')) === '5,1', 'the entry', 20);
     await lit(page, 'factor-0', 0);
+    await edges(page, '0 1 0');
     const number = await until(() => page.$('.parameter[data-lit="true"]'), 'its number', 20);
     expect(await number.evaluate((one) => (one as HTMLElement).textContent)).toContain('(1, 5)');
 
@@ -104,6 +110,7 @@ describe('the butterfly view', () => {
       'the entry of the number',
       20,
     );
+    await edges(page, '0 1 0');
 
     // Keys: arrows move over the nodes, Enter keeps one lit, which runs on column by column, Escape lets it go.
     await page.focus(part('graph'));

@@ -268,9 +268,12 @@ test('pretrain makes an embedded model', async () => {
   expect((await json('signs', 'config.json')).id2label).toEqual({ ...[...'0123456789'] });
 });
 
-test('reproduce runs a preset and records its figures', async () => {
-  await papilio('reproduce', 'head-letters', ...short, '--out', at('presets'), '--docs', at('docs'));
+test('reproduce runs a preset and records its figures; again with --resume, it trains nothing', async () => {
+  const args = ['head-letters', ...short, '--out', at('presets'), '--docs', at('docs')];
+  await papilio('reproduce', ...args);
   const [figure] = await json('docs', 'figures.json');
+  expect(await papilio('reproduce', ...args, '--resume')).toContain('every step was done');
+  expect(await json('docs', 'figures.json')).toEqual([figure]);
   expect(figure).toMatchObject({ name: 'head-letters', method: 'head', steps: 1, examples: 16 });
   expect(await readFile(at('docs', 'figures.md'), 'utf8')).toContain('| head-letters |');
 });

@@ -3,32 +3,18 @@
  * light and dark, into docs/screenshots/, with a page that shows them all. What there is to take is found on the page: a new tab is in the next set without
  * a word here. One run is trained for it, on the processor; `npm run screenshots -- WORD` takes only pictures whose name has the word in it.
  */
-import { spawn } from 'node:child_process';
 import { mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { env, execPath, exit, stdout } from 'node:process';
+import { exit, stdout } from 'node:process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { launch } from 'puppeteer-core';
 import { findBrowser } from '../../test/tools/machine.mjs';
+import { serve } from '../serve.mjs';
 import { folder, MOST_HEIGHT, only, root, SCHEMES, SIZES, settle, take } from './camera.mjs';
 import { takeLabs } from './labs.mjs';
 
 /** The first preset with fewer steps: enough to see curves and changed answers. */
 const RUN = 'v=1&preset=letters-boft&engine=onnxruntime&seed=1&t.steps=60&t.evalEvery=20&t.evalExamples=130';
-
-async function serve() {
-  const server = spawn(execPath, [join(root, 'src', 'cli', 'serve.mjs')], {
-    env: { ...env, PORT: '0' },
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
-  let said = '';
-  for await (const part of server.stdout) {
-    said += part;
-    const [url] = /http:\/\/\S+/.exec(said) ?? [];
-    if (url) return { url, end: () => server.kill() };
-  }
-  throw new Error(`The page is not served: ${said}`);
-}
 
 const slug = (title) =>
   title

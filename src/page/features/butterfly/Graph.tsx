@@ -271,7 +271,7 @@ function Lit({ view, layout }: { readonly view: View; readonly layout: Layout })
       const lit = view.lit();
       if (drawing === null) return;
       if (lit === null) {
-        element.dataset.columns = '0';
+        Object.assign(element.dataset, { columns: '0', edges: '' });
         return;
       }
       const isRunning = begun > 0 && store.getState().hover === null;
@@ -279,10 +279,11 @@ function Lit({ view, layout }: { readonly view: View; readonly layout: Layout })
       const from = shownFocus(store.getState())?.from?.column ?? 0;
       const shown = (column: number) => column <= from + far;
       drawing.lineCap = 'round';
+      const counts: number[] = [];
       for (let factor = 0; factor < layout.columns - 1; factor++)
         if (shown(factor + 1)) {
           const edges = drawnEdges(wiring, layout, factor, lit);
-          drawEdges(drawing, layout, factor, edges, { color: colors.lit, width: 1.4, alpha: 1 });
+          counts.push(drawEdges(drawing, layout, factor, edges, { color: colors.lit, width: 1.4, alpha: 1 }));
         }
       for (let column = 0; column < layout.columns; column++)
         if (shown(column)) {
@@ -293,6 +294,7 @@ function Lit({ view, layout }: { readonly view: View; readonly layout: Layout })
           drawNodes(drawing, layout, column, colors.lit, (node) => on[node] === 1);
         }
       element.dataset.columns = String(Math.min(layout.columns, from + far + 1));
+      element.dataset.edges = counts.join(' ');
       if (isRunning && from + far < layout.columns - 1) wish();
       else begun = 0;
     };

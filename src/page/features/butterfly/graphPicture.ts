@@ -62,18 +62,18 @@ export function drawnEdges(
 export const everything = ({ size, stages }: Wiring): Uint8Array[] =>
   Array.from({ length: stages.length + 1 }, () => new Uint8Array(size).fill(1));
 
-/** Adds edges to a canvas in one colour. */
+/** Adds edges to a canvas in one colour. @returns how many there are */
 export function drawEdges(
   context: CanvasRenderingContext2D,
   layout: Layout,
   factor: number,
   edges: Uint8Array,
   { color, width, alpha }: { readonly color: string; readonly width: number; readonly alpha: number },
-): void {
+): number {
   const { nodes } = layout;
   const [x0, x1] = [xOf(layout, factor), xOf(layout, factor + 1)];
   const count = countOf(edges);
-  if (count === 0) return;
+  if (count === 0) return 0;
   context.globalAlpha = alpha;
   context.strokeStyle = color;
   context.fillStyle = color;
@@ -103,6 +103,7 @@ export function drawEdges(
     context.fill();
   }
   context.globalAlpha = 1;
+  return count;
 }
 
 /** Adds the nodes of a column that are on. */
