@@ -35,7 +35,10 @@ function axis(title: string, grid: string, ticks: number): object {
     linecolor: grid,
     ticks: '',
     automargin: true,
+    // 29,722, and powers from a million on.
     exponentformat: 'power',
+    minexponent: 5,
+    separatethousands: true,
     nticks: ticks,
   };
 }
@@ -95,7 +98,8 @@ function toPlotly(
       font: { family: getComputedStyle(document.body).fontFamily, size: isSmall ? 10.5 : 11.5, color: ink },
       paper_bgcolor: 'rgba(0,0,0,0)',
       plot_bgcolor: 'rgba(0,0,0,0)',
-      margin: isSmall ? { l: 30, r: 6, t: 6, b: 18 } : { l: 38, r: 8, t: 8, b: 32 },
+      // Above what is drawn, the button that saves it has room.
+      margin: isSmall ? { l: 30, r: 6, t: 24, b: 18 } : { l: 38, r: 8, t: 26, b: 32 },
       showlegend: false,
       // One line is meant where one can be picked.
       hovermode: isPicked ? 'closest' : 'x unified',

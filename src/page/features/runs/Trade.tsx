@@ -111,8 +111,12 @@ export function Trade({ book, rows }: { readonly book: RunBook; readonly rows: r
         />
       }
     >
-      {points.length === 0 ? (
-        <p className="hint">{say`None of these runs has a figure for it.`}</p>
+      {points.length < 2 ? (
+        <p className="hint">
+          {points.length === 0
+            ? say`None of these runs has a figure for it.`
+            : say`One run of ${of.model} on ${of.data} has a figure for it; from two on they are set against each other here.`}
+        </p>
       ) : (
         <>
           <Chart

@@ -225,7 +225,7 @@ function CurveTable() {
   );
 }
 
-const SIDE_HEIGHT = 128;
+const SIDE_HEIGHT = 146;
 
 /** Where the figures of a chart are. */
 const inTable = (what: string): string => say`${what}, figures in the table of the curves`;

@@ -170,7 +170,7 @@ function Images({ comparison }: { readonly comparison: ImageBeforeAfter }) {
         {({ pixels, width, height, label, before, after }) => (
           <>
             <figure>
-              <Picture pixels={pixels} width={width} height={height} label={`a ${labels[label]}`} />
+              <Picture pixels={pixels} width={width} height={height} label={say`a ${labels[label]!}`} />
               <figcaption>{labels[label] ?? ''}</figcaption>
             </figure>
             <BothBars labels={labels} before={before} after={after} truth={label} />

@@ -116,7 +116,7 @@ function Said({ back: { answer } }: { readonly back: BackView }) {
           name={say`Held out, at ${at.toFixed(2)}`}
           how="held-out"
           value={scoreText(metric)}
-          note={say`${metricText(metric.metric)}, loss ${real(metric.loss)}`}
+          note={say`${metricText(metric.metric)} on ${scoredOn(metric)}, loss ${real(metric.loss)}`}
           isStrong
         />
         {inspection === null ? null : (
@@ -219,7 +219,7 @@ function Answers({ at, comparison }: { readonly at: number; readonly comparison:
         label={say`What is written`}
         head={['', say`“${comparison.prompt.trim()}” goes on`]}
         rows={[
-          ['base', comparison.before],
+          [say`base`, comparison.before],
           [title, comparison.after],
         ]}
       />
