@@ -112,6 +112,18 @@ function useWakeLock(state: RunState): void {
   }, [state]);
 }
 
+const NOTICE_MS = 20_000;
+
+/** What was reset can be had back beside the buttons too: the next run need not go on under the words about it. */
+function useNoticeEnd(page: Page, state: RunState, isUndo: boolean): void {
+  const notice = useUi((s) => s.notice);
+  useEffect(() => {
+    if (notice === null || !isUndo || state !== 'running') return;
+    const timer = setTimeout(() => page.ui.setState({ notice: null }), NOTICE_MS);
+    return () => clearTimeout(timer);
+  }, [page, notice, isUndo, state]);
+}
+
 export function Ambient() {
   const page = usePage();
   const state = useRun((s) => s.state);
@@ -119,6 +131,7 @@ export function Ambient() {
   const undo = useRun((s) => s.undo);
   useTitle(page, state);
   useWakeLock(state);
+  useNoticeEnd(page, state, undo !== null);
   const spoken = useSpokenProgress(page, state);
   return (
     <>

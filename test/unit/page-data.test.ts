@@ -85,6 +85,25 @@ describe('the preview', () => {
     expect(asked).toHaveLength(2);
   });
 
+  test('says that data are bad, of those that it was asked about and of no others', async () => {
+    let error = new PapilioError('bad-data', 'No text.');
+    const { dataPreview, choice } = setUp(() => Promise.reject(error));
+    expect(dataPreview.areBad()).toBe(false);
+    const leave = dataPreview.watch();
+    await settle();
+    expect(dataPreview.areBad()).toBe(true);
+    leave();
+    // Nobody has looked at these.
+    choice.setState((s) => ({ model: s.model && { ...s.model, precision: 'f16' } }));
+    expect(dataPreview.view.getState().error).not.toBeNull();
+    expect(dataPreview.areBad()).toBe(false);
+    // A line that was down says nothing of the data.
+    error = new PapilioError('network', 'No line.');
+    dataPreview.watch();
+    await settle();
+    expect(dataPreview.areBad()).toBe(false);
+  });
+
   test('is asked anew for other numbers, and left for other data alone', async () => {
     const { dataPreview, choice, left } = setUp(() => new Promise(() => {}));
     dataPreview.watch();

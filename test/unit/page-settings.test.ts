@@ -9,7 +9,7 @@ import { classesIn, reportFor } from '../../src/page/features/setup/classes.ts';
 import { controlOf, stopsOf } from '../../src/page/features/setup/controls.ts';
 import { derive } from '../../src/page/features/setup/derive.ts';
 import { decodeHash, encodeHash } from '../../src/page/features/setup/link.ts';
-import { PRESETS } from '../../src/page/features/setup/presets.ts';
+import { asksOf, PRESETS } from '../../src/page/features/setup/presets.ts';
 import {
   baseSettings,
   configShape,
@@ -38,6 +38,15 @@ describe('presets', () => {
       bias: 'boft_only',
       modules_to_save: ['classifier'],
     });
+  });
+
+  test('a question is asked of what it is about alone', () => {
+    const letters = PRESETS[0]!;
+    expect(asksOf(letters, letters)).toBe(true);
+    for (const other of [{ data: 'files' }, { method: 'lora' as const }, { model: 'own' }])
+      expect(asksOf(letters, { ...letters, ...other })).toBe(false);
+    const own = PRESETS.find(({ model }) => model === 'own')!;
+    expect(asksOf(own, { ...own, method: 'lora', data: 'hub' })).toBe(true);
   });
 });
 

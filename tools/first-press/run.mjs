@@ -7,12 +7,11 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { cpus, loadavg } from 'node:os';
 import { dirname, join } from 'node:path';
 import { argv, exit, stderr, stdout } from 'node:process';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { launch } from 'puppeteer-core';
 import { launchOptions } from '../../test/tools/launchOptions.mjs';
 import { serve } from '../serve.mjs';
-import { reportOf } from './report.mjs';
+import { pressOnce } from './press.mjs';
 
 const WAYS = {
   'chrome-processor': { kind: 'chrome', hasWebGpu: false },
@@ -24,76 +23,6 @@ const WAYS = {
 const PRESET = 'v=1&preset=letters-boft';
 /** The head alone at its best rate of five, by docs/figures.md. */
 const HEAD = `${PRESET}&method=head&t.learningRate=0.03`;
-
-const CAN_TRAIN = '[data-testid=toggle]:not([data-disabled])';
-const LOOK_EVERY_MS = 200;
-const MOST_SECONDS = 1200;
-const MINUTE = 60;
-
-/** What a visitor sees of the run now. */
-const look = (page) =>
-  page.evaluate(() => {
-    const text = (id) => document.querySelector(`[data-testid=${id}]`)?.textContent ?? '';
-    return {
-      state: document.querySelector('[data-testid=run-state]')?.dataset.state,
-      figures: [...(document.querySelector('[data-testid=figures]')?.children ?? [])].map((figure) =>
-        [...figure.querySelectorAll('dd')].map((part) => part.textContent),
-      ),
-      machine: text('machine'),
-      trouble: text('run-error'),
-    };
-  });
-
-/** @returns what the figures say: loss, held-out score now and before, steps; null for what is not there yet */
-function read([[loss] = [], [score, note = ''] = [], , [, steps = ''] = []]) {
-  const share = (words) => {
-    const [, value] = /([\d.]+) %/.exec(words ?? '') ?? [];
-    return value === undefined ? null : Number(value) / 100;
-  };
-  const number = (expression, words) => {
-    const [, value] = expression.exec(words ?? '') ?? [];
-    return value === undefined ? null : Number(value.replaceAll(',', ''));
-  };
-  const before = share(/was .*/.exec(note)?.[0]);
-  return {
-    hasLoss: /\d/.test(loss ?? ''),
-    score: share(score),
-    before: before ?? share(score),
-    examples: number(/([\d,]+) (?:held-out )?examples/, note),
-    step: number(/step ([\d,]+) of/, steps),
-    total: number(/of ([\d,]+)/, steps),
-  };
-}
-
-/** One press on a page of its own. */
-async function pressOnce(browser, url, hash) {
-  const context = await browser.createBrowserContext();
-  const page = await context.newPage();
-  await page.setViewport({ width: 1280, height: 900 });
-  await page.goto(`${url}#${hash}`, { waitUntil: 'load' });
-  await (await page.waitForSelector(CAN_TRAIN, { timeout: 60_000 })).click();
-  const start = performance.now();
-  const of = { firstLoss: null, firstScore: null, atMinute: null };
-  for (;;) {
-    const { state, figures, machine, trouble } = await look(page);
-    const seconds = (performance.now() - start) / 1000;
-    if (trouble !== '') throw new Error(`The page says: ${trouble}`);
-    if (seconds > MOST_SECONDS) throw new Error(`The run did not end within ${MOST_SECONDS} s.`);
-    // Before the press counts, the figures are those of the recorded run.
-    const now = /running|finished/.test(state) ? read(figures) : null;
-    if (now !== null) {
-      if (now.hasLoss) of.firstLoss ??= seconds;
-      if (now.score !== null && now.step > 0 && now.score !== now.before)
-        of.firstScore ??= { seconds, ...now };
-      if (seconds <= MINUTE) of.atMinute = now;
-    }
-    if (state === 'finished') {
-      await context.close();
-      return { ...of, seconds, end: now, machine };
-    }
-    await sleep(LOOK_EVERY_MS);
-  }
-}
 
 /** @returns the record of one way */
 async function measure(name, { kind, hasWebGpu }, url) {
@@ -116,6 +45,41 @@ async function measure(name, { kind, hasWebGpu }, url) {
   } finally {
     await browser.close();
   }
+}
+
+const share = (value) => `${(100 * value).toFixed(1)} %`;
+const seconds = (value) => `${value.toFixed(1)} s`;
+
+const row = ({ browser, hardware, load, date, preset, head }) =>
+  [
+    browser,
+    preset.machine,
+    seconds(preset.firstLoss),
+    `${share(preset.firstScore.score)} at step ${preset.firstScore.step}, after ${seconds(preset.firstScore.seconds)}`,
+    preset.atMinute === null
+      ? 'nothing yet'
+      : `${share(preset.atMinute.score)} at step ${preset.atMinute.step}`,
+    `${share(preset.end.score)} after ${seconds(preset.seconds)}`,
+    share(preset.end.before),
+    `${share(head.end.score)} after ${seconds(head.seconds)}`,
+    hardware,
+    load.toFixed(1),
+    date,
+  ].join(' | ');
+
+/** docs/first-press.md. @param records of ways, in the order of the rows */
+function reportOf(records) {
+  const [{ preset }] = records;
+  return [
+    '# The first minute',
+    '',
+    `Written by \`npm run first-press\`: one press of Train on the first preset, on the built page in a fresh profile. ${preset.end.total} steps with all evaluations, each on ${preset.end.examples} held-out letters, at the preset's own seed. Seconds are of the clock from the press, and hold loading, compiling and evaluating. Base model: the share that it reads before training. Head alone: as many steps of a new head and nothing else, at its best rate of five ([figures.md](figures.md)), with its own seconds. Load: how many programs wanted a processor in the minute before the press; what runs beside it takes from the pace.`,
+    '',
+    `| browser | trained by | first loss | first score after the start | after 60 s | all ${preset.end.total} steps | base model | head alone | hardware | load | date |`,
+    '|---|---|---|---|---|---|---|---|---|---|---|',
+    ...records.map((record) => `| ${row(record)} |`),
+    '',
+  ].join('\n');
 }
 
 const chosen = argv.slice(2);

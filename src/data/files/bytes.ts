@@ -91,7 +91,7 @@ export function readText(bytes: Uint8Array, name: string, notes: string[] = []):
   text = text.replace(/^\ufeff+/, '');
   if (encoding !== 'utf-8') notes.push(say`${name} is ${encoding.toUpperCase()} and was read as such.`);
   if (text.includes('\u0000'))
-    fail('bad-data', say`${name} holds zero bytes, so it is not a text; save it as UTF-8 text.`);
+    fail('bad-data', say`${name} is no text: some of its bytes are 0. Save it as UTF-8 text.`);
   if (text.trim() === '') fail('bad-data', say`${name} holds nothing but white space.`);
   return text;
 }

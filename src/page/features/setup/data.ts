@@ -176,6 +176,9 @@ export function createDataPreview(
 
   return {
     view,
+    /** Whether the data as they are chosen now were looked at and cannot be trained on. */
+    areBad: (): boolean =>
+      view.getState().error?.kind === 'bad-data' && shallow(inputsOf(choice.getState()), inputs),
     /** Keeps the preview current until the returned function is called. */
     watch() {
       watchers++;

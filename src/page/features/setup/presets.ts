@@ -114,6 +114,14 @@ export const PRESETS: readonly Preset[] = [
   },
 ];
 
+/** Whether a preset's question is about what is chosen: another model, other data or another method have other questions. */
+export const asksOf = (
+  preset: Preset,
+  chosen: { readonly model: string; readonly data: string; readonly method: MethodId },
+): boolean =>
+  preset.model === 'own' ||
+  (preset.model === chosen.model && preset.data === chosen.data && preset.method === chosen.method);
+
 /** A preset by id, or the first. */
 export function presetById(id: string): Preset {
   return PRESETS.find((preset) => preset.id === id) ?? PRESETS[0]!;

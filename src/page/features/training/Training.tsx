@@ -1,5 +1,6 @@
 /** The second area: run it and watch it learn. */
 import { useMemo } from 'react';
+import { useStore } from 'zustand';
 import { say } from '../../../common.ts';
 import type { Progress, RunState } from '../../../protocol.ts';
 import { type Command, commandById, commandTip, shortcutOf } from '../../commands.ts';
@@ -12,7 +13,7 @@ import { Silence, useSilence } from '../../parts/Waiting.tsx';
 import type { RunView } from '../../stores.ts';
 import { useChoice, useDerived, usePage, useRun, useSeries, useUi } from '../../usePage.ts';
 import { RecordedAgain, Shown } from '../recorded/Shown.tsx';
-import { presetById } from '../setup/presets.ts';
+import { asksOf, presetById } from '../setup/presets.ts';
 
 // What stands below the buttons comes when they are there.
 const Forecast = later<'Forecast', object>('Forecast', () => import('./Forecast.tsx'));
@@ -28,10 +29,11 @@ const Drawn = later('Drawn', () => import('./Drawn.tsx'));
 const Charts = later('Charts', () => import('./Charts.tsx'));
 
 export function Training() {
-  const preset = useChoice((s) => s.settings.preset);
+  const preset = useChoice((s) => presetById(s.settings.preset));
+  const isAsked = useChoice((s) => asksOf(preset, s.settings));
   return (
     <div className="panel-scroll">
-      <p className="question">{presetById(preset).question()}</p>
+      {isAsked ? <p className="question">{preset.question()}</p> : null}
       <Transport />
       <Forecast />
       <Speed />
@@ -96,10 +98,14 @@ function StateLine({ isChanged }: { readonly isChanged: boolean }) {
   const busy = useRun((s) => s.busy);
   const progress = useRun((s) => s.progress);
   const obstacle = useChoice(() => page.obstacle());
+  useStore(page.data.view, (s) => s.error);
+  const areBad = useChoice(() => page.data.areBad());
   const news = useMemo(() => ({ state, busy, progress }), [state, busy, progress]);
   const awaited = waitsFor(page.run.getState());
   const silence = useSilence(news, awaited !== null);
-  const words = busy ?? (state === 'idle' ? (obstacle ?? STATES().idle) : STATES()[state]);
+  // Who presses Train all the same is told why, and what to do.
+  const idle = obstacle ?? (areBad ? say`these data cannot be trained on` : STATES().idle);
+  const words = busy ?? (state === 'idle' ? idle : STATES()[state]);
   return (
     <p className="transport-state" data-testid="run-state" data-state={state}>
       <i className="state-dot" />
