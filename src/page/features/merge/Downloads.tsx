@@ -52,7 +52,7 @@ export function Downloads() {
               ? say`after merging`
               : parity?.verdict !== 'passed'
                 ? say`once the merged file has passed its check`
-                : say`for transformers.js and the Hub: model card, onnx/model.onnx, config.json, tokenizer`
+                : say`for transformers.js and the Hub: model card, onnx/model.onnx and the files that belong to it`
           }
           isDisabled={parity?.verdict !== 'passed'}
           onPress={() => void page.try.saveFolder()}

@@ -63,12 +63,12 @@ export const PRESETS: readonly Preset[] = [
     method: 'fourierft',
     config: {
       n_frequency: 200,
-      scaling: 50,
+      scaling: 150,
       init_weights: true,
       target_modules: GUIDE_TARGETS,
       modules_to_save: ['classifier'],
     },
-    training: { learningRate: 8e-2, steps: 300, batchSize: 16, evalEvery: 25, evalExamples: 260 },
+    training: { learningRate: 2e-2, steps: 300, batchSize: 16, evalEvery: 25, evalExamples: 260 },
   },
   {
     id: 'tales-recipes',

@@ -73,7 +73,7 @@ function Row({ run, isCurrent }: { readonly run: RunRecord; readonly isCurrent: 
       <th scope="row">
         <span className="run-name">
           <LineSample look={run.look} />
-          {run.name}
+          <span className="run-word">{run.name}</span>
         </span>
       </th>
       <td className="run-what">
