@@ -31,7 +31,7 @@ export function NeuronPlane(props: {
       {[before, after].map((of, side) => (
         <g
           key={side === 0 ? 'before' : 'after'}
-          className={side === 0 ? 'lab-arrows is-before' : 'lab-arrows sym-W'}
+          className={side === 0 ? 'lab-arrows is-before' : 'lab-arrows sym-Wnew'}
         >
           {Array.from({ length: count }, (_, i) => {
             const [x, y] = end(of, i);

@@ -25,9 +25,19 @@ export const GLOSSARY = {
     means: () =>
       say`The wiring of the fast Fourier transform: each factor joins inputs that lie twice as far apart as those of the factor before.`,
   },
+  'Cayley-transform': {
+    word: () => say`Cayley transform`,
+    means: () =>
+      say`Makes a rotation of any skew-symmetric matrix: R = (I − Q)(I + Q)⁻¹. It reaches every rotation but those that turn a plane by 180°.`,
+  },
   coefficient: {
     word: () => say`coefficient`,
     means: () => say`How high one wave is; FourierFT trains one for each of its frequencies.`,
+  },
+  'cross-entropy': {
+    word: () => say`cross-entropy`,
+    means: () =>
+      say`The loss of classes and words: minus the logarithm of the probability that the model gives to the right one, as a mean over examples.`,
   },
   factor: {
     word: () => say`factor`,
@@ -56,9 +66,18 @@ export const GLOSSARY = {
     means: () =>
       say`The matrix that changes nothing, I; a rotation that has not been trained yet is the identity.`,
   },
+  kernel: {
+    word: () => say`kernel`,
+    means: () =>
+      say`A short program that runs on a GPU, many times side by side; WebGPU calls its text a shader.`,
+  },
   layer: {
     word: () => say`layer`,
     means: () => say`One step of a model; here one that multiplies its inputs by a matrix of weights.`,
+  },
+  'learning-rate': {
+    word: () => say`learning rate`,
+    means: () => say`How far one step of training moves the numbers.`,
   },
   loss: {
     word: () => say`loss`,
@@ -88,6 +107,16 @@ export const GLOSSARY = {
   seed: {
     word: () => say`seed`,
     means: () => say`The number that random numbers are drawn from: the same seed draws the same ones.`,
+  },
+  series: {
+    word: () => say`series`,
+    means: () =>
+      say`A sum of powers, here of Q, that comes to the Cayley transform where Q is small; PEFT’s OFT takes a few terms of it.`,
+  },
+  'singular-value': {
+    word: () => say`singular value`,
+    means: () =>
+      say`How strongly a matrix stretches in one of its directions; as many of them are not zero as its rank.`,
   },
   'skew-symmetric': {
     word: () => say`skew-symmetric`,
