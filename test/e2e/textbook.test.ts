@@ -48,7 +48,9 @@ test('the page of OFT says what its pictures show, on screen and on paper, and l
   await page.evaluate(() => dispatchEvent(new Event('beforeprint')));
   expect(await page.$$eval('.lab-figure details', (folds) => folds.every((fold) => fold.open))).toBe(true);
   await page.evaluate(() => dispatchEvent(new Event('afterprint')));
-  await page.click('a[href="#page=glossary&term=orthogonal"]');
+  const term = 'a[href="#page=glossary&term=orthogonal"]';
+  await page.focus(`.lab-term:has(${term}) button`);
+  await page.click(term);
   await page.waitForSelector('.lab-glossary .is-meant');
   expect(await words(page, '.lab-glossary .is-meant')).toMatch(/^orthogonal\s*A matrix is orthogonal where/);
 

@@ -36,7 +36,7 @@ function computeOn(engine: EngineName | null): void {
   keepEngine(engine);
   const params = new URLSearchParams(location.hash.slice(1));
   params.delete('engine');
-  history.replaceState(null, '', `#${params.toString().replaceAll('%2C', ',')}`);
+  history.replaceState(history.state, '', `#${params.toString().replaceAll('%2C', ',')}`);
   location.reload();
 }
 

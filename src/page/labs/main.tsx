@@ -4,6 +4,7 @@ import { startLanguage } from '../language.ts';
 import { Spoken } from '../Spoken.tsx';
 import { whenIdle } from '../whenIdle.ts';
 import { LabsPage } from './LabsPage.tsx';
+import { keepScrolling } from './scrolling.ts';
 import '../styles/tokens.css';
 import '../styles/base.css';
 import '../styles/shell.css';
@@ -12,6 +13,7 @@ import './labs.css';
 import './textbook/textbook.css';
 
 await startLanguage();
+keepScrolling();
 
 createRoot(document.getElementById('root')!).render(
   <Spoken>

@@ -71,7 +71,7 @@ export function useLabState({ id, kind, controls, start, lesson }: Place): Lab {
   useEffect(() => {
     // Another lab's address is no setting of this one, nor is that of another lesson.
     const isOwn = () => labIn(location.hash) === id && lessonIn(location.hash) === start.packed;
-    if (isOwn()) history.replaceState(null, '', `#${encodeLab(id, controls, link, kind, start)}`);
+    if (isOwn()) history.replaceState(history.state, '', `#${encodeLab(id, controls, link, kind, start)}`);
     const read = () => {
       if (isOwn()) setLink(decodeLab(location.hash, controls, start));
     };

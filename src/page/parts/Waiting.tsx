@@ -23,7 +23,7 @@ export function useSilence(news: unknown, isOn = true): number {
     }, 500);
     return () => clearInterval(timer);
   }, [isOn]);
-  return seconds;
+  return isOn ? seconds : 0;
 }
 
 /** Not read aloud: a voice would count along. */

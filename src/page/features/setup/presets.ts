@@ -37,7 +37,7 @@ export const PRESETS: readonly Preset[] = [
     id: 'letters-boft',
     title: () => say`Digits to letters`,
     question: () =>
-      say`Can sparse rotations teach a model that has only seen signs and digits on a blackboard to read small letters on a grey pavement?`,
+      say`Can sparse rotations teach a model that has only seen signs and digits on a blackboard to read letters on a grey pavement?`,
     model: 'glyphs-vit',
     data: 'letters',
     method: 'boft',

@@ -6,8 +6,10 @@ import { derive } from '../../features/setup/derive.ts';
 import { methodTitle, percent } from '../../format.ts';
 import { inferenceClient } from '../../inferenceClient.ts';
 import { Action } from '../../parts/Action.tsx';
+import { isUnderWay } from '../../stores.ts';
 import { trainerClient } from '../../trainerClient.ts';
 import { Step, TryThis } from '../LabText.tsx';
+import { useAskBeforeLeaving } from '../useAskBeforeLeaving.ts';
 import { useLab, useShown } from '../useLab.ts';
 import { accuracyOf, CurveFigure, type Curves, numbersOf } from './CurveFigure.tsx';
 import { FileFigure } from './FileFigure.tsx';
@@ -58,6 +60,11 @@ export default function FirstLab() {
   const lab = useLab();
   const { runs, view } = useFirst();
   const { preview, problem } = view;
+  useAskBeforeLeaving(
+    isUnderWay(view.state)
+      ? say`A run is under way, and leaving this lab ends it. Leave all the same?`
+      : null,
+  );
   const { adapter, head } = view.runs;
   const inPercent = (run: typeof adapter) => {
     const share = run === undefined ? null : accuracyOf(run);

@@ -1,15 +1,37 @@
-/** Terms: where a page first uses one it says what it means when pointed at and leads to the glossary, which is a page of its own. */
-import { type ReactNode, useEffect, useRef } from 'react';
-import { language } from '../../../common.ts';
+/** Terms: where a page first uses one it says what it means when pointed at or pressed, and leads to the glossary, which is a page of its own. */
+import { type ReactNode, useEffect, useId, useRef } from 'react';
+import { language, say } from '../../../common.ts';
 import { useLab } from '../useLab.ts';
 import { GLOSSARY, type TermName } from './glossary.ts';
 
 export function Term({ of, children }: { readonly of: TermName; readonly children?: ReactNode }) {
   const { word, means } = GLOSSARY[of];
+  const tip = useRef<HTMLSpanElement>(null);
+  const id = useId();
+  // Never beyond the right edge of the window.
+  const place = () => {
+    const box = tip.current!;
+    box.style.translate = '';
+    const beyond = box.getBoundingClientRect().right - document.documentElement.clientWidth + 8;
+    if (beyond > 0) box.style.translate = `${String(-beyond)}px`;
+  };
   return (
-    <a className="lab-term" href={`#page=glossary&term=${of}`} title={means()}>
-      {children ?? word()}
-    </a>
+    // biome-ignore lint/a11y/noStaticElementInteractions: only where the meaning stands is worked out here; its button can be reached by keys.
+    <span className="lab-term" onPointerEnter={place} onFocus={place}>
+      <button
+        type="button"
+        aria-describedby={id}
+        onKeyDown={({ key, currentTarget }) => (key === 'Escape' ? currentTarget.blur() : undefined)}
+      >
+        {children ?? word()}
+      </button>
+      <span ref={tip} className="lab-term-tip">
+        <span id={id} role="tooltip">
+          {means()}
+        </span>{' '}
+        <a href={`#page=glossary&term=${of}`}>{say`In the glossary`}</a>
+      </span>
+    </span>
   );
 }
 
