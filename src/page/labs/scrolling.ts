@@ -3,7 +3,7 @@
 /** Scrolling has ended when nothing has moved for so long. */
 const REST_MS = 150;
 /** What comes late, a lab's chunk or its first picture, is waited for so long. */
-const LATE_MS = 3000;
+const LATE_MS = 10_000;
 
 interface Stood {
   readonly y: number;
