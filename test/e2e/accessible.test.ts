@@ -76,7 +76,7 @@ test('axe finds nothing, light and dark, before a run and after it', async () =>
     all.push(...(await findings(page, `help, ${theme}`, rules)));
     await page.keyboard.press('Escape');
     await until(async () => (await page.$('[role="dialog"]')) === null, 'the help put away', 10);
-    // From dark to what the system wants, which is light.
+    // From dark to light.
     if (theme === 'dark') await press(page, 'Theme: dark');
   }
   expect(await page.evaluate(() => document.documentElement.dataset.theme)).toBe('light');
