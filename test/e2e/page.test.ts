@@ -157,8 +157,8 @@ test('paused, reloaded and resumed, the curve is the same bit for bit', async ()
   await page.close();
 });
 
-// By onnxruntime: each method's first steps on WebGPU are those of onnxruntime (gpu/engines-agree).
-test.each(['head', 'full', 'oft', 'fourierft', 'lora'])('%s trains from a link', async (method) => {
+// By onnxruntime, whose first steps are those of WebGPU (gpu/engines-agree). OFT is in own-data.test.ts, FourierFT in weights.test.ts, LoRA in runs.test.ts.
+test.each(['head', 'full'])('%s trains from a link', async (method) => {
   const { page, errors } = await openPage(stage, onProcessor(`${TALES}&method=${method}&t.steps=3`));
   await trainToTheEnd(page);
   expect(await words(page, part('clocks'))).toContain('3 of 3 steps');
