@@ -117,11 +117,14 @@ export const anyOf = (items: readonly string[]): string =>
 export const listOf = (items: readonly string[]): string =>
   remembered(listed(items, 'conjunction', current), () => listed(englishIn(items), 'conjunction', ENGLISH));
 
+/** Between the last "and" or "or" of a list in Chinese and what is written in Latin letters: there a space belongs. */
+const BESIDE_LATIN = /(?<=[\w%°)])(?=[和或])|(?<=[和或])(?=[\w(])/g;
+
 const listed = (
   items: readonly string[],
   type: 'conjunction' | 'disjunction',
   { locale }: Language,
-): string => new Intl.ListFormat(locale, { type }).format(items);
+): string => new Intl.ListFormat(locale, { type }).format(items).replaceAll(BESIDE_LATIN, ' ');
 
 /** Whether signs of punctuation are as wide as characters, and no space stands beside them: in Chinese and Japanese. */
 const isWide = ({ locale }: Language): boolean => /^(zh|ja)\b/.test(locale);

@@ -61,7 +61,7 @@ test('the page of OFT says what its pictures show, on screen and on paper, and l
 test('the page of BOFT trains a rotation and takes it back, in Chinese', async () => {
   const { page, errors } = await open('page=boft', 'zh-Hans');
   await says(page, 'transmission', /有了因子 4，每个节点都能到达其他所有节点/);
-  await says(page, 'back', /B₂ 1\.00, B₃ 0\.00, B₄ 0\.00。输出与训练目标 B 相差 \d/);
+  await says(page, 'back', /B₂ 1\.00，B₃ 0\.00，B₄ 0\.00。输出与训练目标 B 相差 \d/);
   await page.focus(`${part('control-strength')} input`);
   await page.keyboard.press('End');
   await says(page, 'back', /输出与训练目标 B 相差 0\.\d°/);

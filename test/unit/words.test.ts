@@ -240,7 +240,7 @@ describe('say', () => {
     });
     const files = listOf([say`one file`, 'a.csv']);
     const said = paragraph([say`Left out: ${files}`, say`Row ${3} is empty.`]);
-    expect(said).toBe('未使用：一个文件和a.csv第 3 行为空。');
+    expect(said).toBe('未使用：一个文件和 a.csv第 3 行为空。');
     expect(englishOf(said)).toBe('Left out: one file and a.csv Row 3 is empty.');
     expect(englishOf(say`Left out: ${clause(say`Row ${3} is empty.`)}`)).toBe('Left out: Row 3 is empty');
     expect(englishOf('never said')).toBe('never said');

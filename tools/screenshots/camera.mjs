@@ -1,5 +1,5 @@
-/** Takes pictures of pages into docs/screenshots/, once nothing on them changes any more. */
-import { statSync } from 'node:fs';
+/** Takes pictures of pages into out/screenshots/, once nothing on them changes any more, and those that the repository keeps into docs/screenshots/ as well. */
+import { copyFileSync, mkdirSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { argv, stdout } from 'node:process';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -7,8 +7,12 @@ import { fileURLToPath } from 'node:url';
 
 export const root = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
 export const folder = join(root, 'docs', 'screenshots');
-/** Only pictures whose name has this are taken. */
+/** All of them; git leaves it out, since a set is some ten megabytes. */
+export const everything = join(root, 'out', 'screenshots');
+for (const path of [folder, everything]) mkdirSync(path, { recursive: true });
+/** Only pictures whose name has this are taken; a pattern, as `lab-.*-en-1280-light`. */
 export const [only = ''] = argv.slice(2);
+export const isWanted = (file) => new RegExp(only).test(file);
 
 export const SIZES = [
   { name: '1280', width: 1280, height: 900 },
@@ -17,7 +21,12 @@ export const SIZES = [
 export const SCHEMES = ['light', 'dark'];
 /** Of a picture, in pixels: what lies further down is cut. */
 export const MOST_HEIGHT = 4000;
-const QUALITY = 55;
+const QUALITY = 35;
+
+/** Whether a line on the page says that something is still to come. */
+const isWaiting = () =>
+  / …(?!\S)/.test(document.body.textContent) ||
+  [...document.querySelectorAll('p')].some((line) => line.textContent.trim().endsWith('…'));
 
 /** What is drawn comes in turns, and some of it from workers: done when nothing on the page has changed for a second. */
 export async function settle(page) {
@@ -26,18 +35,22 @@ export async function settle(page) {
     const now = await page.evaluate(
       () => `${document.body.textContent.length} ${document.querySelectorAll('*').length}`,
     );
-    if (now === before && !(await page.evaluate(() => / …(?!\S)/.test(document.body.textContent)))) break;
+    if (now === before && !(await page.evaluate(isWaiting))) break;
     before = now;
     await sleep(500);
   }
   await sleep(700);
 }
 
-/** @param element what is taken; absent: what the window shows */
-export async function take(page, name, look, element, quality = QUALITY) {
+/**
+ * @param element what is taken; absent: what the window shows
+ * @param isKept whether the repository has it
+ */
+export async function take(page, name, look, { element = page, isKept = true } = {}) {
   const file = `${name}-${look}.webp`;
-  if (!file.includes(only)) return;
-  const path = join(folder, file);
-  await (element ?? page).screenshot({ path, type: 'webp', quality });
+  if (!isWanted(file)) return;
+  const path = join(everything, file);
+  await element.screenshot({ path, type: 'webp', quality: QUALITY });
+  if (isKept) copyFileSync(path, join(folder, file));
   stdout.write(`${file} ${Math.round(statSync(path).size / 1024)} kB\n`);
 }

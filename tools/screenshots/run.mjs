@@ -1,16 +1,27 @@
 /**
  * `npm run screenshots`: the page as it is, every area, tab and dialog that it has, and every lab and page of the textbook in every language, wide and narrow,
- * light and dark, into docs/screenshots/, with a page that shows them all. What there is to take is found on the page: a new tab is in the next set without
- * a word here. One run is trained for it, on the processor; `npm run screenshots -- WORD` takes only pictures whose name has the word in it.
+ * light and dark, into out/screenshots/; those that the repository keeps into docs/screenshots/, with a page that shows them. What there is to take is found on the page: a new tab is in the next set without
+ * a word here. One run is trained for it, on the processor; `npm run screenshots -- WORD` takes only pictures whose name has the word, or what the pattern says, in it.
  */
-import { mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { exit, stdout } from 'node:process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { launch } from 'puppeteer-core';
 import { findBrowser } from '../../test/tools/machine.mjs';
 import { serve } from '../serve.mjs';
-import { folder, MOST_HEIGHT, only, root, SCHEMES, SIZES, settle, take } from './camera.mjs';
+import {
+  everything,
+  folder,
+  isWanted,
+  MOST_HEIGHT,
+  only,
+  root,
+  SCHEMES,
+  SIZES,
+  settle,
+  take,
+} from './camera.mjs';
 import { takeLabs } from './labs.mjs';
 
 /** The first preset with fewer steps: enough to see curves and changed answers. */
@@ -36,7 +47,7 @@ async function takeArea(page, name, look, panel, size) {
     await page.setViewport({ width: size.width, height });
   }
   await settle(page);
-  await take(page, name, look, await page.$(selector));
+  await take(page, name, look, { element: await page.$(selector) });
   await page.setViewport({ width: size.width, height: size.height });
 }
 
@@ -70,7 +81,7 @@ async function takeAll(page, size, scheme) {
   await toPanel(page, 'see');
   for (const title of await tabsOf(page)) {
     const name = `see-${slug(title)}`;
-    if (!`${name}-${look}.webp`.includes(only)) continue;
+    if (!isWanted(`${name}-${look}.webp`)) continue;
     await page.$$eval(
       '#panel-see [role=tab]',
       (tabs, wanted) => tabs.find((tab) => tab.textContent.trim() === wanted).click(),
@@ -93,7 +104,7 @@ async function takeDialogs(page, look) {
     await settle(page);
     const dialog = await page.$('[role=dialog]');
     if (dialog) {
-      await take(page, `dialog-${slug(name)}`, look, dialog);
+      await take(page, `dialog-${slug(name)}`, look, { element: dialog });
       await page.keyboard.press('Escape');
     } else await press();
     await sleep(300);
@@ -123,26 +134,27 @@ async function train(page, url) {
   await page.waitForSelector('[data-testid=run-state][data-state=finished]', { timeout: 600_000 });
 }
 
-/** The page of docs/ that shows what was taken, tab by tab. */
+/** The page of docs/ that shows what is kept, by what it is of, wide ones above narrow ones. */
 function pageOf(files) {
-  const names = [...new Set(files.map((file) => file.replace(/-\d+-(light|dark)\.webp$/, '')))];
-  const picture = (name, look, width) => {
-    const file = `${name}-${look}.webp`;
-    return files.includes(file)
-      ? `<img src="screenshots/${file}" width="${width}" alt="${name}, ${look}">`
-      : '';
-  };
+  const nameOf = (file) => file.replace(/(-(en|zh))?-\d+-(light|dark)\.webp$/, '');
+  const names = [...new Set(files.map(nameOf))];
+  const pictures = (name, { name: size }, width) =>
+    files
+      .filter((file) => nameOf(file) === name && file.includes(`-${size}-`))
+      .toSorted((a, b) => b.localeCompare(a))
+      .map((file) => `<img src="screenshots/${file}" width="${width}" alt="${file.replace('.webp', '')}">`)
+      .join(' ');
   return [
     '# Screenshots',
     '',
-    'Every area, tab and dialog of the page, with a run of 60 steps, and every lab and page of the textbook, at 1280 and 400 pixels, light and dark. Written by `npm run screenshots`.',
+    'Every area, tab and dialog of the page, with a run of 60 steps, at 1280 and 400 pixels, light and dark; every lab and page of the textbook at 1280 pixels, light, in English, and at 400 pixels, dark, in Chinese. Written by `npm run screenshots`, which takes labs and textbook in every size, scheme and language; what is not kept here it leaves in `out/screenshots/`.',
     '',
     ...names.flatMap((name) => [
       `## ${name.replaceAll('-', ' ')}`,
       '',
-      ['1280-light', '1280-dark'].map((look) => picture(name, look, 420)).join(' '),
+      pictures(name, SIZES[0], 420),
       '',
-      ['400-light', '400-dark'].map((look) => picture(name, look, 240)).join(' '),
+      pictures(name, SIZES[1], 240),
       '',
     ]),
   ].join('\n');
@@ -153,14 +165,18 @@ if (!executablePath) {
   stdout.write('No Chromium, Chrome or Edge was found: install it, or name it in CHROME_PATH.\n');
   exit(1);
 }
-mkdirSync(folder, { recursive: true });
-if (only === '') for (const file of readdirSync(folder)) rmSync(join(folder, file));
+if (only === '')
+  for (const path of [folder, everything]) for (const file of readdirSync(path)) rmSync(join(path, file));
 const server = await serve();
 const browser = await launch({
   executablePath,
   headless: true,
   protocolTimeout: 600_000,
-  args: ['--no-sandbox', '--disable-dev-shm-usage', '--hide-scrollbars', '--force-color-profile=srgb'],
+  args: [
+    ...['--no-sandbox', '--disable-dev-shm-usage', '--hide-scrollbars', '--force-color-profile=srgb'],
+    // The shader lab runs on WebGPU alone; what may choose takes the processor before a software adapter.
+    ...['--enable-unsafe-webgpu', '--ignore-gpu-blocklist', '--enable-features=Vulkan'],
+  ],
 });
 try {
   if (!only.startsWith('lab'))
@@ -180,5 +196,8 @@ try {
 }
 const files = readdirSync(folder).sort();
 writeFileSync(join(root, 'docs', 'screenshots.md'), pageOf(files));
-const total = files.reduce((sum, file) => sum + statSync(join(folder, file)).size, 0);
-stdout.write(`${files.length} pictures, ${(total / 2 ** 20).toFixed(1)} MB\n`);
+for (const path of [everything, folder]) {
+  const all = readdirSync(path);
+  const total = all.reduce((sum, file) => sum + statSync(join(path, file)).size, 0);
+  stdout.write(`${path}: ${all.length} pictures, ${(total / 2 ** 20).toFixed(1)} MB\n`);
+}

@@ -15,31 +15,6 @@ import { LabContext, useLab, useLabState } from './useLab.ts';
 
 const LessonCard = later('LessonCard', () => import('../lessons/LessonCard.tsx'));
 
-/** On paper the numbers of each picture are open, for nobody can press them there, and the ground is light; afterwards all is as it was. */
-function useOnPaper(): void {
-  useEffect(() => {
-    const root = document.documentElement;
-    let shut: HTMLDetailsElement[] = [];
-    let theme = root.dataset.theme;
-    const begin = () => {
-      shut = [...document.querySelectorAll<HTMLDetailsElement>('.lab-figure details:not([open])')];
-      for (const fold of shut) fold.open = true;
-      theme = root.dataset.theme;
-      root.dataset.theme = 'light';
-    };
-    const end = () => {
-      for (const fold of shut.splice(0)) fold.open = false;
-      if (theme !== undefined) root.dataset.theme = theme;
-    };
-    addEventListener('beforeprint', begin);
-    addEventListener('afterprint', end);
-    return () => {
-      removeEventListener('beforeprint', begin);
-      removeEventListener('afterprint', end);
-    };
-  }, []);
-}
-
 /** The lesson of the link; null while it is being opened. */
 function useLesson(packed: string | null, place: string): LessonView | null {
   const [view, setView] = useState<LessonView | null>(null);
@@ -99,7 +74,6 @@ function LabAround({ entry, view }: { readonly entry: LabEntry; readonly view: L
   const [before, after] = at < 0 ? [] : [WAY[at - 1], WAY[at + 1]];
   const isGlossary = entry === GLOSSARY_PAGE;
   const { locale } = language();
-  useOnPaper();
   // biome-ignore lint/correctness/useExhaustiveDependencies: the title is in the language that is spoken.
   useEffect(() => {
     document.title = `${entry.title()} · Papilio`;

@@ -16,10 +16,36 @@ const onHash = (listener: () => void): (() => void) => {
   return () => removeEventListener('hashchange', listener);
 };
 
+/** On paper the numbers of each picture are open, for nobody can press them there, and the ground is light; afterwards all is as it was. */
+function useOnPaper(): void {
+  useEffect(() => {
+    const root = document.documentElement;
+    let shut: HTMLDetailsElement[] = [];
+    let theme = root.dataset.theme;
+    const begin = () => {
+      shut = [...document.querySelectorAll<HTMLDetailsElement>('.lab-figure details:not([open])')];
+      for (const fold of shut) fold.open = true;
+      theme = root.dataset.theme;
+      root.dataset.theme = 'light';
+    };
+    const end = () => {
+      for (const fold of shut.splice(0)) fold.open = false;
+      if (theme !== undefined) root.dataset.theme = theme;
+    };
+    addEventListener('beforeprint', begin);
+    addEventListener('afterprint', end);
+    return () => {
+      removeEventListener('beforeprint', begin);
+      removeEventListener('afterprint', end);
+    };
+  }, []);
+}
+
 export function LabsPage() {
   const id = useSyncExternalStore(onHash, () => labIn(location.hash));
   const packed = useSyncExternalStore(onHash, () => lessonIn(location.hash));
   const entry = PLACES.find((one) => one.id === id);
+  useOnPaper();
   const [notice, setNotice] = useState<string | null>(null);
   return (
     <div className="labs">

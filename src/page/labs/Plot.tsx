@@ -25,7 +25,7 @@ interface Axis {
   readonly format: (value: number) => string;
 }
 
-const MARGIN = { left: 46, right: 14, top: 10, bottom: 38 } as const;
+const MARGIN = { left: 46, right: 14, top: 10, bottom: 43 } as const;
 
 /** The width of an element, as it is now. */
 function useWidth() {
@@ -90,7 +90,7 @@ export function Plot(props: {
             key={tick}
             className="lab-tick"
             x={atX(tick)}
-            y={height - MARGIN.bottom + 16}
+            y={height - MARGIN.bottom + 21}
             textAnchor="middle"
           >
             {x.format(tick)}

@@ -40,9 +40,9 @@ export function Sym({ name, children }: { readonly name: string; readonly childr
   return <i className={symbolClass(name)}>{children}</i>;
 }
 
-/** A formula, or several, on lines of their own; their sources stand there until the typesetter has come, and where it cannot be fetched. */
+/** A formula, or several, on lines of their own; parts of one with a wide gap between them go below each other where there is no room. Their sources stand there until the typesetter has come, and where it cannot be fetched. */
 export function Formula({ source }: { readonly source: string | readonly string[] }) {
-  const sources = [source].flat();
+  const sources = [source].flat().flatMap((one) => one.split('\\qquad'));
   const html = useFormulas(sources);
   if (html === null)
     return (

@@ -40,7 +40,7 @@ export default function ButterflyLab() {
     <>
       <Step title={say`Blocks along the diagonal`}>
         <p>
-          {rich`A full rotation of ${symbol('d')} inputs has many numbers. OFT takes small rotations of ${symbol('b')} inputs instead, side by side. That saves numbers, but inputs of different blocks never mix. Right of the formula: how many free numbers that takes.`}
+          {rich`A full rotation of ${symbol('d')} inputs has many numbers. OFT takes small rotations of ${symbol('b')} inputs instead, side by side. That saves numbers, but inputs of different blocks never mix. At the end of the formula: how many free numbers that takes.`}
         </p>
         <Formula source={`${BLOCKS} \\qquad ${BLOCK_COUNT}`} />
       </Step>

@@ -77,7 +77,7 @@ export function HeldLetters({ id, curves }: { readonly id: string; readonly curv
     <LabFigure
       id={id}
       title={title}
-      sentence={say`Of these ${whole(rows.length)} letters, which it never learnt from: ${counts.join('; ')}.`}
+      sentence={say`Of these ${whole(rows.length)} letters, which it never learnt from: ${counts.reduce((all, one) => say`${all}; ${one}`)}.`}
       how={say`How each number was got: the likeliest class and its probability, a softmax of the scores that the engine computes. Untrained is the frozen model with a new head of random numbers.`}
       table={{
         head: [say`Letter`, ...rows[0]!.guesses.map(({ name }) => name)],

@@ -62,8 +62,8 @@ export function MethodChoice({ model, preview }: Pick<FirstView, 'model' | 'prev
       <Formula source={FORMULAS[method]} />
       <p data-testid="own-count">
         {numbers === null
-          ? say`Right of the formula: the numbers that a layer takes, by how many inputs and outputs it has.`
-          : say`Right of the formula: the numbers that a layer takes, by how many inputs and outputs it has. On every layer of this model, with a new head of ${classes} letters, that comes to ${whole(numbers)} numbers; the model has ${whole(model!.parameters)}.`}
+          ? say`At the end of the formula: the numbers that a layer takes, by how many inputs and outputs it has.`
+          : say`At the end of the formula: the numbers that a layer takes, by how many inputs and outputs it has. On every layer of this model, with a new head of ${classes} letters, that comes to ${whole(numbers)} numbers; the model has ${whole(model!.parameters)}.`}
       </p>
       <div className="lab-controls">
         <LabControl name="steps" label={say`Steps`} />

@@ -14,9 +14,9 @@ import { FOURIER_FITS, targetTitle, wayTitle } from './fits.ts';
 import { MapsFigure } from './MapsFigure.tsx';
 import { SpectrumFigure } from './SpectrumFigure.tsx';
 
-const [r, n, W, u] = [mark('r'), mark('n'), mark('dW', '\\Delta{W}'), mark('u', '(u_k, v_k)')];
+const [r, n, W, u, v] = [mark('r'), mark('n'), mark('dW', '\\Delta{W}'), mark('u'), mark('u', 'v')];
 const LORA = `${W} \\approx \\tfrac{\\alpha}{${r}}\\,B\\,A, \\qquad{B}\\in\\mathbb{R}^{d\\times{${r}}},\\; A\\in\\mathbb{R}^{${r}\\times{d}}`;
-const FOURIER = `${W}_{pq} \\approx \\tfrac{\\alpha}{d^2} \\sum_{k=1}^{${n}} s_k \\cos \\tfrac{2\\pi}{d}\\,(p\\,u_k + q\\,v_k) \\quad \\text{at } ${u}`;
+const FOURIER = `${W}_{pq} \\approx \\tfrac{\\alpha}{d^2} \\sum_{k=1}^{${n}} s_k \\cos \\tfrac{2\\pi}{d}\\,(p\\,${u}_k + q\\,${v}_k)`;
 const BUDGET = `${n} = 2\\,d\\,${r}`;
 
 export default function FourierLab() {

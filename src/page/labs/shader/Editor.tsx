@@ -21,6 +21,8 @@ const LINE_HEIGHT = 19;
 /** Lines that are drawn at once, and of those how many stand above what is in sight. */
 const MOST_DRAWN = 800;
 const AROUND = 300;
+/** Above the first line. */
+const PADDING = 8;
 /** Lines above the one that is gone to. */
 const LEAD = 6;
 
@@ -70,7 +72,7 @@ export function Editor({ path, text, lines, handle, onText, onRun, onLine }: Edi
   const caretMoved = ({ currentTarget }: { readonly currentTarget: HTMLTextAreaElement }) =>
     seen(currentTarget.value.slice(0, currentTarget.selectionStart).split('\n').length, currentTarget);
   const pointed = ({ currentTarget, clientY }: PointerEvent<HTMLTextAreaElement>) => {
-    const y = clientY - currentTarget.getBoundingClientRect().top + currentTarget.scrollTop - 8;
+    const y = clientY - currentTarget.getBoundingClientRect().top + currentTarget.scrollTop - PADDING;
     const line = Math.floor(y / LINE_HEIGHT) + 1;
     if (line >= 1 && line <= lines.length) seen(line, currentTarget);
   };
@@ -81,7 +83,7 @@ export function Editor({ path, text, lines, handle, onText, onRun, onLine }: Edi
     event.preventDefault();
     onRun();
   };
-  const show = (line: number) => box.current?.scrollTo(0, Math.max(0, (line - LEAD) * LINE_HEIGHT));
+  const show = (line: number) => box.current?.scrollTo(0, Math.max(0, (line - LEAD) * LINE_HEIGHT + PADDING));
   useImperativeHandle(handle, () => ({
     show,
     goTo(line, withFocus) {

@@ -45,7 +45,7 @@ export default function OftPage() {
       </Step>
       <Step title={say`3. Blocks`}>
         <p>
-          {rich`A rotation of ${symbol('d')} inputs has ½ ${symbol('d')}(${symbol('d')} − 1) free numbers: ${whole(trianglesOf(WIDE))} for ${WIDE} inputs. OFT saves most of them. It cuts the inputs into groups of ${symbol('b')}, the ${<Term of="block-size">{say`block size`}</Term>}, and turns each group by a small rotation of its own, so that ${symbol('R')} has blocks along its diagonal and zeros elsewhere. Right of the formula: how many free numbers that takes.`}
+          {rich`A rotation of ${symbol('d')} inputs has ½ ${symbol('d')}(${symbol('d')} − 1) free numbers: ${whole(trianglesOf(WIDE))} for ${WIDE} inputs. OFT saves most of them. It cuts the inputs into groups of ${symbol('b')}, the ${<Term of="block-size">{say`block size`}</Term>}, and turns each group by a small rotation of its own, so that ${symbol('R')} has blocks along its diagonal and zeros elsewhere. At the end of the formula: how many free numbers that takes.`}
         </p>
         <Formula source={BLOCKS} />
         <div className="lab-controls">
