@@ -4,7 +4,7 @@ import { type BatchOptions, exampleCount } from '../data/batches.ts';
 import { tonesOf } from '../data/pictures.ts';
 import { previewExamples } from '../data/preview.ts';
 import { PapilioError } from '../lib/errors.ts';
-import { englishOf, say } from '../lib/say.ts';
+import { englishOf, facts, say } from '../lib/say.ts';
 import { kernelOf } from '../models/load.ts';
 import { mostTokens } from './contract.ts';
 import { type Host, type OpenedModel, openModel } from './openModel.ts';
@@ -130,10 +130,9 @@ export function reportData({ dataset, found }: OpenedData, options: BatchOptions
     notes.push(
       say`Batches are padded to ${options.lengths.join(', ')} tokens, by the length of their examples.`,
     );
-  if (labels.length > 0)
-    notes.push(
-      say`${labels.length} classes: ${labels.slice(0, NAMED_CLASSES).map(shortened).join(', ')}${labels.length > NAMED_CLASSES ? ', …' : ''}.`,
-    );
+  const named = facts(labels.slice(0, NAMED_CLASSES).map(shortened));
+  if (labels.length > NAMED_CLASSES) notes.push(say`${labels.length} classes, among them ${named}.`);
+  else if (labels.length > 0) notes.push(say`${labels.length} classes: ${named}.`);
   const picture =
     dataset.kind === 'image' && options.mean && options.std
       ? {

@@ -235,9 +235,9 @@ function EngineChoice() {
     />
   );
   return (
-    <>
+    <div className="field">
       {picker}
       {hold === null ? null : <Locked id={why} />}
-    </>
+    </div>
   );
 }
