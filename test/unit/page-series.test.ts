@@ -3,7 +3,14 @@ import { expect, test } from 'vitest';
 import { metricsCsv } from '../../src/page/exports.ts';
 import { baseSettings } from '../../src/page/features/setup/settings.ts';
 import { newRun } from '../../src/page/features/training/runs.ts';
-import { createSeries, secondsPerStep, smooth, thin } from '../../src/page/features/training/series.ts';
+import {
+  createSeries,
+  secondsPerStep,
+  smooth,
+  thin,
+  undrawn,
+  undrawnText,
+} from '../../src/page/features/training/series.ts';
 import { stepMetric } from './page-fixtures.ts';
 
 test('columns grow and keep every value', () => {
@@ -39,6 +46,28 @@ test('thinning keeps both ends and every spike', () => {
   expect(kept).toContain(7777);
   expect(kept).toContain(12_345);
   expect(kept.every((place, i) => i === 0 || place > kept[i - 1]!)).toBe(true);
+});
+
+test('thinning keeps what stands beside a NaN, and points that are not drawn are counted and said', () => {
+  const values = new Float64Array(20_000).fill(1);
+  for (let i = 1; i < 20_000; i += 7) values[i] = Number.NaN;
+  values[7777] = 50;
+  values[12_345] = -50;
+  const kept = thin(values, 1500);
+  expect(kept).toContain(7777);
+  expect(kept).toContain(12_345);
+
+  const series = createSeries();
+  for (const loss of [2, 0, -1, Number.NaN]) series.add(stepMetric(series.length + 1, loss));
+  series.addEval({ step: 4, metric: 'accuracy', value: 0, loss: Number.POSITIVE_INFINITY, examples: 1 });
+  expect(undrawn(series, false)).toEqual({ broken: 2, offScale: 0 });
+  expect(undrawn(series, true)).toEqual({ broken: 2, offScale: 2 });
+  expect(undrawnText(undrawn(series, true))).toEqual([
+    '2 points off scale: they are 0 or less, for which a log scale has no place.',
+    '2 points are not drawn: they are no numbers, or infinite.',
+  ]);
+  expect(undrawnText({ broken: 1, offScale: 1 }).every((text) => text.startsWith('1 point '))).toBe(true);
+  expect(undrawnText({ broken: 0, offScale: 0 })).toEqual([]);
 });
 
 test('the pace is hidden for ten steps, then the median of the last twenty', () => {

@@ -8,12 +8,13 @@ import { Fold, Toggle } from '../../parts/Controls.tsx';
 import { Block, Table } from '../../parts/Facts.tsx';
 import { Picker } from '../../parts/Picker.tsx';
 import { Range } from '../../parts/Range.tsx';
+import { Sentences } from '../../parts/Sentences.tsx';
 import { Tip } from '../../parts/Tip.tsx';
 import type { XAxis } from '../../stores.ts';
 import { useChoice, usePage, useRun, useSeries, useUi } from '../../usePage.ts';
 import { runTraining } from '../setup/settings.ts';
 import { drawnRuns, lineOf, type RunRecord } from './runs.ts';
-import { smooth, smoothFormula, thin } from './series.ts';
+import { smooth, smoothFormula, thin, undrawn, undrawnText } from './series.ts';
 
 const X_TITLES = (): Readonly<Record<XAxis, string>> => ({
   step: say`step`,
@@ -144,9 +145,27 @@ function LossChart() {
           height={260}
         />
       )}
+      <OffScale runs={shown} isLog={isLogY} />
       <LossControls />
       <CurveTable />
     </Block>
+  );
+}
+
+/** How many points of the losses the chart does not have, and why. */
+function OffScale({ runs, isLog }: { readonly runs: readonly RunRecord[]; readonly isLog: boolean }) {
+  const current = useRun((s) => s.current);
+  useSeries(current?.series ?? null);
+  const counts = runs.map(({ series }) => undrawn(series, isLog));
+  const texts = undrawnText({
+    broken: counts.reduce((sum, { broken }) => sum + broken, 0),
+    offScale: counts.reduce((sum, { offScale }) => sum + offScale, 0),
+  });
+  if (texts.length === 0) return null;
+  return (
+    <p className="hint" data-testid="off-scale">
+      <Sentences>{texts}</Sentences>
+    </p>
   );
 }
 

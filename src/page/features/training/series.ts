@@ -2,7 +2,7 @@
  * A run's curve as append-only columns outside any UI state: raw values stay, smoothing is computed over all of them first and only
  * then thinned for drawing, so nothing already drawn changes when the run grows.
  */
-import { say } from '../../../common.ts';
+import { say, whole } from '../../../common.ts';
 import type { EvalMetric, StepMetric } from '../../../protocol.ts';
 
 /** What is measured of every step. */
@@ -98,7 +98,45 @@ export function smooth(values: Float64Array, beta: number): Float64Array {
 export const smoothFormula = (beta: number): string =>
   say`de-biased exponential moving average, s_t = β s_(t−1) + (1−β) x_t, given as s_t / (1−β^t), β = ${beta}`;
 
-/** Indices of at most `limit` points: the first, the last, and from every bucket between them its smallest and largest value. */
+/** Points of curves that no chart draws. */
+export interface Undrawn {
+  /** No numbers, or infinite. */
+  readonly broken: number;
+  /** On a scale of powers: 0 or less. */
+  readonly offScale: number;
+}
+
+/** Of a curve's losses, of its steps and on held-out examples. */
+export function undrawn({ column, evals }: Series, isLog: boolean): Undrawn {
+  let [broken, offScale] = [0, 0];
+  const count = (value: number): void => {
+    if (!Number.isFinite(value)) broken++;
+    else if (isLog && value <= 0) offScale++;
+  };
+  column('loss').forEach(count);
+  for (const { loss } of evals) count(loss);
+  return { broken, offScale };
+}
+
+/** How many points of the losses the chart does not have, and why. */
+export function undrawnText({ broken, offScale }: Undrawn): readonly string[] {
+  const texts: string[] = [];
+  if (offScale > 0)
+    texts.push(
+      offScale === 1
+        ? say`1 point off scale: it is 0 or less, for which a log scale has no place.`
+        : say`${whole(offScale)} points off scale: they are 0 or less, for which a log scale has no place.`,
+    );
+  if (broken > 0)
+    texts.push(
+      broken === 1
+        ? say`1 point is not drawn: it is no number, or infinite.`
+        : say`${whole(broken)} points are not drawn: they are no numbers, or infinite.`,
+    );
+  return texts;
+}
+
+/** Indices of at most `limit` points: the first, the last, and from every bucket between them its smallest and largest value, whatever stands between that is no number. */
 export function thin(values: Float64Array, limit = 1500): number[] {
   const n = values.length;
   if (n <= limit) return Array.from({ length: n }, (_, i) => i);
@@ -110,8 +148,8 @@ export function thin(values: Float64Array, limit = 1500): number[] {
     let low = start;
     let high = start;
     for (let i = start; i < end; i++) {
-      if (values[i]! < values[low]!) low = i;
-      if (values[i]! > values[high]!) high = i;
+      if (values[i]! < values[low]! || Number.isNaN(values[low]!)) low = i;
+      if (values[i]! > values[high]! || Number.isNaN(values[high]!)) high = i;
     }
     kept.push(Math.min(low, high));
     if (low !== high) kept.push(Math.max(low, high));
