@@ -248,7 +248,7 @@ function createBuffers(
           throw new PapilioError(
             'out-of-memory',
             say`The GPU has no ${megabytes(bytes)} left for ${label} (${megabytes(used)} in use with it): use a smaller batch, sequence or model.`,
-            { label, bytes, total: used },
+            { label, bytes, total: used, memory: 'gpu' },
           );
         }
         if (validation)

@@ -1,5 +1,5 @@
 /** For every kind of error: its heading, where on the page it belongs, and the ways on. */
-import { type ErrorKind, say } from '../common.ts';
+import { type ErrorKind, type ErrorReport, say } from '../common.ts';
 import type { PanelName } from './stores.ts';
 
 export interface Guide {
@@ -11,7 +11,9 @@ export interface Guide {
 const actionLabels = () => ({
   resume: say`Resume from the last checkpoint`,
   'halve-rate': say`Halve the learning rate and go on`,
+  'resume-onnxruntime': say`Go on with onnxruntime, on the processor`,
   'halve-batch': say`Halve the batch and start again`,
+  'halve-sequence': say`Halve the sequence length and start again`,
   'download-checkpoint': say`Download the checkpoint`,
   retry: say`Try again`,
   'show-model': say`Choose another model`,
@@ -44,9 +46,18 @@ const guides = (): Readonly<Record<ErrorKind, Guide>> => ({
   'no-webgpu': entry(say`This browser has no WebGPU`, 'train', 'retry'),
   'no-adapter': entry(say`The GPU is blocked`, 'train', 'retry'),
   'too-large': entry(say`A file asks for too much`, 'choose', 'show-model', 'show-data', 'copy'),
-  limit: entry(say`The device is too small for this`, 'train', 'halve-batch', 'show-model'),
-  'out-of-memory': entry(say`The GPU ran out of memory`, 'train', 'halve-batch', 'show-targets', 'resume'),
-  'device-lost': entry(say`The GPU device was lost`, 'train', 'resume', 'copy'),
+  limit: entry(
+    say`The device is too small for this`,
+    ...(['train', 'halve-batch', 'halve-sequence', 'show-model'] as const),
+  ),
+  'out-of-memory': entry(
+    say`There is too little memory`,
+    ...(['train', 'halve-batch', 'halve-sequence', 'show-targets', 'resume'] as const),
+  ),
+  'device-lost': entry(
+    say`The GPU device was lost`,
+    ...(['train', 'resume', 'resume-onnxruntime', 'halve-batch', 'halve-sequence', 'copy'] as const),
+  ),
   'non-finite': entry(say`Training diverged`, 'train', 'halve-rate', 'show-training'),
   quota: entry(say`There is no room left`, 'train', 'download-checkpoint'),
   network: entry(say`A file could not be fetched`, 'train', 'retry'),
@@ -57,3 +68,7 @@ const guides = (): Readonly<Record<ErrorKind, Guide>> => ({
 });
 
 export const guideOf = (kind: ErrorKind): Guide => guides()[kind];
+
+/** A heading that says of a memory which one it is: only an error of the GPU's own buffers names the GPU. */
+export const titleOf = ({ kind, details }: Pick<ErrorReport, 'kind' | 'details'>): string =>
+  kind === 'out-of-memory' && details.memory === 'gpu' ? say`The GPU ran out of memory` : guideOf(kind).title;

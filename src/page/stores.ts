@@ -35,6 +35,8 @@ export interface MergeResult {
 interface ErrorView {
   readonly report: ErrorReport;
   readonly canResume: boolean;
+  /** How often this run has lost its device, with this. */
+  readonly losses: number;
 }
 
 /** A run as it was before it was reset. */

@@ -100,7 +100,9 @@ it('the card of a full browser says how much room is left', async () => {
     ...{ tabs: new Tabs({}), storage: browser(true), inference: unused, hub: unused, root: '/' },
   });
   await page.room.measure();
-  page.run.setState({ error: { report: { kind: 'quota', message: 'Full.', details: {} }, canResume: true } });
+  page.run.setState({
+    error: { report: { kind: 'quota', message: 'Full.', details: {} }, canResume: true, losses: 0 },
+  });
   // Drawn as a server would, React takes the state that a store began with.
   for (const store of [page.run, page.room.view]) store.getInitialState = store.getState as () => never;
   const card = createElement(PageContext, { value: page }, createElement(ErrorCard, { panel: 'train' }));

@@ -352,7 +352,7 @@ describe('a sweep', () => {
     expect(page.sweeper.view.getState().sweep?.items[0]?.reason).toBe('too large a buffer');
     await page.controller.pause();
     page.run.setState({
-      error: { report: { kind: 'non-finite', message: 'NaN', details: {} }, canResume: true },
+      error: { report: { kind: 'non-finite', message: 'NaN', details: {} }, canResume: true, losses: 0 },
     });
     for (let turn = 0; turn < 6; turn++) await settle();
     expect(page.states()).toEqual(['failed', 'failed', 'waiting']);

@@ -1,11 +1,12 @@
 /** What went wrong, in one sentence, with the ways on; of a model that cannot be imported, what it lacks. */
 import { useEffect, useRef } from 'react';
-import type { ErrorReport } from '../../common.ts';
+import type { ErrorKind, ErrorReport } from '../../common.ts';
 import { say } from '../../common.ts';
-import { type ActionId, actionLabel, guideOf } from '../errorGuide.ts';
+import { type ActionId, actionLabel, guideOf, titleOf } from '../errorGuide.ts';
 import { saveFile } from '../exports.ts';
+import { refuseValue, trainingShape } from '../features/setup/settings.ts';
 import type { Page } from '../page.ts';
-import type { PanelName } from '../stores.ts';
+import type { PanelName, RunView } from '../stores.ts';
 import { usePage, useRun } from '../usePage.ts';
 import { Action } from './Action.tsx';
 import { Copy, copyText } from './Copy.tsx';
@@ -17,7 +18,7 @@ import { rich } from './rich.ts';
 export function ErrorText({ report }: { readonly report: ErrorReport }) {
   return (
     <div className="error-text" role="alert" data-testid="error">
-      {rich`${<b>{guideOf(report.kind).title}</b>}. ${report.message}`}
+      {rich`${<b>{titleOf(report)}</b>}. ${report.message}`}
       <MissingOps report={report} />
     </div>
   );
@@ -35,9 +36,12 @@ function act(page: Page, action: ActionId, report: ErrorReport): void {
         ...s,
         training: { ...s.training, learningRate: s.training.learningRate / 2 },
       }));
-    case 'halve-batch': {
-      const { batchSize } = page.choice.getState().settings.training;
-      page.setTraining('batchSize', Math.max(1, batchSize >> 1));
+    case 'resume-onnxruntime':
+      return void controller.resumeOn('onnxruntime');
+    case 'halve-batch':
+    case 'halve-sequence': {
+      const key = action === 'halve-batch' ? 'batchSize' : 'sequenceLength';
+      page.setTraining(key, page.choice.getState().settings.training[key] >> 1);
       return void controller.restart();
     }
     case 'download-checkpoint':
@@ -61,12 +65,53 @@ function act(page: Page, action: ActionId, report: ErrorReport): void {
   }
 }
 
+/** Whether an action would change anything now. */
+function isOffered(page: Page, action: ActionId, losses: number): boolean {
+  const { checkpoint, error, state, request, open } = page.run.getState();
+  const { settings, report } = page.choice.getState();
+  const { batchSize, sequenceLength } = settings.training;
+  const isHalf = (key: string, value: number) => refuseValue(trainingShape, key, value) === null;
+  // A device that was lost once is opened anew; what is smaller is worth a run begun again only after that.
+  const isEnough = error?.report.kind !== 'device-lost' || losses > 1;
+  switch (action) {
+    case 'resume':
+      return (error?.canResume ?? false) && checkpoint !== null;
+    case 'resume-onnxruntime':
+      return losses > 1 && checkpoint !== null && request?.engine !== 'onnxruntime';
+    case 'download-checkpoint':
+      return checkpoint !== null;
+    case 'halve-batch':
+      return isEnough && isHalf('batchSize', batchSize >> 1);
+    case 'halve-sequence': {
+      const isText = (open?.model ?? report)?.task !== 'image-classification';
+      return isEnough && isText && isHalf('sequenceLength', sequenceLength >> 1);
+    }
+    // A file that does not fit leaves a run as it is.
+    case 'reset':
+      return state === 'failed';
+    default:
+      return true;
+  }
+}
+
+/** Kinds of errors that are of a step, or of the opening before the first. */
+const OF_A_STEP: readonly ErrorKind[] = ['limit', 'out-of-memory', 'device-lost'];
+
+/** Where the run was. */
+function whereText({ open, current }: RunView): string {
+  const step = current?.series.column('step').at(-1) ?? 0;
+  if (open === null || step === 0) return say`The run was being opened, before its first step.`;
+  return say`The last step that was heard of is ${step}.`;
+}
+
+/** What is known after a second loss: every submit is short already, so only a smaller batch or shorter texts make one dispatch shorter. */
+const lossesText = (losses: number): string =>
+  say`This run has lost the device ${losses} times. Papilio hands the GPU short pieces already, but never less than one kernel: a smaller batch or shorter texts make that shorter, with which the run begins again. On the processor it goes on where it is.`;
+
 /** The current error, on the panel where it belongs. */
 export function ErrorCard({ panel }: { readonly panel: PanelName }) {
   const page = usePage();
   const error = useRun((s) => s.error);
-  const hasCheckpoint = useRun((s) => s.checkpoint !== null);
-  const isFailed = useRun((s) => s.state === 'failed');
   const card = useRef<HTMLElement>(null);
   const isHere = error !== null && guideOf(error.report.kind).panel === panel;
   // It may have come where nobody looks: behind another panel, or above what is scrolled to.
@@ -76,15 +121,10 @@ export function ErrorCard({ panel }: { readonly panel: PanelName }) {
     requestAnimationFrame(() => card.current?.scrollIntoView({ block: 'nearest' }));
   }, [page, panel, error, isHere]);
   if (!isHere) return null;
-  const { report, canResume } = error;
-  const guide = guideOf(report.kind);
-  const actions = guide.actions.filter(
-    (action) =>
-      (action !== 'resume' || (canResume && hasCheckpoint)) &&
-      (action !== 'download-checkpoint' || hasCheckpoint) &&
-      // A file that does not fit leaves a run as it is.
-      (action !== 'reset' || isFailed),
-  );
+  const { report } = error;
+  const losses = report.kind === 'device-lost' ? error.losses : 0;
+  const { log } = report.details;
+  const actions = guideOf(report.kind).actions.filter((action) => isOffered(page, action, losses));
   return (
     <section ref={card} className="error-card" role="alert" data-testid="run-error">
       <IconButton
@@ -93,8 +133,11 @@ export function ErrorCard({ panel }: { readonly panel: PanelName }) {
         className="error-close"
         onPress={() => page.run.setState({ error: null })}
       />
-      <h3>{guide.title}</h3>
+      <h3>{titleOf(report)}</h3>
       <p>{report.message}</p>
+      {OF_A_STEP.includes(report.kind) ? <p className="hint">{whereText(page.run.getState())}</p> : null}
+      {losses > 1 ? <p>{lossesText(losses)}</p> : null}
+      {Array.isArray(log) && log.length > 0 ? <LastLines lines={log.map(String)} /> : null}
       {report.kind === 'quota' ? (
         <p>
           <RoomLeft />
@@ -112,6 +155,20 @@ export function ErrorCard({ panel }: { readonly panel: PanelName }) {
         ))}
       </p>
     </section>
+  );
+}
+
+/** What a worker that stopped had said last, to read and to copy. */
+function LastLines({ lines }: { readonly lines: readonly string[] }) {
+  const text = lines.join('\n');
+  return (
+    <details className="fold missing">
+      <summary>
+        <Icon name="chevron" /> {say`What it said last`}
+      </summary>
+      <pre className="small">{text}</pre>
+      <Copy text={say`copy the lines`} of={text} />
+    </details>
   );
 }
 
@@ -175,7 +232,10 @@ function MissingOps({ report }: { readonly report: ErrorReport }) {
         <>
           <p>{recognisedText(recognised)}</p>
           {layers.length === 0 ? null : (
-            <p className="missing-modules">{say`Its layers: ${layers.map(({ name }) => name).join(', ')}`}</p>
+            <>
+              <p className="missing-modules">{say`Its layers: ${layers.map(({ name }) => name).join(', ')}`}</p>
+              <p>{say`They were recognised, but none of them can be adapted: an adapter learns through the whole model, and that needs every operator.`}</p>
+            </>
           )}
         </>
       )}

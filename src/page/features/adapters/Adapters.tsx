@@ -199,7 +199,7 @@ function AdapterLook(props: {
       {look.value === null ? (
         <p className="hint">{say`Reading the values …`}</p>
       ) : (
-        <Learnt inspection={look.value} step={0} />
+        <Learnt inspection={look.value} />
       )}
     </Block>
   );

@@ -110,7 +110,7 @@ export function Butterfly(props: { readonly layer: Layer | null }) {
         inspection={shown}
         onFigure={() => onChange(FIGURE)}
       />
-      {shown === null ? null : <Learnt inspection={shown} step={recorded.shown!.step} />}
+      {shown === null ? null : <Learnt inspection={shown} />}
       <Equal setting={setting} onChoose={onChange} />
       <p className="hint wired-note">{rich`${denseText(setting)} As in the paper (arXiv:2311.06243, figures 2 and 4): R = B${<sub>m−1</sub>} ⋯ B${<sub>0</sub>} turns the weights of every neuron, B${<sub>0</sub>} first. An edge from node c to node r is entry (r, c) of a factor. From left to right a neuron’s weights are turned; the numbers that enter the layer pass the same wires backwards.`}</p>
     </div>

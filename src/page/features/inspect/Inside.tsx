@@ -78,7 +78,7 @@ export function Inside() {
             <>
               {shown === null ? null : <OfStep step={shown.step} isAsked={isInspecting} />}
               <Factors pattern={pattern} />
-              {shown === null ? null : <Learnt inspection={shown.value} step={shown.step} />}
+              {shown === null ? null : <Learnt inspection={shown.value} />}
             </>
           )}
           <Block title={say`How rotations are wired`} label={say`The butterfly view`}>

@@ -12,12 +12,10 @@ import { matrixItems } from '../../parts/saveItems.ts';
 import { MatrixCanvas, type Painter, Scale } from './MatrixCanvas.tsx';
 import { pointsPainter, turnedPainter, useMapColors, valuePainter } from './painters.ts';
 
-/** Steps after which an unchanged weight is worth a word. */
-const STILL_AFTER = 20;
 export const ROTATION_LIMIT = 0.2;
 const DELTA_LIMIT = 0.1;
 
-export function Learnt({ inspection, step }: { readonly inspection: Inspection; readonly step: number }) {
+export function Learnt({ inspection }: { readonly inspection: Inspection }) {
   const { rotation, delta, spectrum, tensors } = inspection;
   return (
     <Block title={say`What it has learnt`} label={say`What was learnt`}>
@@ -32,9 +30,6 @@ export function Learnt({ inspection, step }: { readonly inspection: Inspection; 
         <DeltaMap delta={delta} />
       </div>
       {tensors === undefined || rotation || spectrum ? null : <Tensors tensors={tensors} />}
-      {delta.relative === 0 && step >= STILL_AFTER ? (
-        <p className="warning">{say`After ${step} steps the weight has not changed at all: the learning rate is 0, or no gradient reaches this module.`}</p>
-      ) : null}
     </Block>
   );
 }

@@ -24,6 +24,7 @@ const DeviceCheck = later('DeviceCheck', () => import('../device/DeviceCheck.tsx
 const TabBanner = later('TabBanner', () => import('./Banners.tsx'));
 const ResumeBanner = later('ResumeBanner', () => import('./Banners.tsx'));
 const FromFile = later('FromFile', () => import('./Banners.tsx'));
+const Still = later<'Still', object>('Still', () => import('./Still.tsx'));
 const Figures = later('Figures', () => import('./Figures.tsx'));
 const Drawn = later('Drawn', () => import('./Drawn.tsx'));
 const Charts = later('Charts', () => import('./Charts.tsx'));
@@ -44,6 +45,7 @@ export function Training() {
       <ResumeBanner />
       <FromFile />
       <ErrorCard panel="train" />
+      <Still />
       <Clocks />
       <Shown>
         <Figures />

@@ -3,6 +3,7 @@
  * a trainer, so that it is tested with a trainer made for the purpose.
  */
 import {
+  type ErrorReport,
   isEnded,
   isFatal,
   PATIENCE_MS,
@@ -11,7 +12,7 @@ import {
   say,
   settlesWithin,
 } from '../../../common.ts';
-import type { OpenReport, Progress, RunRequest, TrainerEvent } from '../../../protocol.ts';
+import type { EngineName, OpenReport, Progress, RunRequest, TrainerEvent } from '../../../protocol.ts';
 import { emptyRun, isOpening, type RunView, type Stores } from '../../stores.ts';
 import { reportOf } from '../../task.ts';
 import type { TrainerClient } from '../../trainerClient.ts';
@@ -44,9 +45,43 @@ function gathered(downloads: Map<string, Download>, last: Download): Download {
   };
 }
 
+/** Of a log: how many lines it keeps, and how long they may be. */
+const LINES = 20;
+const LETTERS = 200;
+
+/** The last of what a run's worker said, for whoever reports that it stopped. */
+interface RunLog {
+  add(event: TrainerEvent): void;
+  /** Oldest first, each with the seconds since the log began. */
+  lines(): readonly string[];
+}
+
+/** The report of an opened run is long, and says nothing of how it ends. */
+const short = (event: TrainerEvent): object =>
+  event.type === 'open' ? { type: event.type, device: event.report.device } : event;
+
+/** @param now milliseconds */
+function createLog(now: () => number): RunLog {
+  const began = now();
+  const kept: { readonly at: number; readonly event: object }[] = [];
+  return {
+    add(event) {
+      kept.push({ at: now(), event: short(event) });
+      if (kept.length > LINES) kept.shift();
+    },
+    lines: () =>
+      kept.map(({ at, event }) =>
+        `+${((at - began) / 1000).toFixed(1)} s ${JSON.stringify(event)}`.slice(0, LETTERS),
+      ),
+  };
+}
+
 export class Controller {
   private readonly settled: (() => void)[] = [];
   private readonly downloads = new Map<string, Download>();
+  /** Of each run, by its key, the openings that lost their device. */
+  private readonly losses = new Map<string, Set<number>>();
+  private log: RunLog;
   private nextId: number;
   private savedAt = 0;
   private saving: Promise<void> | null = null;
@@ -61,6 +96,7 @@ export class Controller {
     private readonly now: () => number = Date.now,
   ) {
     this.nextId = Math.floor(now() / 1000) % 256;
+    this.log = createLog(now);
     // The other tab goes on from the last step of this one.
     tabs.onHandOver(async () => {
       const pausing = this.view.state === 'running' ? this.pauseRun() : this.save();
@@ -165,6 +201,18 @@ export class Controller {
 
   /** Continues from the last update of a paused run, else from its newest checkpoint; if wanted with changed training settings. */
   resumeRun(change?: (settings: PageSettings) => PageSettings): Promise<void> {
+    return this.resumeWith({}, change);
+  }
+
+  /** The same on another engine. */
+  resumeOn(engine: EngineName): Promise<void> {
+    return this.resumeWith({ engine });
+  }
+
+  private resumeWith(
+    on: Pick<RunRequest, 'engine'>,
+    change?: (settings: PageSettings) => PageSettings,
+  ): Promise<void> {
     return this.guarded(async () => {
       // Nothing is lost: it goes on from the last update, not from the last checkpoint of before.
       if (this.view.state === 'paused')
@@ -177,8 +225,10 @@ export class Controller {
       const settings = change?.(current.settings) ?? current.settings;
       const isChanged = !sameValue(settings, current.settings);
       if (isChanged) this.stores.choice.setState({ settings });
+      if (on.engine !== undefined) this.stores.choice.setState(on);
       const record = isChanged ? this.newRun(settings) : this.again(current);
-      if (await this.open(record, { ...request, training: settings.training }, checkpoint)) await this.play();
+      const asked = { ...request, ...on, training: settings.training };
+      if (await this.open(record, asked, checkpoint)) await this.play();
     });
   }
 
@@ -202,11 +252,20 @@ export class Controller {
     if (isEnded(error)) return;
     const report = reportOf(error);
     const isCrash = report.details.crashed === true;
+    const shown = isCrash ? { ...report, details: { ...report.details, log: this.log.lines() } } : report;
     this.stores.run.setState((s) => ({
-      error: { report, canResume: isCrash && s.checkpoint !== null },
+      error: this.errorOf(shown, (isCrash || isFatal(report.kind)) && s.checkpoint !== null),
       busy: null,
       state: isCrash || isFatal(report.kind) ? 'failed' : s.state,
     }));
+  }
+
+  /** An error as it is shown. A device is lost once for each opening of a run, however many hear of it. */
+  private errorOf(report: ErrorReport, canResume: boolean): NonNullable<RunView['error']> {
+    const { current } = this.view;
+    const lost = this.losses.get(current?.key ?? '') ?? new Set();
+    if (report.kind === 'device-lost' && current !== null) this.losses.set(current.key, lost.add(current.id));
+    return { report, canResume, losses: lost.size };
   }
 
   /** The worker was ended since it did not answer: the run goes on from what was kept, if anything was. */
@@ -224,6 +283,7 @@ export class Controller {
   /** The one way by which the state of a run becomes the page's. Of a run that was left nothing is heard any more. */
   private onEvent(record: RunRecord, event: TrainerEvent): void {
     if (!this.isCurrent(record)) return;
+    this.log.add(event);
     switch (event.type) {
       case 'state':
         this.onState(event.state);
@@ -251,7 +311,7 @@ export class Controller {
         this.emitSettled();
         break;
       case 'error':
-        this.show({ error: { report: event.error, canResume: true } });
+        this.show({ error: this.errorOf(event.error, true) });
         break;
     }
   }
@@ -356,6 +416,7 @@ export class Controller {
     });
     this.savedAt = this.now();
     this.downloads.clear();
+    this.log = createLog(this.now);
     this.show({ isKept: await this.tabs.claim() });
     if (!this.isCurrent(record)) return false;
     try {
