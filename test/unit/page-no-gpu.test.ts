@@ -144,7 +144,9 @@ describe('the banner', () => {
   it('is there wherever the processor trains, and nowhere else', () => {
     expect(shown(null)).toBe('');
     expect(shown(ready(false))).toBe('');
-    expect(shown(ready(true))).toMatch(/only software in its place \(SwiftShader\): the processor trains/);
+    expect(shown(ready(true))).toMatch(
+      /only software in its place \(<span>SwiftShader<\/span>\): the processor trains/,
+    );
     expect(shown({ state: 'no-adapter' })).toMatch(/your GPU is blocked: the processor trains/);
     for (const gpu of [ready(true), { state: 'no-adapter' } as const])
       expect(shown(gpu)).toMatch(/chrome:\/\/gpu<\/code>[\s\S]*copy the address/);

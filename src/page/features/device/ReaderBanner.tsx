@@ -1,4 +1,5 @@
 /** Where no GPU trains: that the processor does, why, what a step takes meanwhile, and how to get a GPU. */
+import type { ReactNode } from 'react';
 import { useStore } from 'zustand';
 import { say } from '../../../common.ts';
 import { brief } from '../../format.ts';
@@ -17,7 +18,7 @@ import { type GpuSupport, type Hindrance, statusPage, stepsToGpu } from '../../w
  */
 export const RECORDED = { onnxruntime: 0.082, software: 0.63 } as const;
 
-function headingOf(hindrance: Hindrance, gpu: GpuSupport): string {
+function headingOf(hindrance: Hindrance, gpu: GpuSupport): ReactNode {
   switch (hindrance) {
     case 'no-webgpu':
       return say`This browser has no WebGPU: the processor trains`;
@@ -26,7 +27,7 @@ function headingOf(hindrance: Hindrance, gpu: GpuSupport): string {
     case 'insecure':
       return say`WebGPU is not available at this address: the processor trains`;
     case 'software':
-      return say`The browser gives no GPU, only software in its place (${gpu.state === 'ready' ? gpu.name : ''}): the processor trains`;
+      return rich`The browser gives no GPU, only software in its place (${<span>{gpu.state === 'ready' ? gpu.name : ''}</span>}): the processor trains`;
   }
 }
 
