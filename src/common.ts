@@ -12,6 +12,7 @@ export {
   passOn,
 } from './lib/errors.ts';
 export { anyAdapter } from './lib/gpuAdapter.ts';
+export { heard, onHeard } from './lib/heard.ts';
 export { jsonOf } from './lib/json.ts';
 export { mark, symbolClass } from './lib/mark.ts';
 export { closest, visible } from './lib/names.ts';

@@ -13,7 +13,7 @@ const EXACT = 'exact';
 const seriesName = (terms: number): string => `series.${terms}`;
 
 /** Outputs [1, b, b]: {@link EXACT} and {@link seriesName} of each length. */
-function cayleyGraph(b: number): Graph {
+export function cayleyGraph(b: number): Graph {
   const g = createBuilder();
   const skew = g.input(SKEW, { dtype: 'f32', shape: [1, trianglesOf(b)] });
   const outputs: Record<string, Value> = { [EXACT]: cayley(g, skew, { b, kind: 'exact', terms: 0 }) };

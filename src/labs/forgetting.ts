@@ -5,6 +5,7 @@ import { othersTurn } from '../lib/turn.ts';
 import type { Backend } from '../training/backend.ts';
 import { compareNeurons } from '../training/neurons.ts';
 import { type Fit, openFit } from './fit.ts';
+import { type FitPart, firstNumbers } from './fitGraph.ts';
 import { BUDGETS, WIDTH } from './forgetMethods.ts';
 import { basePart, tunedOf, tunedPart } from './forgetParts.ts';
 import { EXAMPLES, forgetTasks, type Points, planePlaces } from './forgetTasks.ts';
@@ -30,20 +31,40 @@ export interface ForgetRun {
   close(): Promise<void>;
 }
 
-export async function openForgetting(
-  backend: Pick<Backend, 'open' | 'device'>,
-  { budget, apart, seed }: ForgetRequest,
-): Promise<ForgetRun> {
+/** What is trained: networks on the old task, then a weight of each by every method on the new one. */
+function planOf({ budget, apart, seed }: ForgetRequest) {
   const methods =
     BUDGETS[budget] ??
     fail('bad-argument', `There is no budget ${budget}; choose one of ${Object.keys(BUDGETS)}.`);
   const { old, next } = forgetTasks(seed, apart);
-  const networks = await trainedNetworks(backend, old.learn, seed);
   const places = new Float32Array([...old.measure.places, ...next.measure.places, ...planePlaces()]);
-  const parts = networks.flatMap((network) =>
-    methods.map((method) => tunedPart(method, network, next.learn, places, seed)),
-  );
-  const fit = await openFit(backend, parts, TUNING);
+  return {
+    ...{ methods, old, next },
+    bases: Array.from({ length: NETWORKS }, (_, n) => basePart(seed, n, old.learn)),
+    tuned: (networks: readonly Float32Array[]): FitPart[] =>
+      networks.flatMap((network) =>
+        methods.map((method) => tunedPart(method, network, next.learn, places, seed)),
+      ),
+  };
+}
+
+/** The fits of a run, to be timed: networks that have learnt nothing yet take as long. */
+export function forgettingFits(request: ForgetRequest) {
+  const { bases, tuned } = planOf(request);
+  const networks = bases.map((part) => firstNumbers([part]));
+  return [
+    { parts: bases, steps: BASE.steps },
+    { parts: tuned(networks), steps: TUNING.steps },
+  ];
+}
+
+export async function openForgetting(
+  backend: Pick<Backend, 'open' | 'device'>,
+  request: ForgetRequest,
+): Promise<ForgetRun> {
+  const { methods, old, next, bases, tuned } = planOf(request);
+  const networks = await trainedNetworks(backend, bases);
+  const fit = await openFit(backend, tuned(networks), TUNING);
   /** Of each network, of each method: the adapted weight, and the scores of all places. */
   const shownBy = (network: number, method: number) => {
     const shown = fit.shown(network * methods.length + method);
@@ -80,10 +101,8 @@ export async function openForgetting(
 /** The numbers of networks that know the task. */
 async function trainedNetworks(
   backend: Pick<Backend, 'open' | 'device'>,
-  points: Points,
-  seed: number,
+  parts: readonly FitPart[],
 ): Promise<Float32Array[]> {
-  const parts = Array.from({ length: NETWORKS }, (_, n) => basePart(seed, n, points));
   const fit: Fit = await openFit(backend, parts, BASE);
   await fit.advance(BASE.steps);
   const networks = parts.map((_, n) => fit.shown(n).slice());

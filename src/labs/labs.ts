@@ -1,13 +1,15 @@
 /** {@link LabApi} on the engine that suits the machine: what the labs' worker serves. */
+import type { Graph } from '../graph/types.ts';
 import { fail } from '../lib/errors.ts';
 import type { Backend } from '../training/backend.ts';
 import type { EngineName } from '../training/protocol.ts';
-import { createCayley } from './cayley.ts';
+import { cayleyGraph, createCayley } from './cayley.ts';
 import { costs } from './costs.ts';
 import { type Fit, type FitLook, openFit } from './fit.ts';
 import { type FitPart, fitGraph } from './fitGraph.ts';
-import { type ForgetRun, openForgetting } from './forgetting.ts';
+import { type ForgetRun, forgettingFits, openForgetting } from './forgetting.ts';
 import { createLearning } from './learnt.ts';
+import { createLora, createUpdateLearning, singularOf } from './lowRank.ts';
 import type { Matrix } from './matrices.ts';
 import { createInverse, createTurns } from './pictures.ts';
 import { type FitRequest, type ForgetRequest, type LabApi, STARTS, type UpdateRequest } from './protocol.ts';
@@ -23,14 +25,28 @@ interface OpenFit {
   look: FitLook | null;
 }
 
-/** Seconds of so many steps with an engine, by timing one; nothing of a fit that is open is touched. */
+/** A graph that is run so many times. */
+interface Work {
+  readonly graph: Graph;
+  readonly times: number;
+}
+
+const fitWork =
+  (fits: readonly { readonly parts: readonly FitPart[]; readonly steps: number }[]) =>
+  (isGpu: boolean): Work[] =>
+    fits.map(({ parts, steps }) => ({ graph: fitGraph(parts, isGpu), times: steps }));
+
+/** Seconds of work with an engine, by timing each graph once; nothing of a fit that is open is touched. */
 const timing =
   (backend: () => Promise<Backend>, open: (engine: EngineName) => Promise<Backend>) =>
-  async (parts: readonly FitPart[], steps: number, engine: EngineName): Promise<number> => {
+  async (work: (isGpu: boolean) => readonly Work[], engine: EngineName): Promise<number> => {
     const own = await backend();
     const there = own.info.engine === engine ? own : await open(engine);
     try {
-      return steps * (await there.secondsOf(fitGraph(parts, there.device !== null)));
+      let seconds = 0;
+      for (const { graph, times } of work(there.device !== null))
+        seconds += times * (await there.secondsOf(graph));
+      return seconds;
     } finally {
       if (there !== own) there.close();
     }
@@ -91,11 +107,11 @@ function createFits(backend: () => Promise<Backend>, secondsOf: ReturnType<typeo
         await begin(wanted, parts, request.steps);
       }),
     fitSeconds: (request: FitRequest, engine: EngineName) =>
-      inTurn(() => secondsOf(rotations(request).parts, request.steps, engine)),
+      inTurn(() => secondsOf(fitWork([{ ...rotations(request), steps: request.steps }]), engine)),
     updateSeconds: ({ target, seed, placeSeed, steps }: UpdateRequest, engine: EngineName) =>
       inTurn(async () => {
         const { parts } = await planUpdates(updateTarget(target, seed), seed, placeSeed);
-        return secondsOf(parts, steps, engine);
+        return secondsOf(fitWork([{ parts, steps }]), engine);
       }),
     openUpdates: ({ target, seed, placeSeed, steps }: UpdateRequest) =>
       inTurn(async () => {
@@ -127,7 +143,11 @@ function createFits(backend: () => Promise<Backend>, secondsOf: ReturnType<typeo
 }
 
 /** The networks that are being trained for another task. */
-function createForgetting(backend: () => Promise<Backend>, inTurn: InTurn) {
+function createForgetting(
+  backend: () => Promise<Backend>,
+  secondsOf: ReturnType<typeof timing>,
+  inTurn: InTurn,
+) {
   let forgetting: ForgetRun | null = null;
   return {
     openForgetting: (request: ForgetRequest) =>
@@ -138,6 +158,8 @@ function createForgetting(backend: () => Promise<Backend>, inTurn: InTurn) {
         forgetting = await openForgetting(await backend(), request);
         return forgetting.facts;
       }),
+    forgetSeconds: (request: ForgetRequest, engine: EngineName) =>
+      inTurn(() => secondsOf(fitWork(forgettingFits(request)), engine)),
     forget: (steps: number) =>
       inTurn(async () => (forgetting ?? fail('bad-argument', 'No networks are trained.')).advance(steps)),
     forgotten: (network: number) =>
@@ -150,15 +172,21 @@ export function createLabs(open: (engine?: EngineName) => Promise<Backend>): Lab
   const { backend, computeOn } = onDemand(open);
   const runs = createRuns(backend);
   const inTurn = turns();
+  const secondsOf = timing(backend, open);
   return {
     computeOn,
     device: async () => (await backend()).info,
     cayley: createCayley(backend),
+    cayleySeconds: (b, engine) =>
+      inTurn(() => secondsOf(() => [{ graph: cayleyGraph(b), times: 1 }], engine)),
     turn: createTurns(runs),
     learn: createLearning(backend),
     inverse: createInverse(runs),
+    lora: createLora(runs),
+    singularOf,
+    learnUpdate: createUpdateLearning(backend),
     costs,
-    ...createFits(backend, timing(backend, open), inTurn),
-    ...createForgetting(backend, inTurn),
+    ...createFits(backend, secondsOf, inTurn),
+    ...createForgetting(backend, secondsOf, inTurn),
   };
 }

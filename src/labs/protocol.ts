@@ -89,6 +89,31 @@ export interface LearnRequest {
   readonly to: readonly number[];
 }
 
+export interface LoraRequest {
+  readonly inputs: number;
+  readonly outputs: number;
+  readonly r: number;
+  readonly alpha: number;
+  /** W [outputs, inputs], A [r, inputs] and B [outputs, r]. */
+  readonly W: readonly number[];
+  readonly A: readonly number[];
+  readonly B: readonly number[];
+}
+
+export interface LoraAnswer {
+  /** ΔW = α/r B A, [outputs, inputs]. */
+  readonly update: Both;
+  /** W + ΔW. */
+  readonly weight: Both;
+}
+
+export interface LearnUpdateRequest {
+  readonly target: UpdateTarget;
+  readonly seed: number;
+  readonly rank: number;
+  readonly steps: number;
+}
+
 export interface InverseRequest {
   readonly d: number;
   /** Frequencies, row · d + column, all different. */
@@ -190,6 +215,14 @@ export interface LabApi {
   turn(request: TurnRequest): Promise<TurnAnswer>;
   /** Skew numbers, as {@link TurnRequest} has them, of factors that have learnt to turn one vector into another. */
   learn(request: LearnRequest): Promise<readonly number[]>;
+  /** What LoRA makes of a weight. */
+  lora(request: LoraRequest): Promise<LoraAnswer>;
+  /** The singular values of a change that is a target of fits, the largest first. */
+  singularOf(target: UpdateTarget, seed: number): Promise<readonly number[]>;
+  /** A and B, as {@link LoraRequest} has them, that have learnt such a change; α is r. */
+  learnUpdate(
+    request: LearnUpdateRequest,
+  ): Promise<{ readonly A: readonly number[]; readonly B: readonly number[] }>;
   /** The sum of waves [d, d], as FourierFT makes it. */
   inverse(request: InverseRequest): Promise<Both>;
   /** What the layer costs alone, and then with each method. */
@@ -198,6 +231,8 @@ export interface LabApi {
   openFit(request: FitRequest): Promise<void>;
   /** Begins to fit LoRA and FourierFT to a change of a weight; a fit before it is left. */
   openUpdates(request: UpdateRequest): Promise<UpdateFacts>;
+  /** Seconds that one answer of {@link cayley} takes with an engine. */
+  cayleySeconds(b: number, engine: EngineName): Promise<number>;
   /** Seconds that all steps of a fit take with an engine, by timing one. */
   fitSeconds(request: FitRequest, engine: EngineName): Promise<number>;
   updateSeconds(request: UpdateRequest, engine: EngineName): Promise<number>;
@@ -207,6 +242,8 @@ export interface LabApi {
   fitted(part: number): Promise<Fitted>;
   /** Trains networks on the old task, and gets ready to fine-tune them; a run before it is left. */
   openForgetting(request: ForgetRequest): Promise<ForgetFacts>;
+  /** Seconds that all steps of it take with an engine, those on the old task among them, by timing one of each. */
+  forgetSeconds(request: ForgetRequest, engine: EngineName): Promise<number>;
   /** Takes so many steps of it, and tells how it went from the first. */
   forget(steps: number): Promise<{ readonly step: number; readonly course: readonly ForgetPoint[] }>;
   /** One of its networks, as of the last step. */

@@ -4,6 +4,7 @@
  */
 import { rng } from '../lib/rng.ts';
 import { singularValues } from '../lib/singular.ts';
+import { scale } from '../ops/elementwise.ts';
 import { matmul } from '../ops/matmul.ts';
 import { view } from '../ops/moves.ts';
 import { frequencyInputs, sparseIdft } from '../ops/sparseIdft.ts';
@@ -46,8 +47,16 @@ export async function planUpdates(target: Matrix, seed: number, placeSeed: numbe
   return { parts, waves, places, floors };
 }
 
-/** ΔW = B A, B [d, rank] at zero as LoRA begins. */
-function loraPart(target: Float32Array, rank: number, seed: number): FitPart {
+/**
+ * ΔW = B A, B [d, rank] at zero as LoRA begins.
+ * @param shows ΔW, or the numbers of A and then of B
+ */
+export function loraPart(
+  target: Float32Array,
+  rank: number,
+  seed: number,
+  shows: 'update' | 'numbers' = 'update',
+): FitPart {
   const random = rng(seed, 3).fork(rank);
   const first = new Float32Array(numbersOf(rank));
   for (let k = 0; k < rank * d; k++) first[k] = random.normal() / Math.sqrt(d);
@@ -57,7 +66,8 @@ function loraPart(target: Float32Array, rank: number, seed: number): FitPart {
       const [A, B] = [view(g, numbers, [rank, d]), view(g, numbers, [d, rank], rank * d)];
       const update = view(g, matmul(g, B, A), [1, d, d]);
       const wanted = g.constant({ dtype: 'f32', shape: [1, d, d] }, target, 'target');
-      return { losses: squaredDistances(g, update, wanted), shown: update };
+      const shown = shows === 'update' ? update : scale(g, numbers, { by: 1 });
+      return { losses: squaredDistances(g, update, wanted), shown };
     },
   };
 }

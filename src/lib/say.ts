@@ -76,75 +76,76 @@ export const pieces = <T>(parts: readonly string[], values: readonly T[]): (stri
 
 /** More of what was said is not remembered. */
 const MOST_REMEMBERED = 4000;
-/** The English of what was said in another language, the newest last; null where nobody asks for it. */
-let english: Map<string, string> | null = null;
+/** How what was said is said again, in the language that is spoken then; the newest last. Null where nobody asks for it. */
+let memory: Map<string, () => string> | null = null;
 
-/** From now on {@link englishOf} knows what was said here. A worker's sentences are few; the page draws thousands. */
-export function rememberEnglish(): void {
-  english ??= new Map();
+/** From now on {@link allAgain} and {@link englishOf} know what was said here. A worker's sentences are few; the page draws thousands. */
+export function rememberSaid(): void {
+  memory ??= new Map();
 }
 
-/** What was said here in another language, in English, as files for others have it; itself, where that is no longer known. */
-export const englishOf = (said: string): string => english?.get(said) ?? said;
+/** All that was said here and is remembered, and what it is in the language that is spoken now, where that differs. */
+export function allAgain(): [said: string, now: string][] {
+  return [...(memory ?? [])].flatMap(([said, again]): [string, string][] => {
+    const now = again();
+    return now === said ? [] : [[said, now]];
+  });
+}
 
-function remembered(said: string, inItsOwn: () => string): string {
-  if (english === null || current === ENGLISH) return said;
-  english.delete(said);
-  if (english.size >= MOST_REMEMBERED) english.delete(english.keys().next().value!);
-  english.set(said, inItsOwn());
+/** What was said here, in English, as files for others have it; itself, where that is no longer known. */
+export const englishOf = (said: string): string => inEnglish(() => memory?.get(said)?.() ?? said);
+
+/**
+ * @param values what it was made of, sentences among them
+ * @param again makes it of the same values, said anew
+ */
+function remembered<T>(said: string, values: readonly T[], again: (values: readonly T[]) => string): string {
+  // What is only passed on is known already.
+  if (memory === null || values.some((value) => value === (said as unknown))) return said;
+  const own = values.map((value) => (typeof value === 'string' ? memory?.get(value) : undefined));
+  memory.delete(said);
+  if (memory.size >= MOST_REMEMBERED) memory.delete(memory.keys().next().value!);
+  memory.set(said, () => again(values.map((value, i) => (own[i]?.() as T | undefined) ?? value)));
   return said;
 }
-
-const englishIn = (values: readonly unknown[]): string[] => values.map((value) => englishOf(String(value)));
 
 /** A sentence in the language spoken. Values are put in as they are: numbers are written by whoever knows their unit, shapes as 2,3. */
 export const say = (
   parts: TemplateStringsArray,
   ...values: readonly (string | number | readonly number[])[]
-): string =>
-  remembered(pieces(parts, values).join(''), () => {
-    const own = englishIn(values);
-    return piecesOf(phraseOf(parts))
-      .map((piece, i) => (i % 2 === 0 ? piece : own[Number(piece)]!))
-      .join('');
-  });
+): string => remembered(pieces(parts, values).join(''), values, (anew) => say(parts, ...anew));
 
 /** "a, b or c" */
 export const anyOf = (items: readonly string[]): string =>
-  remembered(listed(items, 'disjunction', current), () => listed(englishIn(items), 'disjunction', ENGLISH));
+  remembered(listed(items, 'disjunction'), items, anyOf);
 
 /** "a, b and c" */
 export const listOf = (items: readonly string[]): string =>
-  remembered(listed(items, 'conjunction', current), () => listed(englishIn(items), 'conjunction', ENGLISH));
+  remembered(listed(items, 'conjunction'), items, listOf);
 
 /** Between the last "and" or "or" of a list in Chinese and what is written in Latin letters: there a space belongs. */
 const BESIDE_LATIN = /(?<=[\w%°)])(?=[和或])|(?<=[和或])(?=[\w(])/g;
 
-const listed = (
-  items: readonly string[],
-  type: 'conjunction' | 'disjunction',
-  { locale }: Language,
-): string => new Intl.ListFormat(locale, { type }).format(items).replaceAll(BESIDE_LATIN, ' ');
+const listed = (items: readonly string[], type: 'conjunction' | 'disjunction'): string =>
+  new Intl.ListFormat(current.locale, { type }).format(items).replaceAll(BESIDE_LATIN, ' ');
 
 /** Whether signs of punctuation are as wide as characters, and no space stands beside them: in Chinese and Japanese. */
-const isWide = ({ locale }: Language): boolean => /^(zh|ja)\b/.test(locale);
+const isWide = (): boolean => /^(zh|ja)\b/.test(current.locale);
 
 /** What stands between two sentences: nothing in Chinese and Japanese. */
-export const gap = (): string => (isWide(current) ? '' : ' ');
+export const gap = (): string => (isWide() ? '' : ' ');
 
 /** "12 prompt tokens, 40 new": things beside each other that no word joins. */
 export const facts = (items: readonly string[]): string =>
-  remembered(items.join(isWide(current) ? '，' : ', '), () => englishIn(items).join(', '));
+  remembered(items.join(isWide() ? '，' : ', '), items, facts);
 
 /** Whole sentences one after the other. */
 export const paragraph = (sentences: readonly string[]): string =>
-  remembered(sentences.join(gap()), () => englishIn(sentences).join(' '));
+  remembered(sentences.join(gap()), sentences, paragraph);
 
 /** A sentence as part of another: without its full stop. */
 export const clause = (sentence: string): string =>
-  remembered(withoutStop(sentence), () => withoutStop(englishOf(sentence)));
-
-const withoutStop = (sentence: string): string => sentence.replace(/[.。]$/, '');
+  remembered(sentence.replace(/[.。]$/, ''), [sentence], ([anew]) => clause(anew!));
 
 /** 1,234 */
 export const whole = (n: number): string => group.format(n);

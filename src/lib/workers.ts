@@ -5,7 +5,8 @@
  */
 import { type Endpoint, expose, proxy, type Remote, transfer, transferHandlers, wrap } from 'comlink';
 import { asPapilioError, type ErrorReport, errorReport, PapilioError } from './errors.ts';
-import { language, onLanguage, rememberEnglish, say, speak } from './say.ts';
+import { heardAgain } from './heard.ts';
+import { allAgain, type Language, language, onLanguage, rememberSaid, say, speak } from './say.ts';
 
 /** How long a worker may leave those waiting who have gone on to something else. */
 export const PATIENCE_MS = 3000;
@@ -13,7 +14,7 @@ export const PATIENCE_MS = 3000;
 /** The reason of an abort by which a question only gives way to the same one with other numbers: nobody looks for a way out of a hang. */
 export const ASKED_ANEW = 'asked-anew';
 
-/** The method by which a worker hears which language its sentences are to be in. */
+/** The method by which a worker hears which language its sentences are to be in; it answers with what it has said before. */
 const SPEAK = 'speakFromNowOn';
 
 // comlink's own handler drops an Error's fields.
@@ -37,7 +38,7 @@ export function serve<Api extends object>(
   movedResults: readonly (keyof Api & string)[] = [],
   endpoint?: Endpoint,
 ): void {
-  rememberEnglish();
+  rememberSaid();
   const moving = movedResults.map((name) => [
     name,
     async (...args: unknown[]) => {
@@ -45,7 +46,11 @@ export function serve<Api extends object>(
       return transfer(result, buffersOf(result));
     },
   ]);
-  expose({ ...api, ...Object.fromEntries(moving), [SPEAK]: speak }, endpoint);
+  const speakAndSayAgain = (spoken: Language) => {
+    speak(spoken);
+    return allAgain();
+  };
+  expose({ ...api, ...Object.fromEntries(moving), [SPEAK]: speakAndSayAgain }, endpoint);
 }
 
 /** Buffers that arrays in a value have to themselves. */
@@ -115,7 +120,13 @@ export class RunningWorker<Api> {
     this.over.catch(() => {});
     this.api = methods<Api>((name, args) => this.call(name, args));
     // Messages keep their order: a call is answered in the language that was spoken when it was made.
-    const tell = (spoken = language()) => void this.send(SPEAK, [spoken]).catch(() => {});
+    const tell = (spoken = language()) =>
+      void this.send(SPEAK, [spoken])
+        .then((again) => {
+          // Another language may be spoken by now.
+          if (spoken === language()) heardAgain(again as ReturnType<typeof allAgain>);
+        })
+        .catch(() => {});
     if (Object.keys(language().phrases).length > 0) tell();
     this.over.catch(onLanguage(tell));
     this.loaded = this.answers();

@@ -15,6 +15,7 @@ import type { KeptRuns } from './features/runs/open.ts';
 import { flatModel, type Inputs, isElsewhere, isOtherRun, obstacle } from './features/setup/choice.ts';
 import { createDataPreview } from './features/setup/data.ts';
 import { type Derived, derive } from './features/setup/derive.ts';
+import { isLeft } from './features/setup/holds.ts';
 import { besideOf, encodeHash } from './features/setup/link.ts';
 import { followModel } from './features/setup/modelReport.ts';
 import {
@@ -250,8 +251,10 @@ function createEdits({ choice, ui }: Stores, readMissing: () => void) {
           ([key, value]) => refuseValue(configShape(row.method), key, value) === null,
         ),
       );
+      const settings = { ...base, config, training };
+      if (isLeft({ choice, ui }, { settings })) return;
       choice.setState({ startFrom: { name: row.name, method: row.method, files } });
-      setSettings({ ...base, config, training });
+      setSettings(settings);
     },
     /** The next run begins as its method does, with the settings that are chosen. */
     startAfresh: () => choice.setState({ startFrom: null }),

@@ -53,3 +53,10 @@ export async function answer(page: Page, question: string, given: string): Promi
   await page.click(`${form} button`);
   return words(page, `${form} [role=status]`);
 }
+
+/** Chooses a language by hand. */
+export async function speak(page: Page, locale: string): Promise<void> {
+  await page.click(part('language'));
+  await (await page.waitForSelector(`[role=menuitemradio][lang=${locale}]`))!.click();
+  await page.waitForSelector(`html[lang=${locale}]`);
+}

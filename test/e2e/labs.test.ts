@@ -5,7 +5,7 @@
  */
 
 import { expect, test } from 'vitest';
-import { answer, openLab, says } from './lab-tools.ts';
+import { answer, openLab, says, speak } from './lab-tools.ts';
 import { findings, part, until, words } from './page-tools.ts';
 import { setStage } from './stage.ts';
 
@@ -31,8 +31,7 @@ test('the Cayley lab turns as its controls say, and its questions know right fro
   expect(await answer(page, 'beyond', 'closer')).toMatch(/Not yet\. Look at the second picture/);
   expect(await answer(page, 'beyond', 'away')).toMatch(/^Right\./);
 
-  await page.click(part('language'));
-  await (await page.waitForSelector('[role=menuitemradio][lang=zh-Hans]'))!.click();
+  await speak(page, 'zh-Hans');
   await says(page, 'rotation', /这些数使一个平面转过 90\.6°/);
   expect(await findings(page, 'the lab')).toEqual([]);
   expect(errors).toEqual([]);
@@ -56,6 +55,13 @@ test('the butterfly lab finds what its factors reach, and says so in Chinese', a
   expect(await answer(page, 'factors', '4')).toMatch(/^正确。/);
   expect(await answer(page, 'nearer', 'blocks')).toMatch(/页面还看不出来。.*随机旋转/s);
   expect(await findings(page, 'the lab')).toEqual([]);
+
+  // In another language the fits are there as they were, and so are the answers, with what was said to them.
+  await speak(page, 'en-GB');
+  await page.waitForSelector(`${part('fits')}[data-done=true]`, { timeout: 2000 });
+  expect(await words(page, `${part('factors')} [role=status]`)).toMatch(/^Right\. 2 · 2 · 2 · 2 = 16/);
+  expect(await page.$eval(`${part('factors')} input`, (box) => (box as HTMLInputElement).value)).toBe('4');
+  expect(await words(page, `${part('nearer')} [role=status]`)).toMatch(/Not yet\. Take the random rotation/);
 
   await page.click('a[href="#start"]');
   await page.waitForSelector(part('labs-start'));
@@ -143,9 +149,17 @@ test('the shader lab finds a wrong sign in each kernel, says where a text does n
   await page.keyboard.press('Tab');
   expect(await page.evaluate(() => document.activeElement?.tagName)).toBe('BUTTON');
 
-  await page.click(part('language'));
-  await (await page.waitForSelector('[role=menuitemradio][lang=zh-Hans]'))!.click();
-  await verdict(/三种尺寸共 362 格，全部正确/);
+  // What was typed and run outlives a change of language, and so does what was only typed.
+  await typeBefore(WHERE, '  R[0] = 1.0;\n');
+  await run();
+  await verdict(/Line 53 of shaders\/cayley\.wgsl/);
+  await typeBefore(WHERE, '  // mine\n');
+  await speak(page, 'zh-Hans');
+  await verdict(/shaders\/cayley\.wgsl 第 53 行/);
+  expect(await page.$eval(part('shader-text'), (one) => (one as HTMLTextAreaElement).value)).toContain(
+    '  R[0] = 1.0;\n  // mine\n',
+  );
+  expect(await words(page, `${part('diagonal')} [role=status]`)).toMatch(/^正确。/);
   expect(await findings(page, 'the lab')).toEqual([]);
   expect(errors).toEqual([]);
   await page.browserContext().close();

@@ -1,6 +1,6 @@
 /**
  * A second visit without any server: the page opens from what the browser keeps, trains and merges. A server without headers of isolation gets
- * them from the service worker. A newer version is announced, not taken while a run trains, and opens the run that is kept.
+ * them from the service worker; here it lies in a folder of it. A newer version is announced, not taken while a run trains, and opens the run that is kept.
  */
 import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -9,6 +9,7 @@ import type { Page } from 'puppeteer-core';
 import { expect, test } from 'vitest';
 import { serveFolder } from '../tools/package.ts';
 import { type PageServer, servePage } from '../tools/server.ts';
+import { says, speak } from './lab-tools.ts';
 import {
   CAN_TRAIN,
   mergeAndCheck,
@@ -32,15 +33,15 @@ const stage = setStage('chrome', {
   serve: async () => {
     // Built by whoever serves it as it should be.
     await (await servePage()).close();
-    folder = await mkdtemp(join(tmpdir(), 'papilio-built-'));
+    const root = await mkdtemp(join(tmpdir(), 'papilio-built-'));
+    folder = join(root, 'some', 'where');
     await cp('dist', folder, { recursive: true });
-    server = await serveFolder(folder);
-    const { url } = server;
+    server = await serveFolder(root);
     return {
-      url,
+      url: new URL('some/where/', server.url).href,
       close: async () => {
         await server?.close();
-        await rm(folder, { recursive: true });
+        await rm(root, { recursive: true });
       },
     };
   },
@@ -107,5 +108,17 @@ test('with the server gone, it opens, trains and merges', async () => {
   await trainToTheEnd(page);
   await mergeAndCheck(page);
   expect(errors.filter((line) => !/ERR_CONNECTION_REFUSED/.test(line))).toEqual([]);
+  await page.close();
+});
+
+test('with the server gone, labs and the textbook open and compute, in a language that was not spoken before', async () => {
+  const page = await stage.browser.newPage();
+  await page.goto(new URL('labs.html#lab=cayley&q12=1&engine=onnxruntime', stage.url).href, {
+    waitUntil: 'load',
+  });
+  await says(page, 'rotation', /one plane by 90\.0°/);
+  await speak(page, 'zh-Hans');
+  await page.goto(new URL('labs.html#page=fourierft', stage.url).href, { waitUntil: 'load' });
+  await says(page, 'inverse', /\p{Script=Han}/u);
   await page.close();
 });

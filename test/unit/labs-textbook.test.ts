@@ -1,7 +1,7 @@
 /**
  * The numbers of the textbook's pages, held against float64 worked out here from the definitions: products of butterfly factors, angles and energy of neurons,
  * what a layer costs with each method. Seen to fail with: factors in the other order, a rotation turned round, an energy over ordered pairs, a step without
- * its backward pass.
+ * its backward pass, a scaling by r.
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { beforeAll, describe, expect, it } from 'vitest';
@@ -10,13 +10,18 @@ import { freeNumbers } from '../../src/labs/fitShapes.ts';
 import { energyWithin, heightsOf, wavesOf } from '../../src/labs/frequencies.ts';
 import { createLabs } from '../../src/labs/labs.ts';
 import { distanceOf, identityOf, offOrthogonal, productOf, transposedOf } from '../../src/labs/matrices.ts';
-import type { LabApi } from '../../src/labs/protocol.ts';
+import { FIT_STEPS, type LabApi } from '../../src/labs/protocol.ts';
+import { UPDATE_SIZE } from '../../src/labs/updatePieces.ts';
+import { updateTarget } from '../../src/labs/updateTargets.ts';
 import { rng } from '../../src/lib/rng.ts';
 import { loadWebRuntime } from '../../src/onnxruntime/webRuntime.ts';
 import { decodeLab } from '../../src/page/labs/link.ts';
 import { BOFT_CONTROLS, LEVELS } from '../../src/page/labs/textbook/boft/settings.ts';
 import { wiresOfPairs } from '../../src/page/labs/textbook/boft/TransmissionFigure.tsx';
 import { GLOSSARY } from '../../src/page/labs/textbook/glossary.ts';
+import { loraOf } from '../../src/page/labs/textbook/lora/moved.tsx';
+import { leftAt, rankOfShare, shareAt } from '../../src/page/labs/textbook/lora/rank.ts';
+import { lengthsChanged, movedBy, NEURONS, turnedBy } from '../../src/page/labs/textbook/neurons.ts';
 import { PAGES } from '../../src/page/labs/textbook/pages.ts';
 import { WAY } from '../../src/page/labs/textbook/way.ts';
 import { filledBy, nodesText, reachedFrom, wiresOf } from '../../src/page/labs/textbook/wires.ts';
@@ -191,6 +196,84 @@ describe('a sum of waves', () => {
       ).toBeCloseTo(0, 10);
     const [all, kept] = [matrix, left(coefficients)].map((of) => of.reduce((sum, v) => sum + v * v, 0));
     expect(energyWithin(waves, d, places)).toBeCloseTo(all! - kept!, 10);
+  });
+});
+
+describe('LoRA', () => {
+  it.each([
+    { inputs: 2, outputs: 5, r: 1, alpha: 2 },
+    { inputs: 7, outputs: 4, r: 3, alpha: 8 },
+  ])('adds α/r B A of rank $r to $outputs × $inputs weights', async ({ inputs, outputs, r, alpha }) => {
+    const random = rng(11, inputs);
+    const some = (count: number) => Array.from({ length: count }, () => Math.fround(random.normal()));
+    const [W, A, B] = [some(outputs * inputs), some(r * inputs), some(outputs * r)];
+    const { update, weight } = await labs.lora({ inputs, outputs, r, alpha, W, A, B });
+    const expected = W.map((_, at) => {
+      const [row, column] = [Math.floor(at / inputs), at % inputs];
+      let sum = 0;
+      for (let k = 0; k < r; k++) sum += B[row * r + k]! * A[k * inputs + column]!;
+      return (alpha / r) * sum;
+    });
+    const added = W.map((value, at) => value + expected[at]!);
+    expect(distanceOf(update.reference, expected)).toBeLessThan(1e-12);
+    expect(distanceOf(weight.reference, added)).toBeLessThan(1e-12);
+    expect(distanceOf(update.engine, expected)).toBeLessThan(1e-5);
+    expect(distanceOf(weight.engine, added)).toBeLessThan(1e-5);
+  });
+
+  it('knows the strongest direction of a change, and what all have of it', async () => {
+    for (const target of ['smooth', 'lowrank', 'random'] as const) {
+      const change = updateTarget(target, 1);
+      const singular = await labs.singularOf(target, 1);
+      // Power steps on ΔWᵀ ΔW.
+      let v: number[] = Array.from({ length: UPDATE_SIZE }, (_, i) => 1 + Math.sin(i));
+      let size = 0;
+      const dot = (of: (k: number) => number) =>
+        Array.from({ length: UPDATE_SIZE }, (_, k) => of(k)).reduce((a, b) => a + b, 0);
+      for (let step = 0; step < 400; step++) {
+        const u = v.map((_, i) => dot((k) => change[i * UPDATE_SIZE + k]! * v[k]!));
+        const next = v.map((_, j) => dot((k) => change[k * UPDATE_SIZE + j]! * u[k]!));
+        size = Math.sqrt(Math.hypot(...next));
+        v = next.map((value) => value / Math.hypot(...next));
+      }
+      expect(singular[0]).toBeCloseTo(size, 4);
+      expect(Math.hypot(...singular)).toBeCloseTo(Math.hypot(...change), 6);
+      expect(shareAt(singular, UPDATE_SIZE)).toBeCloseTo(1, 12);
+      expect(leftAt(singular, 1) ** 2 + shareAt(singular, 1)).toBeCloseTo(1, 12);
+    }
+    expect(rankOfShare(await labs.singularOf('lowrank', 1), 0.999)).toBe(2);
+  });
+
+  it('learns the nearest change of its rank, and no nearer', async () => {
+    for (const rank of [1, 2, 3]) {
+      const request = { target: 'smooth', seed: 1, rank, steps: FIT_STEPS } as const;
+      const { A, B } = await labs.learnUpdate(request);
+      const wanted = updateTarget('smooth', 1);
+      const product = wanted.map((_, at) => {
+        const [row, column] = [Math.floor(at / UPDATE_SIZE), at % UPDATE_SIZE];
+        let sum = 0;
+        for (let k = 0; k < rank; k++) sum += B[row * rank + k]! * A[k * UPDATE_SIZE + column]!;
+        return sum;
+      });
+      const left = distanceOf(product, wanted) / Math.hypot(...wanted);
+      const least = leftAt(await labs.singularOf('smooth', 1), rank);
+      expect(left).toBeGreaterThan(least - 1e-6);
+      expect(left).toBeLessThan(least + 2e-3);
+    }
+  });
+
+  it('moves neurons along one direction at rank 1, and turns nothing together', async () => {
+    const { weight } = await labs.lora(loraOf(1, 2));
+    const moves = NEURONS.map((value, at) => weight.reference[at]! - Math.fround(value));
+    // All of one direction: the cross products of moves are nothing.
+    for (let i = 2; i < moves.length; i += 2)
+      expect(moves[0]! * moves[i + 1]! - moves[1]! * moves[i]!).toBeCloseTo(0, 12);
+    expect(lengthsChanged(NEURONS, weight.reference).share).toBeGreaterThan(0.1);
+    const turned = turnedBy([0.6, -0.8, 0.8, 0.6]);
+    expect(lengthsChanged(NEURONS, turned).share).toBeLessThan(1e-12);
+    expect(movedBy(NEURONS, NEURONS)).toBe(0);
+    const none = (await labs.lora(loraOf(2, 0))).weight.engine;
+    expect(none).toEqual(NEURONS.map(Math.fround));
   });
 });
 

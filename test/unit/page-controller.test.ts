@@ -11,7 +11,7 @@ import type { SavedSession, Sessions } from '../../src/page/features/training/se
 import { Tabs } from '../../src/page/features/training/tabs.ts';
 import { createStores } from '../../src/page/stores.ts';
 import type { TrainerEvent } from '../../src/training/protocol.ts';
-import { fakeTrainer, input, stepMetric } from './page-fixtures.ts';
+import { fakeTrainer, input, lockIn, stepMetric } from './page-fixtures.ts';
 
 function setUp() {
   const stores = createStores();
@@ -222,6 +222,41 @@ describe('a run', () => {
     expect(later.run.getState().state).toBe('paused');
     later.trainer.send({ type: 'state', state: 'ready' });
     expect(later.run.getState().state).toBe('paused');
+  });
+
+  test('what a lesson holds is changed by no run that comes back, nor by one that goes on', async () => {
+    await train(4);
+    await page.controller.pause();
+    const seed = page.kept()!.settings.training.seed;
+    const later = setUp();
+    const { settings } = later.choice.getState();
+    const own = { ...settings, training: { ...settings.training, seed: seed + 1 } };
+    later.choice.setState({ settings: own });
+    later.run.setState({ saved: page.kept() });
+    lockIn(later, 't.seed');
+    await later.controller.resumeSaved();
+    expect([later.run.getState().current, later.choice.getState().settings]).toEqual([null, own]);
+    expect(later.run.getState().saved).not.toBeNull();
+    expect(later.ui.getState().notice).toBe('The lesson keeps as it is: Seed.');
+    // With another lock it goes on, and its rate is then held.
+    lockIn(later, 't.learningRate', 'c.boft_block_size');
+    await later.controller.resumeSaved();
+    expect(later.choice.getState().settings.training.seed).toBe(seed);
+    const name = later.run.getState().current?.name;
+    await later.controller.resumeRun((now) => ({
+      ...now,
+      training: { ...now.training, learningRate: now.training.learningRate / 2 },
+    }));
+    expect(later.choice.getState().settings.training.learningRate).toBe(own.training.learningRate);
+    expect(later.run.getState().current?.name).toBe(name);
+    await later.controller.reset();
+    lockIn(later, 't.seed');
+    later.choice.setState({ settings: own });
+    await later.controller.undoReset();
+    expect([later.run.getState().current, later.choice.getState().settings]).toEqual([null, own]);
+    lockIn(later);
+    await later.controller.undoReset();
+    expect(later.run.getState().current?.name).toBe(name);
   });
 
   test('after a divergence the way on halves the rate and goes on from the last update', async () => {

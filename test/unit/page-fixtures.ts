@@ -1,5 +1,6 @@
 /** A small model's report and a trainer made of plain figures, for tests of the page's state. Nothing of it is shipped. */
 import type { Inputs } from '../../src/page/features/setup/choice.ts';
+import { lessonOf, PLAYGROUND } from '../../src/page/lessons/lesson.ts';
 import type { Stores } from '../../src/page/stores.ts';
 import type { TrainerClient } from '../../src/page/trainerClient.ts';
 import type {
@@ -209,4 +210,11 @@ export function fakeTrainer(): FakeTrainer {
     forgetting: unused,
     stopLooking: unused,
   };
+}
+
+/** Opens a lesson that locks these settings. */
+export function lockIn({ ui }: Pick<Stores, 'ui'>, ...lock: string[]): void {
+  const read = lessonOf({ place: PLAYGROUND, lock });
+  if ('problems' in read) throw new Error(read.problems.join(' '));
+  ui.setState({ lesson: { packed: 'x', lesson: read.lesson, problems: [], isFresh: false } });
 }

@@ -9,7 +9,7 @@ import { createForecast } from '../../src/page/features/training/forecast.ts';
 import { newRun } from '../../src/page/features/training/runs.ts';
 import { createStores } from '../../src/page/stores.ts';
 import type { DataOptions, ForecastReport, RunRequest } from '../../src/training/protocol.ts';
-import { input, visionReport } from './page-fixtures.ts';
+import { input, lockIn, visionReport } from './page-fixtures.ts';
 
 const file = (name: string) => ({ name, bytes: Uint8Array.of(1) });
 const settle = (ms = 5) => new Promise((resolve) => setTimeout(resolve, ms));
@@ -68,6 +68,19 @@ describe('a forecast', () => {
     // What is on screen follows the settings.
     embedded.forecast.setBudget(5);
     expect(embedded.asked[1]!.budget).toBe(5);
+  });
+
+  test('that does not fit changes nothing that a lesson holds', () => {
+    const stores = setUp('glyphs-vit');
+    const before = stores.choice.getState();
+    const way = { what: 'less', peakBytes: 1, change: { batchSize: 2, gradientAccumulation: 4 } };
+    lockIn(stores, 't.batchSize');
+    stores.forecast.apply(way);
+    expect(stores.choice.getState()).toBe(before);
+    expect(stores.ui.getState().notice).toBe('The lesson keeps as it is: Batch size.');
+    lockIn(stores, 't.seed');
+    stores.forecast.apply(way);
+    expect(stores.choice.getState().settings.training).toMatchObject(way.change);
   });
 
   test('that does not fit offers ways, which change the settings of the next run', () => {

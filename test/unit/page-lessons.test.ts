@@ -7,11 +7,13 @@ import { deflateRawSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { createLabs } from '../../src/labs/labs.ts';
 import { METHODS, type MethodId } from '../../src/methods.ts';
-import { settingsOf, startIn } from '../../src/page/features/lessons/playground.ts';
+import { startIn } from '../../src/page/features/lessons/playground.ts';
+import { settingsOf } from '../../src/page/features/setup/holds.ts';
 import { decodeHash } from '../../src/page/features/setup/link.ts';
 import { LABS } from '../../src/page/labs/catalogue.ts';
 import { decodeLab, encodeLab, startOf } from '../../src/page/labs/link.ts';
 import { numberIn } from '../../src/page/labs/Question.tsx';
+import { worksOf } from '../../src/page/labs/works.ts';
 import { draftOf, usualTolerance, written } from '../../src/page/lessons/draft.ts';
 import { replyTo } from '../../src/page/lessons/LessonCard.tsx';
 import { type Lesson, type LessonDraft, lessonOf, MOST } from '../../src/page/lessons/lesson.ts';
@@ -296,5 +298,13 @@ it('tells how long the fits of a lab take, by a step timed with the engine that 
   expect(
     await labs.updateSeconds({ target: 'smooth', seed: 1, placeSeed: 777, steps: 50 }, 'webgpu'),
   ).toBeCloseTo(0.5);
-  expect(opened).toEqual(['webgpu', 'onnxruntime', 'onnxruntime closed']);
+  expect(await labs.cayleySeconds(4, 'webgpu')).toBeCloseTo(0.01);
+  // 300 steps on the old task, and 201 on the new one.
+  const forget = { budget: '112', apart: 2, seed: 1 } as const;
+  expect(await labs.forgetSeconds(forget, 'webgpu')).toBeCloseTo(5.01);
+  expect(await labs.forgetSeconds(forget, 'onnxruntime')).toBeCloseTo(5.01);
+  const closed = ['onnxruntime', 'onnxruntime closed'];
+  expect(opened).toEqual(['webgpu', ...closed, ...closed]);
+  // Everything that runs is timed.
+  expect(worksOf(LABS).map(({ id }) => id)).toEqual(LABS.map(({ id }) => id));
 });

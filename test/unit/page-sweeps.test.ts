@@ -1,6 +1,7 @@
 /**
  * Sweeps: what a grid comes to, how long it takes, and the queue as it is worked off. Seen to fail with: a combination trained twice, a refusal that
- * says nothing, a sweep that goes on after a reset, a reload that begins a run anew although its checkpoint is kept, failures that go on for ever.
+ * says nothing, a sweep that goes on after a reset, a reload that begins a run anew although its checkpoint is kept, failures that go on for ever,
+ * a sweep that changes what a lesson locks.
  */
 import { beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { PapilioError } from '../../src/lib/errors.ts';
@@ -31,7 +32,7 @@ import { newRun } from '../../src/page/features/training/runs.ts';
 import type { SavedSession } from '../../src/page/features/training/sessions.ts';
 import { Tabs } from '../../src/page/features/training/tabs.ts';
 import { createStores } from '../../src/page/stores.ts';
-import { fakeTrainer, stepMetric, visionReport } from './page-fixtures.ts';
+import { fakeTrainer, lockIn, stepMetric, visionReport } from './page-fixtures.ts';
 
 const base = baseSettings('letters-boft');
 const report = visionReport();
@@ -287,10 +288,25 @@ describe('a sweep', () => {
     await settle();
     expect(page.sweeper.view.getState().sweep).toMatchObject({
       isStopped: true,
-      reason: 'its run was reset or another begun',
+      reason: 'left',
     });
     expect(page.states()).toEqual(['waiting', 'waiting', 'waiting']);
     expect(page.trained()).toEqual([1]);
+  });
+
+  it('changes nothing that a lesson holds, and stops where it would', async () => {
+    const page = await openPage();
+    page.choice.setState({ settings: base });
+    lockIn(page, 't.seed');
+    await page.sweeper.start('seed', runs.slice(1));
+    expect(page.sweeper.view.getState().sweep).toMatchObject({ isStopped: true, reason: 'lesson' });
+    expect([page.trained(), page.ui.getState().notice]).toEqual([[], 'The lesson keeps as it is: Seed.']);
+    expect(page.choice.getState().settings.training.seed).toBe(base.training.seed);
+    // What it leaves alone may be held.
+    lockIn(page, 't.learningRate', 'c.boft_block_size', 'method', 'engine');
+    void page.sweeper.continue();
+    await settle();
+    expect(page.trained()).toEqual([2]);
   });
 
   it('is stopped and continued where it was', async () => {
@@ -358,7 +374,7 @@ describe('a sweep', () => {
     expect(page.states()).toEqual(['failed', 'failed', 'waiting']);
     expect(page.sweeper.view.getState().sweep).toMatchObject({
       isStopped: true,
-      reason: '2 runs in a row failed',
+      reason: 'failures',
     });
   });
 });

@@ -18,7 +18,7 @@ import {
   speak,
   whole,
 } from '../../src/common.ts';
-import { clause, englishOf, rememberEnglish } from '../../src/lib/say.ts';
+import { allAgain, clause, englishOf, rememberSaid } from '../../src/lib/say.ts';
 import { LOCALES, ownName, suited } from '../../src/page/language.ts';
 import { Sentences } from '../../src/page/parts/Sentences.tsx';
 import {
@@ -229,7 +229,7 @@ describe('say', () => {
   });
 
   it('knows the English of what a worker said in another language', () => {
-    rememberEnglish();
+    rememberSaid();
     speak({
       locale: 'zh-Hans',
       phrases: {
@@ -244,6 +244,20 @@ describe('say', () => {
     expect(englishOf(said)).toBe('Left out: one file and a.csv Row 3 is empty.');
     expect(englishOf(say`Left out: ${clause(say`Row ${3} is empty.`)}`)).toBe('Left out: Row 3 is empty');
     expect(englishOf('never said')).toBe('never said');
+    // Said again in the language of now, from either, however it was put together.
+    speak();
+    const english = say`Row ${7} is empty.`;
+    expect(new Map(allAgain()).get(said)).toBe('Left out: one file and a.csv Row 3 is empty.');
+    speak({ locale: 'zh-Hans', phrases: { 'Row {0} is empty.': '第 {0} 行为空。' } });
+    const again = new Map(allAgain());
+    expect(again.get(english)).toBe('第 7 行为空。');
+    expect(again.get('Left out: one file and a.csv Row 3 is empty.')).toBe(
+      'Left out: one file和a.csv第 3 行为空。',
+    );
+    // What is passed on a thousand times is remembered once.
+    for (let times = 0; times < 5000; times++) paragraph([listOf([say`Row ${3} is empty.`])]);
+    speak();
+    expect(new Map(allAgain()).get('第 3 行为空。')).toBe('Row 3 is empty.');
   });
 
   it('is found in the sources with its values numbered', () => {

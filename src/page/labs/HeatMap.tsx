@@ -1,4 +1,4 @@
-/** A matrix as a picture, a square an entry: one colour for each sign, stronger where the entry is larger. */
+/** A matrix as a picture, a square an entry, as many rows as the values fill: one colour for each sign, stronger where the entry is larger. */
 import type { ReactNode } from 'react';
 
 const SIDE = 160;
@@ -6,11 +6,12 @@ const STRENGTHS = 12;
 
 export function HeatMap(props: {
   readonly label: string;
+  /** Columns. */
   readonly size: number;
   readonly values: readonly number[];
   /** The entry that has the full colour. */
   readonly full: number;
-  /** In pixels. */
+  /** Its width in pixels. */
   readonly side?: number;
   /** Entries with a dot on them. */
   readonly marks?: readonly number[];
@@ -19,6 +20,7 @@ export function HeatMap(props: {
 }) {
   const { label, size, values, full, side = SIDE, marks = [], children } = props;
   const cell = side / size;
+  const height = (values.length / size) * cell;
   const placeOf = (at: number) => [(at % size) * cell, Math.floor(at / size) * cell] as const;
   /** One path for each strength of each sign: a few elements, however large the matrix. */
   const paths = new Map<number, string>();
@@ -36,9 +38,9 @@ export function HeatMap(props: {
   return (
     <svg
       className="lab-heat"
-      viewBox={`0 0 ${side} ${side}`}
+      viewBox={`0 0 ${side} ${height}`}
       width={side}
-      height={side}
+      height={height}
       role="img"
       aria-label={label}
       shapeRendering="crispEdges"

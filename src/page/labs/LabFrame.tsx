@@ -1,9 +1,10 @@
 /** What stands around every lab: the lesson that its link has, what of it is not used, the lab's steps, the ways on, and how a lesson is made of it. */
-import { Suspense, useEffect, useMemo, useState } from 'react';
+import { Suspense, useEffect, useMemo } from 'react';
 import { errorReport, language, say } from '../../common.ts';
 import type { LessonView } from '../lessons/state.ts';
 import { Action } from '../parts/Action.tsx';
 import { Lights } from '../parts/Formula.tsx';
+import { Holding, useHeld } from '../parts/held.tsx';
 import { later } from '../parts/later.tsx';
 import type { LabEntry } from './catalogue.ts';
 import { EnginePicker } from './EnginePicker.tsx';
@@ -17,9 +18,12 @@ const LessonCard = later('LessonCard', () => import('../lessons/LessonCard.tsx')
 
 /** The lesson of the link; null while it is being opened. */
 function useLesson(packed: string | null, place: string): LessonView | null {
-  const [view, setView] = useState<LessonView | null>(null);
+  const [view, setView] = useHeld<LessonView | null>('lesson', () => null);
+  // What is wrong with it is said anew in another language.
+  const isOpen = view !== null && view.problems.length === 0;
+  // biome-ignore lint/correctness/useExhaustiveDependencies: a lesson is opened once for each time that its place is drawn.
   useEffect(() => {
-    if (packed === null) return;
+    if (packed === null || isOpen) return;
     let isCurrent = true;
     // Only a link that has one needs what opens it.
     const opening = import('../lessons/pack.ts').then(({ openLesson }) => openLesson(packed, place));
@@ -35,8 +39,21 @@ function useLesson(packed: string | null, place: string): LessonView | null {
   return view;
 }
 
-/** @param packed the lesson of the link, as it is there */
-export function LabFrame({ entry, packed }: { readonly entry: LabEntry; readonly packed: string | null }) {
+interface FrameProps {
+  readonly entry: LabEntry;
+  /** The lesson of the link, as it is there. */
+  readonly packed: string | null;
+}
+
+export function LabFrame(props: FrameProps) {
+  return (
+    <Holding name={`${props.entry.id} ${props.packed}`}>
+      <Opened {...props} />
+    </Holding>
+  );
+}
+
+function Opened({ entry, packed }: FrameProps) {
   const view = useLesson(packed, entry.id);
   if (packed === null) return <LabAround entry={entry} view={null} />;
   if (view === null) return <p className="hint lab">{say`The lesson is being opened …`}</p>;

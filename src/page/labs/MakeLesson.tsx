@@ -1,7 +1,7 @@
 /** "Make a lesson of this": a lab or a page of the textbook as it stands, for whoever hands it to others. The form comes when it is opened. */
-import { useState } from 'react';
 import { say } from '../../common.ts';
 import type { ValueNow } from '../lessons/LessonCard.tsx';
+import { useHeld } from '../parts/held.tsx';
 import { Icon } from '../parts/Icon.tsx';
 import { later } from '../parts/later.tsx';
 import type { LabEntry } from './catalogue.ts';
@@ -19,9 +19,13 @@ export const valueIn =
 
 export function MakeLesson({ entry }: { readonly entry: LabEntry }) {
   const { id, controls, values, changed, shown, lesson } = useLab();
-  const [isOpen, setOpen] = useState(false);
+  const [isOpen, setOpen] = useHeld('making', () => false);
   return (
-    <details className="fold advanced" onToggle={({ currentTarget }) => setOpen(currentTarget.open)}>
+    <details
+      className="fold advanced"
+      open={isOpen}
+      onToggle={({ currentTarget }) => setOpen(currentTarget.open)}
+    >
       <summary data-testid="make-lesson">
         <Icon name="chevron" /> {say`Make a lesson of this`}
       </summary>

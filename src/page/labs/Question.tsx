@@ -1,7 +1,8 @@
 /** A question that the picture answers: a number or a choice, checked at once, with what is right or wrong about it. */
-import { type FormEvent, type ReactNode, useId, useState } from 'react';
-import { say } from '../../common.ts';
+import { type FormEvent, type ReactNode, useId, useMemo } from 'react';
+import { language, say } from '../../common.ts';
 import { Action } from '../parts/Action.tsx';
+import { useHeld } from '../parts/held.tsx';
 import { Icon, type IconName } from '../parts/Icon.tsx';
 import '../lessons/lessons.css';
 
@@ -31,16 +32,20 @@ const VERDICTS: Readonly<
 };
 
 export function Question({ id, ask, options, hint, check }: QuestionProps) {
-  const [answer, setAnswer] = useState('');
-  const [reply, setReply] = useState<Reply | null>(null);
+  const [answer, setAnswer] = useHeld(`answer ${id}`, () => '');
+  // What was on screen when the answer was given goes with its check, so that it can be said again.
+  const [asked, setAsked] = useHeld<(() => Reply) | null>(`asked ${id}`, () => null);
+  const { locale } = language();
+  // biome-ignore lint/correctness/useExhaustiveDependencies: the reply is in the language that is spoken.
+  const reply = useMemo(() => asked?.() ?? null, [asked, locale]);
   const name = useId();
   const submit = (event: FormEvent) => {
     event.preventDefault();
-    if (answer.trim() !== '') setReply(check(answer.trim()));
+    if (answer.trim() !== '') setAsked(() => () => check(answer.trim()));
   };
   const change = (next: string) => {
     setAnswer(next);
-    setReply(null);
+    setAsked(null);
   };
   return (
     <form className="lab-question" data-testid={id} onSubmit={submit}>

@@ -24,6 +24,8 @@ export interface LabEntry {
   readonly engine?: EngineName;
   /** Seconds that its run takes on this machine with an engine, found by timing parts of it; absent where nothing runs. */
   readonly seconds?: (values: Values, engine: EngineName) => Promise<number>;
+  /** What of it is timed, where that is not all of a run. */
+  readonly timed?: () => string;
   readonly View: ComponentType;
 }
 
@@ -36,6 +38,8 @@ export const LABS: readonly LabEntry[] = [
     minutes: 10,
     controls: CAYLEY_CONTROLS,
     quantities: CAYLEY_QUANTITIES,
+    seconds: async (...of) => (await import('./seconds.ts')).cayleySeconds(...of),
+    timed: () => say`one answer`,
     View: lazy(() => import('./cayley/CayleyLab.tsx')),
   },
   {
@@ -79,6 +83,7 @@ export const LABS: readonly LabEntry[] = [
     minutes: 15,
     controls: FORGETTING_CONTROLS,
     quantities: FORGETTING_QUANTITIES,
+    seconds: async (...of) => (await import('./seconds.ts')).forgettingSeconds(...of),
     View: lazy(() => import('./forgetting/ForgettingLab.tsx')),
   },
   {
@@ -90,6 +95,8 @@ export const LABS: readonly LabEntry[] = [
     minutes: 15,
     controls: SHADER_CONTROLS,
     quantities: SHADER_QUANTITIES,
+    seconds: async (...of) => (await import('./seconds.ts')).shaderSeconds(...of),
+    timed: () => say`one press of Run`,
     View: lazy(() => import('./shader/ShaderLab.tsx')),
   },
 ];

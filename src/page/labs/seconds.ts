@@ -1,13 +1,28 @@
 /** How long the run of a lab takes on this machine: its worker, or the trainer, times a step with the engine that is named. */
 import { fail, say } from '../../common.ts';
-import { FIT_STEPS, shapesOf, type TargetName, type UpdateTarget } from '../../labs.ts';
+import { FIT_STEPS, type KernelName, shapesOf, type TargetName, type UpdateTarget } from '../../labs.ts';
 import type { EngineName } from '../../protocol.ts';
 import { trainerClient } from '../trainerClient.ts';
 import type { Values } from './controls.ts';
 import { requestOf } from './first/setup.ts';
+import { forgetRequest } from './forgetting/settings.ts';
 import { labWorker } from './labWorker.ts';
+import { secondsOfCheck } from './shader/shaderWorker.ts';
 
 type Seconds = (values: Values, engine: EngineName) => Promise<number>;
+
+/** Of one answer: every move of a number asks for one. */
+export const cayleySeconds: Seconds = ({ b }, engine) => labWorker().cayleySeconds(Number(b), engine);
+
+/** The old task and the new one, of all networks and methods at once. */
+export const forgettingSeconds: Seconds = (values, engine) =>
+  labWorker().forgetSeconds(forgetRequest(values), engine);
+
+/** Of one press of Run: linking, compiling, and all sizes of the kernel. */
+export const shaderSeconds: Seconds = ({ kernel }, engine) =>
+  engine === 'webgpu'
+    ? secondsOfCheck(kernel as KernelName)
+    : fail('bad-argument', say`Shaders run on WebGPU alone, so here they can be read but not run.`);
 
 /** All shapes at once, as the lab fits them. */
 export const butterflySeconds: Seconds = ({ target, d, seed }, engine) =>

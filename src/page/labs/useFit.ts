@@ -1,6 +1,7 @@
 /** A fit of what is set now, in the labs' worker: a few steps at a time until it is done or stopped, and begun anew when what is fitted changes. */
 import { useEffect, useRef, useState } from 'react';
 import { type DeviceReport, FIT_STEPS, type FitAnswer, type Fitted } from '../../labs.ts';
+import { useHeld } from '../parts/held.tsx';
 import { labWorker, sentenceOf } from './labWorker.ts';
 
 /** Between two pictures. */
@@ -48,27 +49,34 @@ export function useFit<W, F, A extends { readonly step: number }, P>(
   source: FitSource<W, F, A, P>,
   picks: readonly number[],
 ) {
-  const [shown, setShown] = useState<FitShown<W, F, A, P> | null>(null);
+  const [shown, setShown] = useHeld<FitShown<W, F, A, P> | null>('fit', () => null);
+  const [wasStopped, setWasStopped] = useHeld('fit-stopped', () => false);
   const [problem, setProblem] = useState<string | null>(null);
   const [isRunning, setRunning] = useState(false);
   const [round, setRound] = useState(0);
   const pick = useRef(picks);
   pick.current = picks;
   const isStopped = useRef(false);
+  /** What was on screen in another language goes on from there. */
+  const before = useRef(shown);
   const key = JSON.stringify(wanted);
   // biome-ignore lint/correctness/useExhaustiveDependencies: another round is the same asked again.
   useEffect(() => {
     const left = new AbortController();
     const isLeft = () => left.signal.aborted;
     const asked = JSON.parse(key) as W;
+    const from = before.current;
+    before.current = null;
+    if (from !== null && wasStopped) return;
     const run = async () => {
       isStopped.current = false;
+      setWasStopped(false);
       setRunning(true);
       try {
         const device = await labWorker().device();
         if (isLeft()) return;
-        const facts = await source.open(asked);
-        for (let step = 0; step < source.steps && !isLeft() && !isStopped.current; ) {
+        const facts = from?.facts ?? (await source.open(asked));
+        for (let step = from?.answer.step ?? 0; step < source.steps && !isLeft() && !isStopped.current; ) {
           const answer = await source.advance();
           const picked = await Promise.all(pick.current.map(source.look));
           step = answer.step;
@@ -101,6 +109,7 @@ export function useFit<W, F, A extends { readonly step: number }, P>(
     fit: shown !== null && JSON.stringify(shown.wanted) === key ? shown : null,
     stop: () => {
       isStopped.current = true;
+      setWasStopped(true);
     },
     again: () => setRound((before) => before + 1),
   };

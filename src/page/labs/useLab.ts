@@ -2,6 +2,7 @@
 import { createContext, useContext, useEffect, useState } from 'react';
 import type { Lesson } from '../lessons/lesson.ts';
 import { lessonIn } from '../lessons/state.ts';
+import { useHeld } from '../parts/held.tsx';
 import { type Control, readValue, type Values } from './controls.ts';
 import {
   decodeLab,
@@ -64,8 +65,8 @@ interface Place {
 /** Reads the address once, and again whenever another link is opened; writes it when a value changes. */
 export function useLabState({ id, kind, controls, start, lesson }: Place): Lab {
   const [link, setLink] = useState<LabLink>(() => decodeLab(location.hash, controls, start));
-  const [shown] = useState(() => new Map<string, number>());
-  const [resets, setResets] = useState(0);
+  const [shown] = useHeld('shown', () => new Map<string, number>());
+  const [resets, setResets] = useHeld('resets', () => 0);
   const change = (values: (before: Values) => Values) =>
     setLink((before) => ({ ...before, values: values(before.values) }));
   useEffect(() => {

@@ -1,9 +1,10 @@
 /** A lesson as its reader sees it: title and introduction, hints that are opened one after the other, and a question that is checked at once. */
-import { type ReactNode, useState } from 'react';
+import type { ReactNode } from 'react';
 import { say } from '../../common.ts';
 import type { Quantity } from '../labs/controls.ts';
 import { numberIn, Question, type Reply } from '../labs/Question.tsx';
 import { Action } from '../parts/Action.tsx';
+import { useHeld } from '../parts/held.tsx';
 import type { Lesson, LessonQuestion } from './lesson.ts';
 
 /** The number of that name that is on screen now, at a step where there is one at each; null while there is none. */
@@ -40,7 +41,7 @@ export function LessonCard({ lesson, quantities, valueNow, children, isPreview =
 }
 
 function Hints({ hints }: { readonly hints: readonly string[] }) {
-  const [open, setOpen] = useState(0);
+  const [open, setOpen] = useHeld('hints', () => 0);
   const shown = hints.slice(0, open);
   return (
     <>

@@ -1,9 +1,10 @@
 /** The form by which a lesson is made of a place as it stands: texts, hints, what is locked or hidden and the question, with a preview and a link that follow. */
-import { type ReactNode, useState } from 'react';
+import type { ReactNode } from 'react';
 import { say } from '../../common.ts';
 import type { Quantity } from '../labs/controls.ts';
 import { Action } from '../parts/Action.tsx';
 import { Check } from '../parts/Controls.tsx';
+import { Holding, useHeld } from '../parts/held.tsx';
 import { IconButton } from '../parts/Icon.tsx';
 import { type Draft, draftOf, written } from './draft.ts';
 import { HandOut } from './HandOut.tsx';
@@ -32,10 +33,11 @@ export function LessonForm({
   readonly children?: ReactNode;
 }) {
   const { id, controls, quantities, start, valueNow } = place;
-  const [draft, setDraft] = useState<Draft>(() => draftOf(place.lesson, quantities));
+  const [draft, setDraft] = useHeld<Draft>('draft', () => draftOf(place.lesson, quantities));
   const change = (part: Partial<Draft>) => setDraft((before) => ({ ...before, ...part }));
   const read = lessonOf(written(draft, id, start, quantities));
   const lesson = 'lesson' in read ? read.lesson : null;
+  const preview = `preview ${JSON.stringify([lesson?.hints, lesson?.question])}`;
   return (
     <div className="stack lesson-form" data-testid="lesson-form">
       <p className="hint">
@@ -67,12 +69,10 @@ export function LessonForm({
         </ul>
       ) : null}
       {lesson === null ? null : (
-        <LessonCard
-          // Answers and opened hints belong to the lesson as it was.
-          key={JSON.stringify([lesson.hints, lesson.question])}
-          {...{ lesson, quantities, valueNow }}
-          isPreview
-        />
+        // Answers and opened hints belong to the lesson as it was.
+        <Holding key={preview} name={preview}>
+          <LessonCard {...{ lesson, quantities, valueNow }} isPreview />
+        </Holding>
       )}
       <HandOut lesson={lesson} />
     </div>

@@ -119,7 +119,7 @@ function Times(props: {
         </table>
       </div>
       <p className="hint">
-        {say`How each number was got: a step of the run, or parts of one, are timed on this machine with the engine of the column, and counted as often as the run has steps. Opening it, scoring and drawing come on top.`}
+        {say`How each number was got: a step of the run, or parts of one, are timed on this machine with the engine of the column, and counted as often as the run has steps. Opening it, scoring and drawing come on top. Of the shader lab all of a press of Run is timed.`}
       </p>
     </>
   );

@@ -13,12 +13,14 @@ import { Copy, copyText } from './Copy.tsx';
 import { Icon, IconButton } from './Icon.tsx';
 import { RoomLeft } from './RoomLeft.tsx';
 import { rich } from './rich.ts';
+import { useHeard } from './useHeard.ts';
 
 /** An error that needs no button. */
 export function ErrorText({ report }: { readonly report: ErrorReport }) {
+  const now = useHeard();
   return (
     <div className="error-text" role="alert" data-testid="error">
-      {rich`${<b>{titleOf(report)}</b>}. ${report.message}`}
+      {rich`${<b>{titleOf(report)}</b>}. ${now(report.message)}`}
       <MissingOps report={report} />
     </div>
   );

@@ -4,6 +4,7 @@ import type { ParityReport } from '../../protocol.ts';
 import { Icon } from './Icon.tsx';
 import { Measured } from './Measured.tsx';
 import type { MeasuredName } from './measured.ts';
+import { useHeard } from './useHeard.ts';
 
 /** Facts by name; those without a value are left out. */
 export function Facts(props: {
@@ -175,15 +176,17 @@ export function Figure(props: {
 }
 
 export function Warnings({ of, role }: { readonly of: readonly string[]; readonly role?: 'alert' }) {
+  const now = useHeard();
   return of.map((warning) => (
     <p key={warning} className="warning" role={role}>
-      {warning}
+      {now(warning)}
     </p>
   ));
 }
 
 /** How a merged file was found, by word, sign and colour. */
 export function ParityVerdict({ parity }: { readonly parity: Pick<ParityReport, 'verdict' | 'sentence'> }) {
+  const now = useHeard();
   const isGood = parity.verdict === 'passed';
   return (
     <p
@@ -192,7 +195,7 @@ export function ParityVerdict({ parity }: { readonly parity: Pick<ParityReport, 
       data-testid="verdict"
     >
       <Icon name={isGood ? 'check' : 'cross'} />
-      {parity.sentence}
+      {now(parity.sentence)}
     </p>
   );
 }

@@ -6,9 +6,11 @@ import { type Lesson, PLAYGROUND } from '../../lessons/lesson.ts';
 import { openLesson } from '../../lessons/pack.ts';
 import type { Page } from '../../page.ts';
 import { Action } from '../../parts/Action.tsx';
+import { Holding } from '../../parts/held.tsx';
 import { usePage, useUi } from '../../usePage.ts';
+import { settingsOf } from '../setup/holds.ts';
 import { takeLink } from '../setup/link.ts';
-import { hashOfStart, PLAYGROUND_QUANTITIES, settingsOf, valueOn } from './playground.ts';
+import { hashOfStart, PLAYGROUND_QUANTITIES, valueOn } from './playground.ts';
 
 /** What a lesson holds that there is not, with the method that it begins with. */
 function unknownIn(page: Page, { lock, hide }: Lesson): string[] {
@@ -75,9 +77,11 @@ export function LessonBand() {
       {lesson === null ? (
         ways
       ) : (
-        <LessonCard key={packed} {...{ lesson }} quantities={PLAYGROUND_QUANTITIES} valueNow={valueOn(page)}>
-          {ways}
-        </LessonCard>
+        <Holding key={packed} name={`lesson ${packed}`}>
+          <LessonCard {...{ lesson }} quantities={PLAYGROUND_QUANTITIES} valueNow={valueOn(page)}>
+            {ways}
+          </LessonCard>
+        </Holding>
       )}
     </div>
   );

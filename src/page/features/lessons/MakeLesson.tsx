@@ -1,24 +1,35 @@
 /** "Make a lesson of this": the page as it is set now, for whoever hands it to others. The form comes when it is opened. */
-import { useState } from 'react';
 import { fail, listOf, say } from '../../../common.ts';
 import { PLAYGROUND } from '../../lessons/lesson.ts';
 import type { Work } from '../../lessons/Machine.tsx';
 import type { Page } from '../../page.ts';
+import { Holding, useHeld } from '../../parts/held.tsx';
 import { Icon } from '../../parts/Icon.tsx';
 import { later } from '../../parts/later.tsx';
 import { useChoice, usePage, useRun, useUi } from '../../usePage.ts';
 import { runRequest } from '../setup/choice.ts';
+import { settingsOf } from '../setup/holds.ts';
 import { leftOut } from '../setup/link.ts';
-import { PLAYGROUND_QUANTITIES, settingsOf, startIn, valueOn } from './playground.ts';
+import { PLAYGROUND_QUANTITIES, startIn, valueOn } from './playground.ts';
 
 const Machine = later('Machine', () => import('../../lessons/Machine.tsx'));
 const LessonForm = later('LessonForm', () => import('../../lessons/LessonForm.tsx'));
 
 export function MakeLesson() {
-  const [isOpen, setOpen] = useState(false);
+  const packed = useUi((s) => s.lesson?.packed ?? '');
+  return (
+    <Holding key={packed} name={`making ${packed}`}>
+      <MakingFold />
+    </Holding>
+  );
+}
+
+function MakingFold() {
+  const [isOpen, setOpen] = useHeld('making', () => false);
   return (
     <details
       className="fold advanced lesson-fold"
+      open={isOpen}
       onToggle={({ currentTarget }) => setOpen(currentTarget.open)}
     >
       <summary data-testid="make-lesson">

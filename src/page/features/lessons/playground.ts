@@ -1,37 +1,11 @@
-/** The page as a place of lessons: its settings as controls, by the names that links have, and the numbers of the run that a lesson may ask for. */
+/** The page as a place of lessons: its start, and the numbers of the run that a lesson may ask for. */
 import { say } from '../../../common.ts';
-import { fieldMeta } from '../../../methods.ts';
 import type { EvalMetric } from '../../../protocol.ts';
 import type { Quantity } from '../../labs/controls.ts';
 import type { ValueNow } from '../../lessons/LessonCard.tsx';
 import type { Page } from '../../page.ts';
 import { derivedOf } from '../../usePage.ts';
-import { configShape, type PageSettings, trainingShape } from '../setup/settings.ts';
 import { type Series, smooth } from '../training/series.ts';
-
-interface Setting {
-  readonly name: string;
-  readonly title: string;
-}
-
-/** Everything in the form that can be locked or hidden. */
-export function settingsOf({ method }: Pick<PageSettings, 'method'>): Setting[] {
-  const fields = (prefix: string, shape: ReturnType<typeof configShape>): Setting[] =>
-    Object.entries(shape).flatMap(([key, schema]) => {
-      const meta = fieldMeta(schema);
-      // What has no title has no control.
-      return meta?.title ? [{ name: `${prefix}.${key}`, title: meta.title }] : [];
-    });
-  return [
-    { name: 'preset', title: say`Presets` },
-    { name: 'model', title: say`Model` },
-    { name: 'data', title: say`Data` },
-    { name: 'method', title: say`Method` },
-    { name: 'engine', title: say`Engine` },
-    ...fields('c', configShape(method)),
-    ...fields('t', trainingShape),
-  ];
-}
 
 /** What a link of the page has of these settings, as a lesson's start. */
 export function startIn(hash: string): Record<string, string> {

@@ -10,6 +10,7 @@ import { Fold } from '../../parts/Controls.tsx';
 import { Copy } from '../../parts/Copy.tsx';
 import { Block } from '../../parts/Facts.tsx';
 import { Icon } from '../../parts/Icon.tsx';
+import { useHeard } from '../../parts/useHeard.ts';
 import { OfStep } from '../../parts/Waiting.tsx';
 import { usePage, useRun, useUi } from '../../usePage.ts';
 import { exportedOf, mergedRun } from './exported.ts';
@@ -123,6 +124,7 @@ function Item(props: {
 /** "Continue in Python": the project of the run, and what cannot carry over, read before it is saved. */
 function Python() {
   const page = usePage();
+  const now = useHeard();
   const python = useRun((s) => s.python);
   const busy = useRun((s) => s.busy);
   return (
@@ -141,7 +143,7 @@ function Python() {
           {python.warnings.length > 0 ? (
             <ul>
               {python.warnings.map((warning) => (
-                <li key={warning}>{warning}</li>
+                <li key={warning}>{now(warning)}</li>
               ))}
             </ul>
           ) : null}

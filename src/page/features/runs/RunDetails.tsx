@@ -9,6 +9,7 @@ import { Action } from '../../parts/Action.tsx';
 import { TextField } from '../../parts/Controls.tsx';
 import { Block, Facts } from '../../parts/Facts.tsx';
 import { usePage, useRun } from '../../usePage.ts';
+import { chosenBy, isLeft } from '../setup/holds.ts';
 import { takeLink } from '../setup/link.ts';
 import { ELSEWHERE, type RunRecord } from '../training/runs.ts';
 import type { RunBook } from './book.ts';
@@ -29,6 +30,7 @@ export function RunDetails({ book, rows }: { readonly book: RunBook; readonly ro
 
 /** Chooses again what a run was set to. */
 function takeSettings(page: Page, { settings, outcome }: RunRecord): void {
+  if (isLeft(page, outcome === null ? { settings } : chosenBy(outcome.link))) return;
   page.choice.setState({ startFrom: null });
   if (outcome === null) page.setSettings(settings);
   else takeLink(page, outcome.link);

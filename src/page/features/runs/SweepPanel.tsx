@@ -1,4 +1,4 @@
-/** Sweeps: what is tried, how many runs that is and how long they take; then the queue as it is worked off. */
+/** Sweeps: what is tried, how many runs that is and how long they take. */
 import { useMemo, useState } from 'react';
 import { useStore } from 'zustand';
 import { say } from '../../../common.ts';
@@ -12,22 +12,13 @@ import { Sentences } from '../../parts/Sentences.tsx';
 import { isUnderWay } from '../../stores.ts';
 import { useChoice, usePage, useRun, useUi } from '../../usePage.ts';
 import { engineOf } from '../setup/choice.ts';
-import { changedText } from './changes.ts';
+import { holdOfField } from '../setup/holds.ts';
 import { costText, type Here } from './pace.ts';
 import type { RunRow } from './rows.ts';
-import {
-  type AxisChoice,
-  axisChoices,
-  countOf,
-  isOver,
-  MOST_AXES,
-  MOST_SWEPT,
-  planSweep,
-  type Sweep,
-  valuesIn,
-} from './sweep.ts';
+import { SweepQueue } from './SweepQueue.tsx';
+import { type AxisChoice, axisChoices, MOST_AXES, MOST_SWEPT, planSweep, valuesIn } from './sweep.ts';
 import type { Sweeper } from './sweeper.ts';
-import { sweepName, sweepTitle } from './sweepName.ts';
+import { sweepName } from './sweepName.ts';
 
 export function SweepPanel({
   sweeper,
@@ -37,7 +28,7 @@ export function SweepPanel({
   readonly rows: readonly RunRow[];
 }) {
   const sweep = useStore(sweeper.view, (s) => s.sweep);
-  if (sweep !== null) return <Queue sweeper={sweeper} sweep={sweep} rows={rows} />;
+  if (sweep !== null) return <SweepQueue sweeper={sweeper} sweep={sweep} rows={rows} />;
   return (
     <Fold summary={say`Sweep: several runs in turn`}>
       <Wishes sweeper={sweeper} rows={rows} />
@@ -77,7 +68,11 @@ function Wishes({ sweeper, rows }: { readonly sweeper: Sweeper; readonly rows: r
   const obstacle = useChoice(() => page.obstacle());
   const forecast = useStore(page.forecast.view, (s) => (s.isStale ? null : s.report));
   const here = useHere();
-  const choices = useMemo(() => axisChoices(settings, report), [settings, report]);
+  const lesson = useUi((s) => s.lesson);
+  const choices = useMemo(
+    () => axisChoices(settings, report).filter(({ field }) => holdOfField(lesson, field) === null),
+    [settings, report, lesson],
+  );
   const [wishes, setWishes] = useState<readonly Wish[]>([]);
   const [isDrawn, setDrawn] = useState(false);
   const [countText, setCount] = useState('8');
@@ -212,75 +207,4 @@ function Axes(props: {
       </div>
     );
   });
-}
-
-const STATES = () =>
-  ({ waiting: say`waits`, begun: say`begun`, done: say`done`, failed: say`failed` }) as const;
-
-/** "seed 1 → 2: brave-otter failed, …" */
-function itemText(what: string, name: string | undefined, state: string, why: string | null): string {
-  const said = name === undefined ? say`${what}: ${state}` : say`${what}: ${name} ${state}`;
-  return why === null ? said : say`${said}, ${why}`;
-}
-
-/** A sweep under way, stopped or over. */
-function Queue(props: {
-  readonly sweeper: Sweeper;
-  readonly sweep: Sweep;
-  readonly rows: readonly RunRow[];
-}) {
-  const { sweeper, sweep, rows } = props;
-  const run = useRun((s) => s.state);
-  const { items, isStopped, reason } = sweep;
-  const [done, bad] = [countOf(sweep, 'done'), countOf(sweep, 'failed')];
-  const isDone = isOver(sweep);
-  const words = isDone
-    ? say`over`
-    : isStopped
-      ? say`stopped`
-      : run === 'paused'
-        ? say`waits for the paused run`
-        : say`training`;
-  const state =
-    bad === 0
-      ? say`${words}: ${done} of ${items.length} done`
-      : say`${words}: ${done} of ${items.length} done, ${bad} failed`;
-  return (
-    <section className="stack sweep" aria-label={say`Sweep`}>
-      <p className="row">
-        <b>{sweepTitle(sweep.name)}</b>
-        <span className="hint" role="status" data-testid="sweep-state">
-          {reason === null ? state : say`${state} (${reason})`}
-        </span>
-        {isDone || isStopped ? null : (
-          <Action text={say`Stop the sweep`} onPress={() => void sweeper.stop()} />
-        )}
-        {isStopped && !isDone ? (
-          <Action
-            kind="strong"
-            text={say`Continue the sweep`}
-            isDisabled={isUnderWay(run)}
-            onPress={() => void sweeper.continue()}
-          />
-        ) : null}
-        {isDone || isStopped ? (
-          <Action kind="link" text={isDone ? say`close` : say`leave it`} onPress={() => sweeper.forget()} />
-        ) : null}
-      </p>
-      <Fold summary={say`Its ${items.length} runs`} isOpen={items.length <= 8}>
-        <ol className="sweep-items small">
-          {items.map(({ link, what, state: of, key, reason: why }) => (
-            <li key={link}>
-              {itemText(
-                changedText(what),
-                rows.find(({ run }) => run.key === key)?.run.name,
-                STATES()[of],
-                why,
-              )}
-            </li>
-          ))}
-        </ol>
-      </Fold>
-    </section>
-  );
 }

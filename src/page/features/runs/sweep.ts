@@ -184,15 +184,19 @@ const item = z.object({
   state: z.enum(['waiting', 'begun', 'done', 'failed']),
   /** The run's key, once it has begun. */
   key: z.string().max(64).nullable(),
-  /** Why it failed. */
+  /** Why it failed, as far as it was said. */
   reason: z.string().max(2000).nullable(),
 });
+
+/** Why a sweep stopped by itself. */
+const STOPS = ['left', 'failures', 'no-source', 'lesson'] as const;
+export type Stop = (typeof STOPS)[number];
 
 export const sweepSchema = z.object({
   name: z.string().min(1).max(80),
   isStopped: z.boolean(),
-  /** Why it stopped by itself. */
-  reason: z.string().max(2000).nullable(),
+  /** Why it stopped by itself; another version may have kept it otherwise. */
+  reason: z.enum(STOPS).nullable().catch(null),
   /** What was chosen before, as a link: it is chosen again at the end. */
   home: z.string().max(2 ** 17),
   items: z.array(item).min(1).max(MOST_SWEPT),
@@ -235,10 +239,10 @@ export function nextIn({ items, isStopped }: Sweep): number | null {
 export const begun = (sweep: Sweep, at: number, key: string): Sweep =>
   withItem(sweep, at, { state: 'begun', key, reason: null });
 export const done = (sweep: Sweep, at: number): Sweep => withItem(sweep, at, { state: 'done' });
-export const failed = (sweep: Sweep, at: number, reason: string): Sweep =>
-  withItem(sweep, at, { state: 'failed', reason: reason.slice(0, 2000) });
+export const failed = (sweep: Sweep, at: number, reason: string | null): Sweep =>
+  withItem(sweep, at, { state: 'failed', reason: reason?.slice(0, 2000) ?? null });
 /** A run that was begun can be gone on with, as long as its checkpoint is kept. */
-export const stopped = (sweep: Sweep, reason: string | null = null): Sweep => ({
+export const stopped = (sweep: Sweep, reason: Stop | null = null): Sweep => ({
   ...sweep,
   ...{ isStopped: true, reason },
 });

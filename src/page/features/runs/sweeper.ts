@@ -1,7 +1,7 @@
 /** Trains the runs of a sweep one after the other, as a person would: chosen, begun, waited for. The queue is kept, so that a reload loses none of it. */
 import { createStore } from 'zustand/vanilla';
-import { say } from '../../../common.ts';
 import type { Stores } from '../../stores.ts';
+import { chosenBy, isLeft } from '../setup/holds.ts';
 import { takeLink } from '../setup/link.ts';
 import type { PageSettings } from '../setup/settings.ts';
 import type { Controller } from '../training/controller.ts';
@@ -22,7 +22,7 @@ import {
 
 const KEPT_AS = 'sweep';
 /** After so many failures in a row what comes next would fail too. */
-const MOST_FAILURES = 2;
+export const MOST_FAILURES = 2;
 
 interface SweepView {
   readonly sweep: Sweep | null;
@@ -36,7 +36,7 @@ export interface SweepPage extends Pick<Stores, 'choice' | 'run' | 'ui'> {
 
 type End =
   | { readonly is: 'done' | 'left' | 'stopped'; readonly reason?: undefined }
-  | { readonly is: 'failed'; readonly reason: string };
+  | { readonly is: 'failed'; readonly reason: string | null };
 
 export class Sweeper {
   readonly view = createStore<SweepView>(() => ({ sweep: null }));
@@ -98,7 +98,7 @@ export class Sweeper {
         failures = end.is === 'failed' ? failures + 1 : 0;
         this.show(this.after(at, end, failures));
       }
-      if (isOver(this.sweep)) this.choose(this.sweep.home);
+      if (isOver(this.sweep) && !this.isLeft(this.sweep.home)) this.choose(this.sweep.home);
     } finally {
       this.isGoing = false;
     }
@@ -109,12 +109,15 @@ export class Sweeper {
     if (end.is !== 'failed') {
       if (end.is === 'done') return done(sweep, at);
       if (end.is === 'stopped') return sweep;
-      return stopped(left(sweep, at), say`its run was reset or another begun`);
+      return stopped(left(sweep, at), 'left');
     }
     const now = failed(sweep, at, end.reason);
-    return failures < MOST_FAILURES || isOver(now)
-      ? now
-      : stopped(now, say`${MOST_FAILURES} runs in a row failed`);
+    return failures < MOST_FAILURES || isOver(now) ? now : stopped(now, 'failures');
+  }
+
+  /** Whether a lesson that was opened since holds something of it. */
+  private isLeft(link: string): boolean {
+    return isLeft(this.page, chosenBy(link));
   }
 
   private choose(link: string): void {
@@ -125,6 +128,10 @@ export class Sweeper {
   private async train(at: number): Promise<End> {
     const { run, controller } = this.page;
     const { key, link } = this.sweep.items[at]!;
+    if (this.isLeft(link)) {
+      this.show(stopped(this.sweep, 'lesson'));
+      return { is: 'stopped' };
+    }
     const { current, saved } = run.getState();
     if (key !== null && current?.key === key && run.getState().state === 'paused') await controller.toggle();
     else if (key !== null && current === null && saved?.key === key) {
@@ -153,7 +160,7 @@ export class Sweeper {
     this.choose(link);
     const { model, data } = this.page.choice.getState();
     if (model === null || data === null) {
-      this.show(stopped(this.sweep, say`its model and data have to be opened again`));
+      this.show(stopped(this.sweep, 'no-source'));
       return { is: 'stopped' };
     }
     const { run, ui, controller } = this.page;
@@ -189,8 +196,7 @@ export class Sweeper {
     if (state === 'finished') return { is: 'done' };
     // That a checkpoint could not be kept ends no run.
     const isBroken = error !== null && error.report.kind !== 'quota' && state === 'paused';
-    if (state === 'failed' || isBroken)
-      return { is: 'failed', reason: error?.report.message ?? say`the run ended` };
+    if (state === 'failed' || isBroken) return { is: 'failed', reason: error?.report.message ?? null };
     return this.sweep.isStopped && state === 'paused' ? { is: 'stopped' } : null;
   }
 }

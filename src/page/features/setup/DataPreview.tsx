@@ -9,6 +9,7 @@ import { ErrorText } from '../../parts/Errors.tsx';
 import { Facts } from '../../parts/Facts.tsx';
 import { Picker } from '../../parts/Picker.tsx';
 import { Picture } from '../../parts/Pictures.tsx';
+import { useHeard } from '../../parts/useHeard.ts';
 import { Silence, useSilence, Waiting } from '../../parts/Waiting.tsx';
 import { useChoice, usePage } from '../../usePage.ts';
 import { type ColumnRow, columnRows, headerIn, incomplete, type Role, rolesIn, tasksIn } from './data.ts';
@@ -163,12 +164,13 @@ function Column(props: {
 
 function Found({ preview, hasTask }: { readonly preview: Preview; readonly hasTask: boolean }) {
   const { report, task } = preview;
+  const now = useHeard();
   return (
     <>
       <Facts of={{ [say`Task`]: hasTask ? TASKS()[task] : null, [say`Examples`]: examplesText(report) }} />
       <ul className="stack data-notes">
         {report.notes.map((note) => (
-          <li key={note}>{note}</li>
+          <li key={note}>{now(note)}</li>
         ))}
       </ul>
     </>

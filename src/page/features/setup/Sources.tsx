@@ -12,6 +12,7 @@ import { later } from '../../parts/later.tsx';
 import { Measured } from '../../parts/Measured.tsx';
 import { Picker } from '../../parts/Picker.tsx';
 import { Tip } from '../../parts/Tip.tsx';
+import { useHeard } from '../../parts/useHeard.ts';
 import { Waiting } from '../../parts/Waiting.tsx';
 import { useChoice, useHold, usePage, useRun } from '../../usePage.ts';
 import { withPrecision } from './choice.ts';
@@ -160,6 +161,7 @@ const ACCEPTS = [
 
 export function DataSection() {
   const page = usePage();
+  const now = useHeard();
   const { model, data } = useChoice((s) => s.settings);
   const files = useChoice((s) => s.inputs.dataFiles);
   const text = useChoice((s) => s.inputs.text);
@@ -213,7 +215,7 @@ export function DataSection() {
         <Facts of={{ [say`In this run`]: examplesText(report) }}>
           {report.notes.map((note) => (
             <dd key={note} className="facts-wide">
-              {note}
+              {now(note)}
             </dd>
           ))}
         </Facts>

@@ -10,6 +10,7 @@ import { Lines } from '../../parts/Facts.tsx';
 import { Icon } from '../../parts/Icon.tsx';
 import { Measured } from '../../parts/Measured.tsx';
 import { Sentences } from '../../parts/Sentences.tsx';
+import { useHeard } from '../../parts/useHeard.ts';
 import { Waiting } from '../../parts/Waiting.tsx';
 import { isUnderWay } from '../../stores.ts';
 import { useChoice, usePage, useRun, useUi } from '../../usePage.ts';
@@ -118,6 +119,7 @@ function Report({ report }: { readonly report: ForecastReport }) {
 /** Whether it fits, and if not, what would. */
 function Verdict({ report }: { readonly report: ForecastReport }) {
   const page = usePage();
+  const now = useHeard();
   if (report.refusal === null)
     return (
       <p className="verdict is-good">
@@ -131,14 +133,14 @@ function Verdict({ report }: { readonly report: ForecastReport }) {
     <div className="verdict is-bad">
       <Icon name="cross" />
       <div>
-        <p>{report.refusal}</p>
+        <p>{now(report.refusal)}</p>
         {report.ways.length === 0 ? (
           <p>{say`No smaller batch, shorter text or lower precision makes it fit: choose a smaller model.`}</p>
         ) : (
           <ul className="stack ways">
             {report.ways.map((way) => (
               <li key={way.what} className="row">
-                <Action text={say`Use ${way.what}`} onPress={() => page.forecast.apply(way)} />
+                <Action text={say`Use ${now(way.what)}`} onPress={() => page.forecast.apply(way)} />
                 <span className="hint">{bytes(way.peakBytes)}</span>
               </li>
             ))}

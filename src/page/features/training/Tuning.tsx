@@ -6,6 +6,7 @@ import { Fold, Toggle } from '../../parts/Controls.tsx';
 import { Lines } from '../../parts/Facts.tsx';
 import { Measured } from '../../parts/Measured.tsx';
 import { Sentences } from '../../parts/Sentences.tsx';
+import { useHeard } from '../../parts/useHeard.ts';
 import { useChoice, usePage, useRun, useUi } from '../../usePage.ts';
 import { engineOf } from '../setup/choice.ts';
 import { chooseTuning } from './tuningChoice.ts';
@@ -46,7 +47,8 @@ const howText = ({ how, isKept }: Row): string =>
   how === null ? say`not measured` : isKept ? say`${HOW()[how]}, in an earlier run` : HOW()[how];
 
 function Found({ report: { rows, milliseconds } }: { readonly report: TuningReport }) {
-  const notes = rows.flatMap(({ product, notes: own }) => own.map((note) => `${product}: ${note}`));
+  const now = useHeard();
+  const notes = rows.flatMap(({ product, notes: own }) => own.map((note) => `${product}: ${now(note)}`));
   return (
     <>
       <div className="table-scroll">

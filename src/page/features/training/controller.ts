@@ -17,6 +17,7 @@ import { emptyRun, isOpening, type RunView, type Stores } from '../../stores.ts'
 import { reportOf } from '../../task.ts';
 import type { TrainerClient } from '../../trainerClient.ts';
 import { choicesOf, runRequest } from '../setup/choice.ts';
+import { isLeft } from '../setup/holds.ts';
 import { type PageSettings, sameValue } from '../setup/settings.ts';
 import { choiceFor, nameIn } from './fromFile.ts';
 import { drawnRuns, freeLook, newRun, type RunRecord } from './runs.ts';
@@ -144,7 +145,8 @@ export class Controller {
   undoReset(): Promise<void> {
     return this.guarded(async () => {
       const { undo } = this.view;
-      if (undo === null) return;
+      if (undo === null || isLeft(this.stores, this.chosen(undo.run.settings, undo.request, undo.run.name)))
+        return;
       this.stores.ui.setState({ notice: null });
       await this.resetRun();
       this.choose(undo.run.settings, undo.request, undo.run.name);
@@ -224,6 +226,7 @@ export class Controller {
       if (current === null || request === null) return;
       const settings = change?.(current.settings) ?? current.settings;
       const isChanged = !sameValue(settings, current.settings);
+      if (isChanged && isLeft(this.stores, { settings })) return;
       if (isChanged) this.stores.choice.setState({ settings });
       if (on.engine !== undefined) this.stores.choice.setState(on);
       const record = isChanged ? this.newRun(settings) : this.again(current);
@@ -383,7 +386,11 @@ export class Controller {
 
   /** Chooses on the page what a run was asked for. */
   private choose(settings: PageSettings, request: RunRequest, name: string): void {
-    this.stores.choice.setState(({ inputs }) => ({ settings, ...choicesOf(request, name, inputs) }));
+    this.stores.choice.setState(this.chosen(settings, request, name));
+  }
+
+  private chosen(settings: PageSettings, request: RunRequest, name: string) {
+    return { settings, ...choicesOf(request, name, this.stores.choice.getState().inputs) };
   }
 
   private async begin(): Promise<boolean> {
@@ -430,8 +437,9 @@ export class Controller {
   private async openSaved(): Promise<void> {
     const { saved } = this.view;
     // Another tab may have been quicker.
-    if (saved === null || !(await this.tabs.claim())) return;
+    if (saved === null) return;
     const { settings, request, name, key, checkpoint: bytes, step } = saved;
+    if (isLeft(this.stores, this.chosen(settings, request, name)) || !(await this.tabs.claim())) return;
     this.choose(settings, request, name);
     const record = this.again(this.newRun(settings, name, key));
     if (await this.open(record, request, { bytes, step })) this.show({ saved: null });

@@ -17,6 +17,7 @@ import {
   runRequest,
   withPrecision,
 } from '../setup/choice.ts';
+import { isLeft } from '../setup/holds.ts';
 
 interface ForecastView extends TaskView {
   readonly report: ForecastReport | null;
@@ -140,6 +141,9 @@ export function createForecast(stores: Stores, trainer: Pick<TrainerClient, 'for
       view.setState({ budgetBytes });
       if (view.getState().report !== null) void ask();
     },
-    apply: (way: WayToFit) => choice.setState((now) => fitted(now, way)),
+    apply(way: WayToFit) {
+      const change = fitted(choice.getState(), way);
+      if (!isLeft(stores, change)) choice.setState(change);
+    },
   };
 }

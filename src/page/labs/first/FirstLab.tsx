@@ -1,11 +1,12 @@
 /** The lab of the first fine-tuning: look at the data, train the head alone, choose a method, train it, and try what came out. */
 import './first.css';
-import { type ReactNode, useEffect, useState, useSyncExternalStore } from 'react';
+import { type ReactNode, useEffect, useSyncExternalStore } from 'react';
 import { say } from '../../../common.ts';
 import { derive } from '../../features/setup/derive.ts';
 import { methodTitle, percent } from '../../format.ts';
 import { inferenceClient } from '../../inferenceClient.ts';
 import { Action } from '../../parts/Action.tsx';
+import { useHeldUntil } from '../../parts/held.tsx';
 import { isUnderWay } from '../../stores.ts';
 import { trainerClient } from '../../trainerClient.ts';
 import { Step, TryThis } from '../LabText.tsx';
@@ -21,27 +22,16 @@ import { FirstRuns, type FirstView } from './runs.ts';
 import { firstSettings, mainPage, type Which } from './setup.ts';
 import { TryIt } from './TryIt.tsx';
 
-let held: FirstRuns | null = null;
-let users = 0;
-
-/** The runs for as long as the lab is on screen: another language draws it anew and keeps them, leaving it ends them. */
+/** The runs for as long as the lab is on screen. */
 function useFirst(): { readonly runs: FirstRuns; readonly view: FirstView } {
-  const [runs] = useState(() => {
-    held ??= new FirstRuns(trainerClient(), async () => inferenceClient());
-    return held;
-  });
+  const runs = useHeldUntil(
+    'runs',
+    () => new FirstRuns(trainerClient(), async () => inferenceClient()),
+    (made) => made.leave(),
+  );
   const view = useSyncExternalStore(runs.view.subscribe, runs.view.getState);
   useEffect(() => {
-    users++;
     if (runs.view.getState().preview === null) void runs.look();
-    return () => {
-      users--;
-      setTimeout(() => {
-        if (users > 0) return;
-        held?.leave();
-        held = null;
-      });
-    };
   }, [runs]);
   return { runs, view };
 }

@@ -1,6 +1,6 @@
 /** A letter of one's own, asked of the frozen and of the trained model. */
-import { useState } from 'react';
 import { facts, say } from '../../../common.ts';
+import { useHeld } from '../../parts/held.tsx';
 import { DrawPad } from '../../parts/Pictures.tsx';
 import { LabFigure } from '../LabFigure.tsx';
 import { runName } from './CurveFigure.tsx';
@@ -16,7 +16,7 @@ const likeliest = (values: Float32Array): number[] =>
   [...values.keys()].sort((a, b) => values[b]! - values[a]!).slice(0, SHOWN);
 
 export function TryIt({ runs, run }: { readonly runs: FirstRuns; readonly run: FirstRun }) {
-  const [answer, setAnswer] = useState<Answer | null>(null);
+  const [answer, setAnswer] = useHeld<Answer | null>('drawn', () => null);
   const { open } = run;
   if (open === null) return null;
   const { labels, picture } = open.data;

@@ -15,6 +15,7 @@ import { KeptFigure } from './KeptFigure.tsx';
 import { PlaneFigure } from './PlaneFigure.tsx';
 import { FORGETTING, nameOf, numbersBy } from './runs.ts';
 import { SingularFigure } from './SingularFigure.tsx';
+import { forgetRequest } from './settings.ts';
 
 const [R, W, turned, change, n] = [
   mark('R'),
@@ -55,7 +56,7 @@ function Idea() {
 export default function ForgettingLab() {
   const lab = useLab();
   const method = lab.text('method') as ForgetMethodId;
-  const wanted = { budget: lab.text('budget'), apart: lab.number('apart'), seed: lab.number('seed') };
+  const wanted = forgetRequest(lab.values);
   const network = Number(lab.text('network')) - 1;
   const { fit, ...run } = useFit(wanted, FORGETTING, [network]);
   const numbers = numbersBy(wanted.budget);

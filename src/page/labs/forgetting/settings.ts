@@ -1,7 +1,7 @@
 /** What can be moved in the lab on forgetting, and what it shows. */
 import { say } from '../../../common.ts';
-import { BUDGETS, FORGET_METHODS, NETWORKS } from '../../../labs.ts';
-import type { Control, Quantity } from '../controls.ts';
+import { BUDGETS, FORGET_METHODS, type ForgetRequest, NETWORKS } from '../../../labs.ts';
+import type { Control, Quantity, Values } from '../controls.ts';
 
 export const FORGETTING_CONTROLS: readonly Control[] = [
   {
@@ -34,6 +34,13 @@ export const FORGETTING_CONTROLS: readonly Control[] = [
   },
   { name: 'seed', title: () => say`Seed`, kind: 'number', min: 0, max: 999, step: 1, usual: 1 },
 ];
+
+/** What runs at these values. */
+export const forgetRequest = ({ budget, apart, seed }: Values): ForgetRequest => ({
+  budget: String(budget),
+  apart: Number(apart),
+  seed: Number(seed),
+});
 
 export const FORGETTING_QUANTITIES: readonly Quantity[] = [
   { name: 'kept', title: () => say`Share of the old task that is still told right` },

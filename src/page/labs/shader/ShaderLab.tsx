@@ -1,5 +1,5 @@
 /** The shader lab: a kernel's own text beside its formula and its picture; it can be changed, and is checked against float64 on the reader's device. */
-import { useEffect, useMemo, useRef, useState } from 'react';
+import { useEffect, useMemo, useRef } from 'react';
 import { say } from '../../../common.ts';
 import {
   BREAKAGES,
@@ -12,6 +12,7 @@ import {
 } from '../../../labs.ts';
 import { Action } from '../../parts/Action.tsx';
 import { Formula } from '../../parts/Formula.tsx';
+import { useHeld } from '../../parts/held.tsx';
 import { Sentences } from '../../parts/Sentences.tsx';
 import { LabControl } from '../LabControl.tsx';
 import { Step, TryThis } from '../LabText.tsx';
@@ -73,6 +74,18 @@ const placesIn = (checked: Checked | null): readonly ReaderPlace[] => {
     : [];
 };
 
+/** The texts that a reader was given, what they are now, and what of them ran last. */
+interface BenchTexts {
+  readonly given: ShaderTexts;
+  readonly texts: ShaderTexts;
+  readonly ran: ShaderTexts;
+}
+
+const begun = (given: ShaderTexts): BenchTexts => ({ given, texts: given, ran: given });
+
+const isSame = (a: ShaderTexts, b: ShaderTexts): boolean =>
+  Object.keys(b).every((path) => a[path] === b[path]);
+
 /** A kernel's text with its picture. */
 function Bench(props: {
   readonly name: KernelName;
@@ -85,24 +98,31 @@ function Bench(props: {
   const lab = useLab();
   const breakage = lab.text('broken');
   const given = useMemo(() => broken(name, kernel.files, breakage), [name, kernel, breakage]);
-  const [texts, setTexts] = useState<ShaderTexts>(given);
+  const [bench, setBench] = useHeld<BenchTexts | null>(`bench ${name} ${lab.resets}`, () => null);
+  const own = bench !== null && isSame(bench.given, given) ? bench : begun(given);
+  const { texts } = own;
+  const setTexts = (next: ShaderTexts) => setBench((before) => ({ ...(before ?? own), texts: next }));
   const handle = useRef<TextHandle>(null);
   const { run } = check;
   // biome-ignore lint/correctness/useExhaustiveDependencies: whenever another text is given.
   useEffect(() => {
-    setTexts(given);
+    if (own === bench) return;
+    setBench(own);
     const place = placeOf(name, kernel, breakage);
     if (place !== null && !lab.hidden.includes('broken')) handle.current?.goTo(place, false);
   }, [given]);
   // biome-ignore lint/correctness/useExhaustiveDependencies: whenever another text is given, and when there is a device to run it on.
   useEffect(() => {
-    if (canRun && device !== null) void run(name, given);
+    if (canRun && device !== null) void run(name, own.ran);
   }, [given, canRun, device]);
-  const own = check.checked?.name === name ? check.checked : null;
-  const wrongAt = useMemo(() => placesIn(own), [own]);
-  const isOld = own !== null && Object.keys(texts).some((path) => own.texts[path] !== texts[path]);
+  const checked = check.checked?.name === name ? check.checked : null;
+  const wrongAt = useMemo(() => placesIn(checked), [checked]);
+  const isOld = checked !== null && !isSame(checked.texts, texts);
   const isHandedOut = [...lab.locked, ...lab.hidden].includes('broken') && breakage !== UNBROKEN;
-  const start = (text: ShaderTexts) => void run(name, text);
+  const start = (text: ShaderTexts) => {
+    setBench((before) => ({ ...(before ?? own), ran: text }));
+    void run(name, text);
+  };
   const bringBack = (): void => {
     // What another text is given for is run anyway.
     if (!isHandedOut && breakage !== UNBROKEN) lab.set('broken', UNBROKEN);
@@ -125,7 +145,8 @@ function Bench(props: {
           />
         </Step>
         <Computed
-          {...{ name, kernel, device, own, isOld }}
+          {...{ name, kernel, device, isOld }}
+          own={checked}
           goTo={(place) => handle.current?.goTo(place, true)}
         />
       </div>

@@ -12,6 +12,7 @@ import {
 } from '../../../labs.ts';
 import { Action } from '../../parts/Action.tsx';
 import { Segments } from '../../parts/Controls.tsx';
+import { useHeld } from '../../parts/held.tsx';
 import { Editor, type EditorHandle, type EditorLine } from './Editor.tsx';
 import { idleLines, movedLines } from './lines.ts';
 import { partSays } from './words.ts';
@@ -42,7 +43,7 @@ export function ShaderText(props: ShaderTextProps) {
   const { name, kernel, texts, given, isHandedOut, wrongAt, canRun, isRunning, handle } = props;
   const { onTexts, onBack, onRun, onStop } = props;
   const paths = Object.keys(kernel.files);
-  const [chosen, setChosen] = useState(paths[0]!);
+  const [chosen, setChosen] = useHeld(`file ${name}`, () => paths[0]!);
   const path = paths.includes(chosen) ? chosen : paths[0]!;
   const editor = useRef<EditorHandle>(null);
   const [line, setLine] = useState(0);

@@ -1,6 +1,6 @@
 /** The shader lab's worker as the page calls it, and what the page keeps of its answers. */
 import { useEffect, useRef, useState } from 'react';
-import { ASKED_ANEW, asPapilioError, say, WorkerHost } from '../../../common.ts';
+import { ASKED_ANEW, asPapilioError, PapilioError, say, WorkerHost } from '../../../common.ts';
 import type {
   DeviceReport,
   KernelName,
@@ -67,6 +67,20 @@ export function useDevice(): { readonly device: DeviceReport | null; readonly wi
       );
   }, []);
   return found;
+}
+
+/** How long a check of the kernel's own text takes, once there is a device. */
+export async function secondsOfCheck(name: KernelName): Promise<number> {
+  const worker = shaderWorker();
+  const [{ files }] = await Promise.all([worker.kernel(name), worker.device()]);
+  const from = performance.now();
+  const { kind } = await worker.check(name, files);
+  if (kind !== 'checked')
+    throw new PapilioError(
+      'device-lost',
+      say`The kernel did not run here; reload the page and measure again.`,
+    );
+  return (performance.now() - from) / 1000;
 }
 
 /** Checks texts on the device, one at a time; of what comes while one is checked only the newest counts. */

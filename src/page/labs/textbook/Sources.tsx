@@ -54,6 +54,19 @@ const SOURCES = {
     where: '',
     ...peft('conceptual_guides/oft'),
   },
+  peftLora: {
+    authors: 'Hugging Face',
+    title: 'PEFT: LoRA',
+    where: '',
+    ...peft('package_reference/lora'),
+  },
+  eckart: {
+    authors: 'Eckart, Young',
+    title: 'The approximation of one matrix by another of lower rank',
+    where: 'Psychometrika 1936',
+    link: 'https://doi.org/10.1007/BF02288367',
+    linkText: 'doi:10.1007/BF02288367',
+  },
   peftFourier: {
     authors: 'Hugging Face',
     title: 'PEFT: FourierFT',

@@ -12,6 +12,7 @@ export const CAYLEY = `${R} = (I - ${Q})\\,(I + ${Q})^{-1}, \\qquad ${Q} = \\beg
 export const BLOCKS = `${R} = \\operatorname{diag}(R_1, \\dots,\\,R_{${d}/${b}}), \\qquad \\tfrac{1}{2}\\,${d}\\,(${b}-1)`;
 export const FACTORS = `${R} = B_{${m}-1} \\cdots\\,B_1\\,B_0, \\qquad \\tfrac{1}{2}\\,${m}\\,${d}\\,(${b}-1)`;
 export const LORA = `${turned} = ${W} + \\tfrac{\\alpha}{${r}}\\,B A, \\qquad ${r}\\,(d_{\\text{in}} + d_{\\text{out}})`;
+export const SCALED = `${mark('dW', '\\Delta{W}')} = \\tfrac{\\alpha}{${r}}\\,B A, \\qquad A \\in \\mathbb{R}^{${r} \\times {d_{\\text{in}}}}, \\quad B \\in \\mathbb{R}^{{d_{\\text{out}}} \\times {${r}}}, \\qquad B_0 = 0`;
 export const WAVE = String.raw`\cos\frac{2\pi}{${d}}\,(p\,${u} + q\,${v})`;
 export const INVERSE = String.raw`${mark('dW', '\\Delta{W}')}_{pq} = \frac{\alpha}{${d}^2} \sum_{k=1}^{${n}} s_k \cos\frac{2\pi}{${d}}\,(p\,${u}_k + q\,${v}_k)`;
 

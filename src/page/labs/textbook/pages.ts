@@ -5,6 +5,7 @@ import type { LabEntry } from '../catalogue.ts';
 import { BOFT_CONTROLS } from './boft/settings.ts';
 import { FOURIERFT_CONTROLS } from './fourierft/settings.ts';
 import { GLOSSARY } from './glossary.ts';
+import { LORA_CONTROLS } from './lora/settings.ts';
 import { OFT_CONTROLS } from './oft/settings.ts';
 
 interface PageEntry extends LabEntry {
@@ -36,6 +37,18 @@ export const PAGES: readonly PageEntry[] = [
     controls: BOFT_CONTROLS,
     quantities: [],
     View: lazy(() => import('./boft/BoftPage.tsx')),
+  },
+  {
+    id: 'lora',
+    isPage: true,
+    before: 'fourier',
+    title: () => say`LoRA: a change of low rank`,
+    what: () =>
+      say`Two thin matrices make a change of a whole weight: what every other method is held against. See which changes they can be, what α does, and what becomes of lengths and angles beside OFT.`,
+    minutes: 12,
+    controls: LORA_CONTROLS,
+    quantities: [],
+    View: lazy(() => import('./lora/LoraPage.tsx')),
   },
   {
     id: 'fourierft',

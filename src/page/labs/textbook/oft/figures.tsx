@@ -5,8 +5,7 @@ import { real } from '../../../format.ts';
 import { useCayley } from '../../cayley/useCayley.ts';
 import { change, degrees } from '../degrees.ts';
 import { changesOf, NeuronFigure } from '../NeuronFigure.tsx';
-
-const NEURONS: readonly number[] = [1.05, 0.25, 0.5, 0.85, -0.7, 0.75, -0.95, -0.35, 0.25, -1.0];
+import { NEURONS, turnedBy } from '../neurons.ts';
 
 /** The neurons with a change of its own for each. @param far 1 for moves about as long as half a neuron */
 function movedApart(far: number): number[] {
@@ -38,12 +37,7 @@ export function TurnedFigure({ q: skew }: { readonly q: number }) {
       </p>
     );
   if (turned === null) return <p className="hint">{say`The engine is being started …`}</p>;
-  const r = turned.answer.exact.engine;
-  const after = NEURONS.map((_, at) => {
-    const [x, y] = [NEURONS[at - (at % 2)]!, NEURONS[at - (at % 2) + 1]!];
-    const row = at % 2;
-    return r[2 * row]! * x + r[2 * row + 1]! * y;
-  });
+  const after = turnedBy(turned.answer.exact.engine);
   const { before, after: now, most } = changesOf(NEURONS, after, 2);
   const angle = 2 * Math.atan(Math.abs(turned.skew[0]!));
   return (

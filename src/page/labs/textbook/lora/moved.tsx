@@ -1,0 +1,123 @@
+/** Five neurons as LoRA moves them, by themselves and beside a rotation of all. */
+import { rng, say } from '../../../../common.ts';
+import { percent, power, real } from '../../../format.ts';
+import { Sentences } from '../../../parts/Sentences.tsx';
+import { useCayley } from '../../cayley/useCayley.ts';
+import { LabFigure } from '../../LabFigure.tsx';
+import { labWorker } from '../../labWorker.ts';
+import { change, degrees } from '../degrees.ts';
+import { changesOf, NeuronFigure } from '../NeuronFigure.tsx';
+import { NeuronPlane } from '../NeuronPlane.tsx';
+import { lengthsChanged, movedBy, NEURONS, turnedBy } from '../neurons.ts';
+import { Pending } from '../Pending.tsx';
+import { useAnswer } from '../useAnswer.ts';
+
+const [INPUTS, OUTPUTS, MOST] = [2, NEURONS.length / 2, 2];
+
+/** A and B as they might have been learnt: seeded, and of a size that stays in the picture. */
+export function loraOf(r: number, alpha: number) {
+  const random = rng(31, 7);
+  const A = Array.from({ length: MOST * INPUTS }, () => random.normal() / Math.SQRT2);
+  const wide = Array.from({ length: OUTPUTS * MOST }, () => 0.3 * random.normal());
+  const B = Array.from({ length: OUTPUTS * r }, (_, at) => wide[Math.floor(at / r) * MOST + (at % r)]!);
+  return { inputs: INPUTS, outputs: OUTPUTS, r, alpha, W: NEURONS, A: A.slice(0, r * INPUTS), B };
+}
+
+const askLora = (request: ReturnType<typeof loraOf>) => labWorker().lora(request);
+
+const shareText = (share: number): string => (share < 1e-3 ? power(share) : percent(share));
+
+export function MovedFigure({ r, alpha }: { readonly r: number; readonly alpha: number }) {
+  const moved = useAnswer(loraOf(r, alpha), askLora);
+  return (
+    <Pending of={moved}>
+      {({ question, answer: { weight } }) => {
+        const after = weight.engine;
+        const { most } = changesOf(NEURONS, after, INPUTS);
+        const longest = lengthsChanged(NEURONS, after);
+        return (
+          <NeuronFigure
+            id="moved"
+            title={say`Five neurons and a change of rank ${question.r}`}
+            before={NEURONS}
+            after={after}
+            sentence={
+              question.alpha === 0 ? (
+                say`α is 0, and the change with it: the neurons are where they were.`
+              ) : (
+                <Sentences>
+                  {question.r === 1
+                    ? say`α / r is ${String(question.alpha)}. All five moved along one direction, each by its own number of B.`
+                    : say`α / r is ${String(question.alpha / question.r)}. With two directions for two inputs each neuron goes where it likes.`}
+                  {say`The angle between neurons ${most.pair.i + 1} and ${most.pair.j + 1} was ${degrees(most.pair.angle)} and is ${degrees(most.now)} now; the length of neuron ${longest.neuron + 1} changed by ${shareText(longest.share)}.`}
+                </Sentences>
+              )
+            }
+            how={say`How each number was got: W + α/r B A by the graph with which LoRA trains and merges, in 32 bits; A and B are seeded random numbers. Angles and lengths in float64.`}
+          />
+        );
+      }}
+    </Pending>
+  );
+}
+
+export function BesideFigure(props: { readonly r: number; readonly alpha: number; readonly q: number }) {
+  const moved = useAnswer(loraOf(props.r, props.alpha), askLora);
+  const { turned, problem } = useCayley(INPUTS, [props.q]);
+  if (problem !== null)
+    return (
+      <p className="error-text" role="alert">
+        {problem}
+      </p>
+    );
+  if (turned === null) return <p className="hint">{say`The engine is being started …`}</p>;
+  return (
+    <Pending of={moved}>
+      {({ answer: { weight } }) => {
+        const sides = [
+          { name: 'LoRA', after: weight.engine },
+          { name: 'OFT', after: turnedBy(turned.answer.exact.engine) },
+        ].map((side) => ({
+          ...side,
+          changes: changesOf(NEURONS, side.after, INPUTS),
+          longest: lengthsChanged(NEURONS, side.after),
+        }));
+        const [lora, oft] = sides as [(typeof sides)[0], (typeof sides)[0]];
+        return (
+          <LabFigure
+            id="beside"
+            title={say`LoRA beside OFT`}
+            sentence={
+              <Sentences>
+                {say`LoRA moved the weights by ${real(movedBy(NEURONS, lora.after))} in all, OFT by ${real(movedBy(NEURONS, oft.after))}.`}
+                {say`Largest change of an angle: LoRA ${change(lora.changes.most.by)}, OFT ${change(oft.changes.most.by)}. Of a length: LoRA ${shareText(lora.longest.share)}, OFT ${shareText(oft.longest.share)}.`}
+              </Sentences>
+            }
+            how={say`How each number was got: both by the graphs that train them, in 32 bits; what OFT changes is their rounding. Angles, lengths and sizes in float64.`}
+            table={{
+              head: [say`Neurons`, say`Angle before`, ...sides.map(({ name }) => name)],
+              rows: lora.changes.before.map(({ i, j, angle }, k) => [
+                `${i + 1}, ${j + 1}`,
+                degrees(angle),
+                ...sides.map(({ changes }) => degrees(changes.after[k]!.angle)),
+              ]),
+            }}
+          >
+            <div className="lab-pictures">
+              {sides.map(({ name, after }) => (
+                <figure key={name}>
+                  <NeuronPlane
+                    label={say`${name}: arrows for ${OUTPUTS} neurons, pale before, coloured after; the angles are in the table.`}
+                    before={NEURONS}
+                    after={after}
+                  />
+                  <figcaption>{name}</figcaption>
+                </figure>
+              ))}
+            </div>
+          </LabFigure>
+        );
+      }}
+    </Pending>
+  );
+}
