@@ -61,7 +61,9 @@ test('the butterfly lab finds what its factors reach, and says so in Chinese', a
   await page.waitForSelector(`${part('fits')}[data-done=true]`, { timeout: 2000 });
   expect(await words(page, `${part('factors')} [role=status]`)).toMatch(/^Right\. 2 · 2 · 2 · 2 = 16/);
   expect(await page.$eval(`${part('factors')} input`, (box) => (box as HTMLInputElement).value)).toBe('4');
-  expect(await words(page, `${part('nearer')} [role=status]`)).toMatch(/Not yet\. Take the random rotation/);
+  expect(await words(page, `${part('nearer')} [role=status]`)).toMatch(
+    /The page cannot tell yet\. Take the random rotation/,
+  );
 
   await page.click('a[href="#start"]');
   await page.waitForSelector(part('labs-start'));

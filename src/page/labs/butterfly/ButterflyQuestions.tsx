@@ -1,7 +1,7 @@
 /** The questions of the butterfly lab; what is said to an answer comes from the fits on screen. */
-import { useRef } from 'react';
 import { say } from '../../../common.ts';
 import { FIT_STEPS } from '../../../labs.ts';
+import { useHeld } from '../../parts/held.tsx';
 import { numberIn, Question, type Reply } from '../Question.tsx';
 import { errorText, shapeText } from './ErrorFigure.tsx';
 import { type Fits, isExact, mostTelling, rowsOf } from './fits.ts';
@@ -63,7 +63,7 @@ const checkNearer =
 
 export function ButterflyQuestions({ fits }: { readonly fits: Fits | null }) {
   // Whoever has gone on to another target has seen them all the same.
-  const random = useRef<Fits | null>(null);
+  const [random] = useHeld<{ current: Fits | null }>('random', () => ({ current: null }));
   if (isWholeRandom(fits)) random.current = fits;
   return (
     <section aria-label={say`Questions`}>
