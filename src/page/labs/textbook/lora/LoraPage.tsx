@@ -1,9 +1,9 @@
 /** The page of LoRA: the directions of a change, two thin matrices, their scaling and start, lengths and angles beside OFT, and what it costs. */
 import { say } from '../../../../common.ts';
 import { UPDATE_SIZE, type UpdateTarget } from '../../../../labs.ts';
+import { Formula, Sym } from '../../../parts/Formula.tsx';
 import { rich } from '../../../parts/rich.ts';
 import { Sentences } from '../../../parts/Sentences.tsx';
-import { Formula, Sym } from '../../../parts/Formula.tsx';
 import { targetTitle } from '../../fourier/fits.ts';
 import { LabControl } from '../../LabControl.tsx';
 import { Step } from '../../LabText.tsx';
