@@ -9,7 +9,7 @@ import { LabControl } from '../../LabControl.tsx';
 import { Step } from '../../LabText.tsx';
 import { useLab } from '../../useLab.ts';
 import { CostStep } from '../CostFigure.tsx';
-import { LORA, SCALED, TURNED } from '../formulas.ts';
+import { BLOCKS, CAYLEY, LORA, SCALED, TURNED } from '../formulas.ts';
 import { Term } from '../Glossary.tsx';
 import { Sources } from '../Sources.tsx';
 import { DirectionsFigure, ProductFigure } from './figures.tsx';
@@ -68,6 +68,8 @@ export default function LoraPage() {
           {rich`Nothing in LoRA holds on to the ${<Term of="angle">{say`angles`}</Term>} between neurons, or to their lengths: within its few directions a change may do anything. OFT turns all of them by one ${<Term of="rotation">{say`rotation`}</Term>}, and both stay. Which of the two a task needs, only a run tells.`}
         </p>
         <Formula source={TURNED} />
+        <Formula source={CAYLEY} />
+        <Formula source={BLOCKS} />
         <div className="lab-controls">
           <LabControl name="q" label={say`Skew number q`} format={hundredths} />
         </div>
