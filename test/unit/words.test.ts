@@ -252,7 +252,7 @@ describe('say', () => {
     const again = new Map(allAgain());
     expect(again.get(english)).toBe('第 7 行为空。');
     expect(again.get('Left out: one file and a.csv Row 3 is empty.')).toBe(
-      'Left out: one file和a.csv第 3 行为空。',
+      'Left out: one file 和 a.csv第 3 行为空。',
     );
     // What is passed on a thousand times is remembered once.
     for (let times = 0; times < 5000; times++) paragraph([listOf([say`Row ${3} is empty.`])]);
