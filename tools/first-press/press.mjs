@@ -15,7 +15,10 @@ const look = (page) =>
       figures: [...(document.querySelector('[data-testid=figures]')?.children ?? [])].map((figure) =>
         [...figure.querySelectorAll('dd')].map((part) => part.textContent),
       ),
-      machine: text('machine'),
+      machine: [...document.querySelectorAll('[data-testid=machine] > span')]
+        .slice(0, 2)
+        .map((part) => part.textContent)
+        .join(', '),
       trouble: text('run-error'),
     };
   });
