@@ -43,7 +43,6 @@ export function Training() {
       <ReaderBanner />
       <TabBanner />
       <ResumeBanner />
-      <FromFile />
       <ErrorCard panel="train" />
       <Still />
       <Clocks />
@@ -53,6 +52,7 @@ export function Training() {
       </Shown>
       <Drawn />
       <RecordedAgain />
+      <FromFile />
     </div>
   );
 }
