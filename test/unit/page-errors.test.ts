@@ -1,6 +1,5 @@
 /**
- * What the page says and offers when something fails. Seen to fail with: a memory that is always the GPU's, a batch of 1 to be halved, sequences of pictures,
- * a device that is lost once and counted for everyone who hears of it, layers of a model that cannot be imported as if they could be adapted.
+ * What the page says and offers when something fails. Seen to fail with: a memory that is always the GPU's, a device that is lost once and counted for everyone who hears of it.
  */
 import { createElement } from 'react';
 import { renderToStaticMarkup } from 'react-dom/server';

@@ -1,6 +1,6 @@
 /**
  * A checkpoint's file on the page: what a session wrote is read, chosen and gone on from bit for bit, and what does not fit is one sentence and changes
- * nothing. Seen to fail with: a preset's field added to the checkpoint's, a run that is reset before the file was read, any file that is dropped.
+ * nothing.
  */
 import { join } from 'node:path';
 import { beforeEach, describe, expect, it, vi } from 'vitest';

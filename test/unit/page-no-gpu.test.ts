@@ -1,6 +1,5 @@
 /**
- * Where no GPU trains: how an adapter is asked for, what is told of it, and the steps towards one. Seen to fail with: one way of asking alone, a blocked GPU
- * taken for a browser without WebGPU, software in place of a GPU of which nobody is told, figures that docs/performance.md does not have.
+ * Where no GPU trains: how an adapter is asked for, what is told of it, and the steps towards one. Seen to fail with: one way of asking alone.
  */
 import { readFileSync } from 'node:fs';
 import { createElement } from 'react';

@@ -1,6 +1,5 @@
 /**
- * How much room there is in the browser, and its promise to keep what is kept. Seen to fail with: a question at every checkpoint, a question before
- * anything is kept, a full browser whose room is not measured, room that is left under the wrong name.
+ * How much room there is in the browser, and its promise to keep what is kept. Seen to fail with: a question at every checkpoint.
  */
 import { createElement } from 'react';
 import { renderToStaticMarkup } from 'react-dom/server';
