@@ -3,6 +3,6 @@ import { useSyncExternalStore } from 'react';
 import { heard, onHeard } from '../../common.ts';
 
 export function useHeard(): (sentence: string) => string {
-  const now = useSyncExternalStore(onHeard, heard);
+  const now = useSyncExternalStore(onHeard, heard, heard);
   return (sentence) => now.get(sentence) ?? sentence;
 }
