@@ -77,7 +77,11 @@ for (const { name, ok, seconds } of results) {
   say(`${ok ? 'passed' : 'FAILED'}  ${name.padEnd(7)} ${seconds.toFixed(1).padStart(7)} s`);
 }
 for (const file of readdirSync(resultsFolder).sort()) {
-  failuresIn(JSON.parse(readFileSync(join(resultsFolder, file), 'utf8')), root).forEach(say);
+  try {
+    failuresIn(JSON.parse(readFileSync(join(resultsFolder, file), 'utf8')), root).forEach(say);
+  } catch (error) {
+    say(`  A run of vitest left no whole report: ${String(error)}`);
+  }
 }
 rmSync(resultsFolder, { recursive: true, force: true });
 const total = results.reduce((sum, { seconds }) => sum + seconds, 0);

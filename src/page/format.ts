@@ -91,3 +91,6 @@ export function ago(milliseconds: number): string {
   if (seconds < 80_000) return say`${Math.round(seconds / 3600)} h ago`;
   return say`${Math.round(seconds / 86_400)} days ago`;
 }
+
+/** Two places behind the point, with a minus sign that is one. */
+export const hundredths = (value: number): string => value.toFixed(2).replace('-', '−');

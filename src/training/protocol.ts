@@ -239,9 +239,6 @@ export interface MergeReport {
 /** Whose merged file it is: that of the open run, or of the opened adapters. */
 export type MergedOf = 'run' | 'adapters';
 
-/**
- * The trainer, one run at a time. Every method rejects with a PapilioError. A caller in another thread is let go when its `signal` is aborted.
- */
 /** Where a model or data came from, as far as it has a name. */
 export interface SourceName {
   readonly kind: (ModelSource | DataSource)['kind'];
@@ -263,6 +260,9 @@ export interface CheckpointReport {
   readonly hasAdapter: boolean;
 }
 
+/**
+ * The trainer, one run at a time. Every method rejects with a PapilioError. A caller in another thread is let go when its `signal` is aborted.
+ */
 export interface TrainerApi extends LooksApi {
   /** Reads a model's modules without starting a run. */
   describe(model: ModelSource, signal?: AbortSignal): Promise<ModelReport>;

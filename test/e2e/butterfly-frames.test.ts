@@ -10,7 +10,7 @@ const stage = setStage();
 /** Half as much again as the 8 ms of a frame: caches that are shared with other work make any code slower. */
 const MOST_MS = 1.5 * 8;
 
-test('at 1024 inputs pointing and drawing take at most 8 ms of a frame', async () => {
+test('at 1024 inputs pointing and drawing take at most 12 ms of a frame, where 8 is the aim', async () => {
   const { page, errors } = await openPage(stage, START, 1280, withoutWebGpu);
   // Found by its words: asking for a name that is read out would have the page keep names for a reader from then on, at a cost in every frame.
   await page.click('[role=tab]::-p-text(Inside)');

@@ -1,4 +1,6 @@
 /** Ops without shaders, for tests of the scheduler: each names a `shader` that `runPlan` (planExecutor.ts) knows. */
+// The project's ops are listed before these are checked, too, whatever file of a worker comes first.
+import '../../src/ops/checks.ts';
 import { defineCheck } from '../../src/graph/interpret.ts';
 import { sizeOf } from '../../src/graph/shape.ts';
 import type { AnyOp, FinishSums, Tensor, TensorType, Value } from '../../src/graph/types.ts';

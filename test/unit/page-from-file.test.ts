@@ -1,5 +1,5 @@
 /**
- * A checkpoint's file on the page: what a session wrote is read, chosen and gone on from bit for bit, and what does not fit is one sentence and changes
+ * A checkpoint's file on the page: what a session wrote is read, chosen and gone on from bit for bit, and what cannot be read is one sentence and changes
  * nothing.
  */
 import { join } from 'node:path';

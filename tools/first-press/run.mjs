@@ -48,14 +48,16 @@ async function measure(name, { kind, hasWebGpu }, url) {
 }
 
 const share = (value) => `${(100 * value).toFixed(1)} %`;
-const seconds = (value) => `${value.toFixed(1)} s`;
+const seconds = (value) => (value === null ? 'none' : `${value.toFixed(1)} s`);
 
 const row = ({ browser, hardware, load, date, preset, head }) =>
   [
     browser,
     preset.machine,
     seconds(preset.firstLoss),
-    `${share(preset.firstScore.score)} at step ${preset.firstScore.step}, after ${seconds(preset.firstScore.seconds)}`,
+    preset.firstScore === null
+      ? 'none'
+      : `${share(preset.firstScore.score)} at step ${preset.firstScore.step}, after ${seconds(preset.firstScore.seconds)}`,
     preset.atMinute === null
       ? 'nothing yet'
       : `${share(preset.atMinute.score)} at step ${preset.atMinute.step}`,

@@ -4,6 +4,7 @@
  */
 import { createBuilder } from '../../graph/builder.ts';
 import { rewrite } from '../../graph/rewrite.ts';
+import { sizeOf } from '../../graph/shape.ts';
 import type { Caps, Graph, Node, Value } from '../../graph/types.ts';
 import { type MatmulAttrs, matmulOp } from '../matmul.ts';
 import { isWorthMirroring, mirroredLayout, mirroredProductOp } from '../mirroredProduct.ts';
@@ -23,7 +24,9 @@ function behindViews(value: Value, links: Links, by: Node, seen: Node[]): Node |
   const { producer } = value;
   if (!producer || !links.onlyFor(value, by)) return null;
   seen.push(producer);
-  return producer.op === viewOp ? behindViews(producer.inputs[0]!, links, producer, seen) : producer;
+  if (producer.op !== viewOp) return producer;
+  const [whole] = producer.inputs as [Value];
+  return sizeOf(whole.shape) === sizeOf(value.shape) ? behindViews(whole, links, producer, seen) : null;
 }
 
 function isProduct({ op, inputs, attrs }: Node, { out, in: width }: ProductsAttrs): boolean {

@@ -18,6 +18,7 @@ const stoodAt = (state: unknown): number | null =>
 export function keepScrolling(): void {
   history.scrollRestoration = 'manual';
   let rest: ReturnType<typeof setTimeout> | undefined;
+  let last = 0;
   let returning = 0;
   const note = () => {
     clearTimeout(rest);
@@ -25,7 +26,8 @@ export function keepScrolling(): void {
     history.replaceState({ y: scrollY } satisfies Stood, '');
   };
   const returnTo = (y: number) => {
-    const mine = ++returning;
+    const mine = ++last;
+    returning = mine;
     const began = performance.now();
     const go = () => {
       if (mine !== returning) return;

@@ -57,9 +57,9 @@ export function useFit<W, F, A extends { readonly step: number }, P>(
   const pick = useRef(picks);
   pick.current = picks;
   const isStopped = useRef(false);
-  /** What was on screen in another language goes on from there. */
-  const before = useRef(shown);
   const key = JSON.stringify(wanted);
+  /** What was on screen in another language goes on from there, unless something else is set by now. */
+  const before = useRef(shown !== null && JSON.stringify(shown.wanted) === key ? shown : null);
   // biome-ignore lint/correctness/useExhaustiveDependencies: another round is the same asked again.
   useEffect(() => {
     const left = new AbortController();

@@ -43,8 +43,8 @@ function act(page: Page, action: ActionId, report: ErrorReport): void {
     case 'halve-batch':
     case 'halve-sequence': {
       const key = action === 'halve-batch' ? 'batchSize' : 'sequenceLength';
-      page.setTraining(key, page.choice.getState().settings.training[key] >> 1);
-      return void controller.restart();
+      const refused = page.setTraining(key, page.choice.getState().settings.training[key] >> 1);
+      return void (refused === null ? controller.restart() : page.ui.setState({ notice: refused }));
     }
     case 'download-checkpoint':
       if (checkpoint !== null)
@@ -122,6 +122,7 @@ export function ErrorCard({ panel }: { readonly panel: PanelName }) {
     page.ui.setState({ panel });
     requestAnimationFrame(() => card.current?.scrollIntoView({ block: 'nearest' }));
   }, [page, panel, error, isHere]);
+  const now = useHeard();
   if (!isHere) return null;
   const { report } = error;
   const losses = report.kind === 'device-lost' ? error.losses : 0;
@@ -136,7 +137,7 @@ export function ErrorCard({ panel }: { readonly panel: PanelName }) {
         onPress={() => page.run.setState({ error: null })}
       />
       <h3>{titleOf(report)}</h3>
-      <p>{report.message}</p>
+      <p>{now(report.message)}</p>
       {OF_A_STEP.includes(report.kind) ? <p className="hint">{whereText(page.run.getState())}</p> : null}
       {losses > 1 ? <p>{lossesText(losses)}</p> : null}
       {Array.isArray(log) && log.length > 0 ? <LastLines lines={log.map(String)} /> : null}

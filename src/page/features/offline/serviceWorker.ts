@@ -38,15 +38,6 @@ const laterUrls = new Set(LATER_FILES.map((file) => new URL(file, scope.registra
 addPlugins([isolated]);
 // The page's settings stand behind the #, and whatever stands behind a ? is the same page.
 precacheAndRoute([...PAGE_FILES], { ignoreURLParametersMatching: [/./] });
-// A worker inside a worker, as onnxruntime's threads are, asks for the file that its parent is being kept from at that moment. In Firefox it never came when
-// that, too, was to be written into the cache: seen in about four of ten first visits, and in none since it is only read.
-registerRoute(
-  ({ url, request }) => laterUrls.has(url.href) && request.destination === 'worker',
-  async ({ request }) => {
-    const response = (await caches.match(request.url)) ?? (await fetch(request));
-    return isolated.handlerWillRespond({ response });
-  },
-);
 registerRoute(
   ({ url }) => laterUrls.has(url.href),
   new CacheFirst({ cacheName: LATER, plugins: [isolated] }),

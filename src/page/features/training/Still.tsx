@@ -1,6 +1,6 @@
 /** A run whose weights have not moved: that it is so, why, and the control that is the cause. */
 import { say } from '../../../common.ts';
-import type { Page, SectionName } from '../../page.ts';
+import type { SectionName } from '../../page.ts';
 import { Action } from '../../parts/Action.tsx';
 import type { RunView } from '../../stores.ts';
 import { usePage, useRun } from '../../usePage.ts';
@@ -26,12 +26,10 @@ export function stillness({ current, inspection }: Pick<RunView, 'current' | 'in
       ...{ jump: say`Set the learning rate`, section: 'training', control: 'training-learningRate' },
     };
   return {
-    text: say`After ${inspection.step} steps ${module} is as it was, though the learning rate was not 0: no gradient reaches it. See whether the modules that are targeted have a part in the answer.`,
+    text: say`After ${inspection.step} steps ${module} is as it was, though the learning rate was not 0: either no gradient reaches it, or its steps are lost in the rounding of 32 bits. See whether the modules that are targeted have a part in the answer.`,
     ...{ jump: say`Show the targets`, section: 'targets', control: 'target-box' },
   };
 }
-
-const show = (page: Page, { section, control }: Cause): void => page.show(section, control);
 
 export function Still() {
   const page = usePage();
@@ -45,7 +43,7 @@ export function Still() {
         <h3>{say`A weight does not move`}</h3>
         <p>{cause.text}</p>
       </div>
-      <Action kind="strong" text={cause.jump} onPress={() => show(page, cause)} />
+      <Action kind="strong" text={cause.jump} onPress={() => page.show(cause.section, cause.control)} />
     </section>
   );
 }

@@ -13,7 +13,7 @@ import {
   settlesWithin,
 } from '../../../common.ts';
 import type { EngineName, OpenReport, Progress, RunRequest, TrainerEvent } from '../../../protocol.ts';
-import { emptyRun, isOpening, type RunView, type Stores } from '../../stores.ts';
+import { emptyRun, isOpening, isUnderWay, type RunView, type Stores } from '../../stores.ts';
 import { reportOf } from '../../task.ts';
 import type { TrainerClient } from '../../trainerClient.ts';
 import { choicesOf, runRequest } from '../setup/choice.ts';
@@ -158,15 +158,21 @@ export class Controller {
     return this.guarded(() => this.openSaved());
   }
 
-  /** Goes on from a checkpoint that was downloaded; the run that is open can be taken back. A file that does not fit changes nothing. */
+  /** Goes on from a checkpoint that was downloaded; the run that is open can be taken back. A file that cannot be read, or that a lesson does not let in, changes nothing. */
   resumeFile(file: PickedFile): Promise<void> {
     return this.guarded(async () => {
       if (this.isBusy) return;
       const { choice, ui } = this.stores;
+      if (isUnderWay(this.view.state)) {
+        ui.setState({
+          notice: say`A run is under way: pause it or wait for its end, and then go on from the checkpoint’s file.`,
+        });
+        return;
+      }
       const { bytes, step, ...report } = await this.trainer.readCheckpoint(file);
       const isGpu = ui.getState().gpu?.state === 'ready';
       const change = choiceFor({ bytes, step, ...report }, choice.getState(), isGpu);
-      if (this.isBusy) return;
+      if (this.isBusy || isLeft(this.stores, change)) return;
       await this.resetRun();
       choice.setState(change);
       const { settings } = choice.getState();
@@ -226,7 +232,8 @@ export class Controller {
       if (current === null || request === null) return;
       const settings = change?.(current.settings) ?? current.settings;
       const isChanged = !sameValue(settings, current.settings);
-      if (isChanged && isLeft(this.stores, { settings })) return;
+      const left = { ...(isChanged ? { settings } : {}), ...on };
+      if (isLeft(this.stores, left)) return;
       if (isChanged) this.stores.choice.setState({ settings });
       if (on.engine !== undefined) this.stores.choice.setState(on);
       const record = isChanged ? this.newRun(settings) : this.again(current);

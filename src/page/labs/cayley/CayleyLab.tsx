@@ -1,5 +1,7 @@
 /** The Cayley lab: skew numbers, the rotation that they make, and the series that PEFT takes in its place. */
+
 import { mark, say } from '../../../common.ts';
+import { hundredths } from '../../format.ts';
 import { Formula, Sym } from '../../parts/Formula.tsx';
 import { rich } from '../../parts/rich.ts';
 import { LabControl } from '../LabControl.tsx';
@@ -16,8 +18,6 @@ const SKEW = `${Q} = \\begin{pmatrix} 0 & ${q} \\\\ -${q} & 0 \\end{pmatrix}, \\
 const CAYLEY = `${R} = (I - ${Q})\\,(I + ${Q})^{-1}, \\qquad ${R}^{\\top}${R} = I`;
 const SERIES = `${R}^{\\top} \\approx{I} + 2\\,(${Q} + ${Q}^2 + \\dots + ${Q}^{${t}-2}) + ${Q}^{${t}-1}, \\qquad ${t} \\ge 4`;
 const COUNT = `\\tfrac{1}{2}\\,${b}\\,(${b}-1)`;
-
-const hundredths = (value: number): string => value.toFixed(2).replace('-', '−');
 
 export default function CayleyLab() {
   const lab = useLab();

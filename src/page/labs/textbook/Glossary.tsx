@@ -1,5 +1,5 @@
 /** Terms: where a page first uses one it says what it means when pointed at or pressed, and leads to the glossary, which is a page of its own. */
-import { type ReactNode, useEffect, useId, useRef } from 'react';
+import { type ReactNode, useEffect, useId, useRef, useState } from 'react';
 import { language, say } from '../../../common.ts';
 import { useLab } from '../useLab.ts';
 import { GLOSSARY, type TermName } from './glossary.ts';
@@ -8,6 +8,15 @@ export function Term({ of, children }: { readonly of: TermName; readonly childre
   const { word, means } = GLOSSARY[of];
   const tip = useRef<HTMLSpanElement>(null);
   const id = useId();
+  // Escape puts it away, and it comes back when it is pointed at or reached anew.
+  const [isShut, setShut] = useState(false);
+  useEffect(() => {
+    const shut = ({ key }: KeyboardEvent) => {
+      if (key === 'Escape') setShut(true);
+    };
+    addEventListener('keydown', shut);
+    return () => removeEventListener('keydown', shut);
+  }, []);
   // Never beyond the right edge of the window.
   const place = () => {
     const box = tip.current!;
@@ -15,14 +24,14 @@ export function Term({ of, children }: { readonly of: TermName; readonly childre
     const beyond = box.getBoundingClientRect().right - document.documentElement.clientWidth + 8;
     if (beyond > 0) box.style.translate = `${String(-beyond)}px`;
   };
+  const open = () => {
+    setShut(false);
+    place();
+  };
   return (
     // biome-ignore lint/a11y/noStaticElementInteractions: only where the meaning stands is worked out here; its button can be reached by keys.
-    <span className="lab-term" onPointerEnter={place} onFocus={place}>
-      <button
-        type="button"
-        aria-describedby={id}
-        onKeyDown={({ key, currentTarget }) => (key === 'Escape' ? currentTarget.blur() : undefined)}
-      >
+    <span className="lab-term" data-shut={isShut || undefined} onPointerEnter={open} onFocus={open}>
+      <button type="button" aria-describedby={id}>
         {children ?? word()}
       </button>
       <span ref={tip} className="lab-term-tip">

@@ -24,7 +24,7 @@ export function LabsStart({ isUnknown }: { readonly isUnknown: boolean }) {
     ],
     [
       say`What you will know`,
-      say`What the angles between neurons are, and what leaves them as they are. What blocks save, and what butterflies give back. How a few waves describe a change of thousands of weights. What each of these costs for a layer of the size that you have.`,
+      say`What the angles between neurons are, and what leaves them as they are. What blocks save, and what butterflies give back. What two thin matrices can change, and what α does. How a few waves describe a change of thousands of weights. What each of these costs for a layer of the size that you have.`,
     ],
   ] as const;
   return (

@@ -1,7 +1,9 @@
 /** The page of BOFT: the same angles, one rotation of all and its way back, blocks as information, butterflies, and what they cost. */
+
 import { say } from '../../../../common.ts';
 import { mostFactors } from '../../../../labs.ts';
 import type { Way } from '../../../features/weights/back.ts';
+import { hundredths } from '../../../format.ts';
 import { Formula, Sym } from '../../../parts/Formula.tsx';
 import { rich } from '../../../parts/rich.ts';
 import { LabControl } from '../../LabControl.tsx';
@@ -17,7 +19,6 @@ import { PairsFigure } from './PairsFigure.tsx';
 import { LEVELS, PAIRS } from './settings.ts';
 import { TransmissionFigure } from './TransmissionFigure.tsx';
 
-const hundredths = (value: number): string => value.toFixed(2);
 const symbol = (name: string) => <Sym name={name}>{name}</Sym>;
 
 export default function BoftPage() {

@@ -1,7 +1,7 @@
 /** The pictures of the page of FourierFT: a change of the weights, one wave and the spectrum, the frequencies that are chosen, and what they bring back. */
 import { greatest, say } from '../../../../common.ts';
 import { distanceOf, UPDATE_SIZE } from '../../../../labs.ts';
-import { percent, power, real, whole } from '../../../format.ts';
+import { hundredths, percent, power, real, whole } from '../../../format.ts';
 import { Sentences } from '../../../parts/Sentences.tsx';
 import { centred, onMap, signed } from '../../fourier/SpectrumFigure.tsx';
 import { HeatMap } from '../../HeatMap.tsx';
@@ -33,7 +33,7 @@ export function ChangeFigure({ change }: { readonly change: Change }) {
     <LabFigure
       id="change"
       title={title}
-      sentence={say`${whole(d * d)} entries, blue below zero and orange above. How alike neighbours are: ${likeness(change).toFixed(2).replace('-', '−')}, where 1 is the same and 0 is nothing in common.`}
+      sentence={say`${whole(d * d)} entries, blue below zero and orange above. How alike neighbours are: ${hundredths(likeness(change))}, where 1 is the same and 0 is nothing in common.`}
       how={say`How each number was got: the entries come from a seed, in float64; the likeness is the mean product of entries beside and below each other, over the mean square.`}
       table={{
         head: [say`Row`, say`Column`, say`Entry`],

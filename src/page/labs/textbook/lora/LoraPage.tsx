@@ -1,6 +1,8 @@
 /** The page of LoRA: the directions of a change, two thin matrices, their scaling and start, lengths and angles beside OFT, and what it costs. */
+
 import { say } from '../../../../common.ts';
 import { UPDATE_SIZE, type UpdateTarget } from '../../../../labs.ts';
+import { hundredths } from '../../../format.ts';
 import { Formula, Sym } from '../../../parts/Formula.tsx';
 import { rich } from '../../../parts/rich.ts';
 import { Sentences } from '../../../parts/Sentences.tsx';
@@ -16,7 +18,6 @@ import { DirectionsFigure, ProductFigure } from './figures.tsx';
 import { BesideFigure, MovedFigure } from './moved.tsx';
 
 const symbol = (name: string, text = name) => <Sym name={name}>{text}</Sym>;
-const hundredths = (value: number): string => value.toFixed(2).replace('-', '−');
 
 export default function LoraPage() {
   const lab = useLab();

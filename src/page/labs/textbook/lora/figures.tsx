@@ -48,7 +48,7 @@ export function DirectionsFigure({ target }: { readonly target: UpdateTarget }) 
                 ? say`One direction of ${d} holds ${percent(shareAt(values, 1))} of this change.`
                 : say`The strongest ${count} of ${d} directions hold ${percent(shareAt(values, count))} of this change; the strongest alone holds ${percent(shareAt(values, 1))}.`
             }
-            how={say`How each number was got: the entries come from a seed; the singular values and their shares of the sum of squares are worked out in float64.`}
+            how={say`How each number was got: the entries come from a seed; the singular values and their shares of the sum of squares are worked out in float64. Told is how many directions hold ${percent(MOST)} at least.`}
             table={{
               head: [say`Place`, say`Singular value`, say`Share up to here`],
               rows: values

@@ -25,7 +25,7 @@ export function loraOf(r: number, alpha: number) {
 
 const askLora = (request: ReturnType<typeof loraOf>) => labWorker().lora(request);
 
-const shareText = (share: number): string => (share < 1e-3 ? power(share) : percent(share));
+const shareText = (share: number): string => (share > 0 && share < 1e-3 ? power(share) : percent(share));
 
 export function MovedFigure({ r, alpha }: { readonly r: number; readonly alpha: number }) {
   const moved = useAnswer(loraOf(r, alpha), askLora);

@@ -1,7 +1,7 @@
 /** The page of OFT: from the angles between neurons to blocks of rotations, and what they cost. */
 import { say } from '../../../../common.ts';
 import { trianglesOf } from '../../../../labs.ts';
-import { whole } from '../../../format.ts';
+import { hundredths, whole } from '../../../format.ts';
 import { Formula, Sym } from '../../../parts/Formula.tsx';
 import { rich } from '../../../parts/rich.ts';
 import { LabControl } from '../../LabControl.tsx';
@@ -18,7 +18,6 @@ import { ApartFigure, TurnedFigure } from './figures.tsx';
 const INPUTS = 16;
 /** A usual width of a layer. */
 const WIDE = 768;
-const hundredths = (value: number): string => value.toFixed(2).replace('-', '−');
 
 export default function OftPage() {
   const lab = useLab();
