@@ -20,7 +20,7 @@ import { createTrainer } from '../../src/training/trainer.ts';
 import { interpreterEngines } from '../../tools/verify/families/interpreterEngine.ts';
 import { ownModels } from '../../tools/verify/families/matrix.ts';
 import { openSubject } from '../../tools/verify/families/subjects.ts';
-import { fakeTrainer, input, stepMetric } from './page-fixtures.ts';
+import { fakeTrainer, input, lockIn, stepMetric } from './page-fixtures.ts';
 
 const { readCheckpoint } = createTrainer(cliHost);
 const read = (bytes: Uint8Array<ArrayBuffer>, name = 'calm-apollo-step2.safetensors') =>
@@ -193,6 +193,16 @@ describe('the page', () => {
     expect(page.run.getState()).toMatchObject({ current: { name: 'calm-apollo' }, error: null });
     await page.controller.undoReset();
     expect(page.run.getState().current?.name).toBe(current!.name);
+  });
+
+  it('is not gone on from where a lesson keeps what it would change', async () => {
+    page.trainer.readCheckpoint = async () => report();
+    lockIn(page, 't.learningRate', 't.steps', 't.seed', 't.batchSize', 'method');
+    const before = page.choice.getState().settings;
+    await page.controller.resumeFile(file);
+    expect(page.trainer.calls).toEqual([]);
+    expect(page.choice.getState().settings).toEqual(before);
+    expect(page.ui.getState().notice).not.toBeNull();
   });
 
   it('takes a checkpoint that is dropped beside every box, and nothing else', () => {

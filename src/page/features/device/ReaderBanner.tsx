@@ -2,7 +2,6 @@
 import type { ReactNode } from 'react';
 import { useStore } from 'zustand';
 import { say } from '../../../common.ts';
-import { ENGINE_TITLES } from '../../../protocol.ts';
 import { brief } from '../../format.ts';
 import { Action } from '../../parts/Action.tsx';
 import { Fold } from '../../parts/Controls.tsx';
@@ -81,8 +80,8 @@ export function ReaderBanner() {
 function Pace({ isSoftware }: { readonly isSoftware: boolean }) {
   const page = usePage();
   const { report, busy, isStale } = useStore(page.forecast.view);
-  const timed = report !== null && !isStale ? report : null;
-  const seconds = timed?.secondsPerStep ?? null;
+  const seconds =
+    report !== null && !isStale && report.engine === 'onnxruntime' ? report.secondsPerStep : null;
   return (
     <p>
       <Sentences>
@@ -93,7 +92,7 @@ function Pace({ isSoftware }: { readonly isSoftware: boolean }) {
           ? say`Recorded on another machine, two cores without a GPU, the first preset: ${RECORDED.onnxruntime} s a step with onnxruntime, ${RECORDED.software} s with WebGPU in software, ${Math.round(RECORDED.software / RECORDED.onnxruntime)} times as long.`
           : say`Recorded on another machine, two cores without a GPU, the first preset: ${RECORDED.onnxruntime} s a step.`}
         {say`No GPU has been timed yet, so how much faster one is here is not known.`}
-        {timed === null || seconds === null ? (
+        {seconds === null ? (
           <Action
             kind="link"
             text={say`Forecast a step on this machine`}
@@ -101,7 +100,7 @@ function Pace({ isSoftware }: { readonly isSoftware: boolean }) {
             onPress={() => void page.forecast.ask()}
           />
         ) : (
-          say`Timed on this machine, what is chosen now: ${brief(seconds)} a step with ${ENGINE_TITLES[timed.engine]}.`
+          say`Timed on this machine, what is chosen now: ${brief(seconds)} a step with onnxruntime.`
         )}
         {seconds === null ? null : <Measured of="forecast-time" about={say`A step`} />}
       </Sentences>

@@ -13,7 +13,7 @@ import {
   settlesWithin,
 } from '../../../common.ts';
 import type { EngineName, OpenReport, Progress, RunRequest, TrainerEvent } from '../../../protocol.ts';
-import { emptyRun, isOpening, isUnderWay, type RunView, type Stores } from '../../stores.ts';
+import { emptyRun, isOpening, type RunView, type Stores } from '../../stores.ts';
 import { reportOf } from '../../task.ts';
 import type { TrainerClient } from '../../trainerClient.ts';
 import { choicesOf, runRequest } from '../setup/choice.ts';
@@ -163,12 +163,6 @@ export class Controller {
     return this.guarded(async () => {
       if (this.isBusy) return;
       const { choice, ui } = this.stores;
-      if (isUnderWay(this.view.state)) {
-        ui.setState({
-          notice: say`A run is under way: pause it or wait for its end, and then go on from the checkpoint’s file.`,
-        });
-        return;
-      }
       const { bytes, step, ...report } = await this.trainer.readCheckpoint(file);
       const isGpu = ui.getState().gpu?.state === 'ready';
       const change = choiceFor({ bytes, step, ...report }, choice.getState(), isGpu);

@@ -1,4 +1,4 @@
-/** Files that are dropped beside every box: a checkpoint is gone on from where no run is under way, and nothing takes the place of the page. */
+/** Files that are dropped beside every box: a checkpoint is gone on from, and the run before it can be taken back; nothing takes the place of the page. */
 import { say } from '../../../common.ts';
 import type { Page } from '../../page.ts';
 
