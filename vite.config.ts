@@ -37,6 +37,16 @@ const withoutFunction = {
       : '',
 };
 
+/**
+ * onnxruntime's threads are workers that begin with the file that onnxruntime is bundled into. For a helper in place of `require`, which no browser has,
+ * that file would import the file of the worker around it, and every thread would run that too.
+ */
+const threadsAlone: Plugin = {
+  name: 'threads-alone',
+  transform: (code, id) =>
+    id.includes('/onnxruntime-web/') ? code.replace(/\brequire\b(?! of)/g, 'undefined') : null,
+};
+
 /** What the page begins with, and the page of the labs. */
 const PAGES = { page: 'src/main.tsx', labs: 'src/page/labs/main.tsx' } as const;
 
@@ -148,7 +158,11 @@ export default defineConfig(({ mode }) => {
     : {
         base: './',
         plugins: [spokenOnly, react(), confined, offline],
-        worker: { format: 'es' as const, rollupOptions: { output: withoutFunction } },
+        worker: {
+          format: 'es' as const,
+          plugins: () => [threadsAlone],
+          rollupOptions: { output: withoutFunction },
+        },
         build: {
           target: 'es2023',
           chunkSizeWarningLimit: 1600,

@@ -34,4 +34,4 @@ export {
   whole,
 } from './lib/say.ts';
 export { isSoftwareAdapter } from './lib/softwareAdapter.mjs';
-export { ASKED_ANEW, callsInFlight, isEnded, PATIENCE_MS, settlesWithin, WorkerHost } from './lib/workers.ts';
+export { ASKED_ANEW, isEnded, PATIENCE_MS, settlesWithin, WorkerHost } from './lib/workers.ts';

@@ -6,6 +6,7 @@
 import type { InferenceSession, Tensor, TypedTensor } from 'onnxruntime-web';
 import { fail, PapilioError } from '../lib/errors.ts';
 import { float32ToHalf, halfToFloat32 } from '../lib/half.ts';
+import { beginningThreads } from '../lib/threads.ts';
 import { sizeOf } from '../lib/numbers.ts';
 import { say } from '../lib/say.ts';
 import { othersTurn } from '../lib/turn.ts';
@@ -107,12 +108,14 @@ export function openSession(model: Uint8Array, options: OpenOptions = {}): Promi
     for (const provider of options.providers ?? (await defaultProviders())) {
       try {
         const ort = await loadOrt(provider);
-        const session = await ort.InferenceSession.create(model, {
-          executionProviders: [provider],
-          logSeverityLevel: 3,
-          ...(options.optimise === false ? { graphOptimizationLevel: 'disabled' as const } : {}),
-          ...(externalData.length > 0 ? { externalData } : {}),
-        });
+        const session = await beginningThreads(() =>
+          ort.InferenceSession.create(model, {
+            executionProviders: [provider],
+            logSeverityLevel: 3,
+            ...(options.optimise === false ? { graphOptimizationLevel: 'disabled' as const } : {}),
+            ...(externalData.length > 0 ? { externalData } : {}),
+          }),
+        );
         return wrap(ort, session, provider);
       } catch (error) {
         if (error instanceof PapilioError) missing = error;

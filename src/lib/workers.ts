@@ -14,11 +14,6 @@ export const PATIENCE_MS = 3000;
 /** The reason of an abort by which a question only gives way to the same one with other numbers: nobody looks for a way out of a hang. */
 export const ASKED_ANEW = 'asked-anew';
 
-let inFlight = 0;
-
-/** Calls of all workers that are not answered yet. */
-export const callsInFlight = (): number => inFlight;
-
 /** The method by which a worker hears which language its sentences are to be in; it answers with what it has said before. */
 const SPEAK = 'speakFromNowOn';
 
@@ -154,11 +149,7 @@ export class RunningWorker<Api> {
     const answer = Promise.race([this.send(name, signal ? args.slice(0, -1) : args), this.over]);
     const entry: Call = { settled: answer, isLeft: false };
     this.calls.add(entry);
-    inFlight++;
-    answer.then(...both(undefined)).then(() => {
-      inFlight--;
-      this.calls.delete(entry);
-    });
+    answer.then(...both(undefined)).then(() => this.calls.delete(entry));
     const heard = new AbortController();
     const leaving = new Promise<never>((_, reject) => {
       const leave = () => {

@@ -5,6 +5,7 @@
 import type { InferenceSession, Tensor } from 'onnxruntime-web';
 import type { DeviceData } from '../graph/types.ts';
 import { fail } from '../lib/errors.ts';
+import { beginningThreads } from '../lib/threads.ts';
 import { say } from '../lib/say.ts';
 import { othersTurn } from '../lib/turn.ts';
 import type { OrtRuntime } from './runtime.ts';
@@ -51,13 +52,15 @@ export async function loadWebRuntime(threads = webThreads()): Promise<OrtRuntime
     memoryBytes: MEMORY_BYTES,
     overhead: { bytes: 16 * 2 ** 20, temporaries: 2 },
     open: async (model) => {
-      const session = await ort.InferenceSession.create(model, {
-        executionProviders: ['wasm'],
-        graphOptimizationLevel: 'all',
-        logSeverityLevel: 3,
-        // As in the native build (nativeRuntime.ts): half the memory.
-        enableMemPattern: false,
-      });
+      const session = await beginningThreads(() =>
+        ort.InferenceSession.create(model, {
+          executionProviders: ['wasm'],
+          graphOptimizationLevel: 'all',
+          logSeverityLevel: 3,
+          // As in the native build (nativeRuntime.ts): half the memory.
+          enableMemPattern: false,
+        }),
+      );
       return sessionOver(ort, session);
     },
   };

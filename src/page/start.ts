@@ -11,7 +11,6 @@ import { createPage, type Page } from './page.ts';
 import { trainerClient } from './trainerClient.ts';
 import { detectGpu } from './webgpu.ts';
 import { whenIdle } from './whenIdle.ts';
-import { whenQuiet } from './whenQuiet.ts';
 
 /** @param root address of the folder that holds the embedded models, with a slash at the end */
 export function startPage(root: string): Page {
@@ -56,7 +55,7 @@ function keepFiles(page: Page): void {
       const { Workbox } = await import('workbox-window');
       return new Workbox('./sw.js', { updateViaCache: 'none' });
     });
-  whenQuiet(start);
+  whenIdle(start);
 }
 
 /** What a link follows from. */

@@ -2,7 +2,7 @@
 import { createRoot } from 'react-dom/client';
 import { startLanguage } from '../language.ts';
 import { Spoken } from '../Spoken.tsx';
-import { whenQuiet } from '../whenQuiet.ts';
+import { whenIdle } from '../whenIdle.ts';
 import { LabsPage } from './LabsPage.tsx';
 import { keepScrolling } from './scrolling.ts';
 import '../styles/tokens.css';
@@ -23,6 +23,6 @@ createRoot(document.getElementById('root')!).render(
 
 // The same service worker as the page's: whoever comes by a link to a lab has it without a network, too.
 if ('serviceWorker' in navigator && !import.meta.env.DEV)
-  whenQuiet(() => {
+  whenIdle(() => {
     navigator.serviceWorker.register('./sw.js', { updateViaCache: 'none' }).catch(() => {});
   });

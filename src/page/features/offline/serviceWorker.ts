@@ -2,9 +2,10 @@
  * The service worker, sw.js: keeps the page's files, so that it opens without a network, and answers with the headers of isolation, so that
  * onnxruntime has its threads from the second visit on even where the server sends none. A newer version waits until the page lets it in.
  */
-import { addPlugins, precacheAndRoute } from 'workbox-precaching';
+import { PrecacheController, PrecacheRoute } from 'workbox-precaching';
 import { registerRoute } from 'workbox-routing';
 import { CacheFirst } from 'workbox-strategies';
+import { whileNoThreadBegins } from '../../../lib/threads.ts';
 
 /** The build writes both lists into the file: see src/cli/offlineFiles.ts. */
 declare const PAGE_FILES: readonly { readonly url: string; readonly revision: string | null }[];
@@ -35,9 +36,10 @@ const isolated = {
 
 const laterUrls = new Set(LATER_FILES.map((file) => new URL(file, scope.registration.scope).href));
 
-addPlugins([isolated]);
+const pageFiles = new PrecacheController({ plugins: [isolated] });
+pageFiles.addToCacheList([...PAGE_FILES]);
 // The page's settings stand behind the #, and whatever stands behind a ? is the same page.
-precacheAndRoute([...PAGE_FILES], { ignoreURLParametersMatching: [/./] });
+registerRoute(new PrecacheRoute(pageFiles, { ignoreURLParametersMatching: [/./] }));
 registerRoute(
   ({ url }) => laterUrls.has(url.href),
   new CacheFirst({ cacheName: LATER, plugins: [isolated] }),
@@ -47,8 +49,13 @@ scope.addEventListener('message', ({ data }: Event & { readonly data?: { readonl
   if (data?.type === 'SKIP_WAITING') void scope.skipWaiting();
 });
 
+scope.addEventListener('install', (event) => {
+  (event as WorkerEvent).waitUntil(whileNoThreadBegins(() => pageFiles.install(event as WorkerEvent)));
+});
+
 scope.addEventListener('activate', (event) => {
-  (event as WorkerEvent).waitUntil(forgetOlder());
+  const activation = event as WorkerEvent;
+  activation.waitUntil(Promise.all([pageFiles.activate(activation), forgetOlder()]));
 });
 
 /** Drops large files of an older version. */
