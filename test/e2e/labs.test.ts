@@ -201,7 +201,7 @@ test('the first fine-tuning takes three steps, with the head alone and with a me
     'lab=first&steps=3&method=fourierft&n=50&lock=steps',
     'en-GB',
   );
-  await says(page, 'letters', /12 of the letters.*20,000 to learn from and 2,000 held aside, of 26 classes/s);
+  await says(page, 'letters', /12 of the letters.*20,000 to learn from and 2,000 held out, of 26 classes/s);
   expect(await answer(page, 'own', '1200')).toMatch(
     /The page cannot tell yet\. Train the head alone and the adapter first/,
   );

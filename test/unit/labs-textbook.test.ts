@@ -3,7 +3,6 @@
  * what a layer costs with each method. Seen to fail with: factors in the other order, a rotation turned round, an energy over ordered pairs, a step without
  * its backward pass, a scaling by r.
  */
-import { readdirSync, readFileSync } from 'node:fs';
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { METHODS } from '../../src/adapters/registry.ts';
 import { freeNumbers } from '../../src/labs/fitShapes.ts';
@@ -18,12 +17,9 @@ import { loadWebRuntime } from '../../src/onnxruntime/webRuntime.ts';
 import { decodeLab } from '../../src/page/labs/link.ts';
 import { BOFT_CONTROLS, LEVELS } from '../../src/page/labs/textbook/boft/settings.ts';
 import { wiresOfPairs } from '../../src/page/labs/textbook/boft/TransmissionFigure.tsx';
-import { GLOSSARY } from '../../src/page/labs/textbook/glossary.ts';
 import { loraOf } from '../../src/page/labs/textbook/lora/moved.tsx';
 import { leftAt, rankOfShare, shareAt } from '../../src/page/labs/textbook/lora/rank.ts';
 import { lengthsChanged, movedBy, NEURONS, turnedBy } from '../../src/page/labs/textbook/neurons.ts';
-import { PAGES } from '../../src/page/labs/textbook/pages.ts';
-import { WAY } from '../../src/page/labs/textbook/way.ts';
 import { filledBy, nodesText, reachedFrom, wiresOf } from '../../src/page/labs/textbook/wires.ts';
 import { ortBackend } from '../../src/training/backend.ts';
 import { compareNeurons, energyOf, pairsOf } from '../../src/training/neurons.ts';
@@ -303,34 +299,6 @@ describe('wires', () => {
       (factor) => factor.filter(([from, to]) => from !== to).length,
     );
     expect(butterfly).toEqual([4, 4]);
-  });
-});
-
-describe('the glossary', () => {
-  const terms = JSON.parse(readFileSync('src/languages/terms/zh-Hans.json', 'utf8')) as object;
-  const pages = readdirSync('src/page/labs/textbook', { recursive: true, encoding: 'utf8' })
-    .filter((path) => path.endsWith('Page.tsx'))
-    .map((path) => readFileSync(`src/page/labs/textbook/${path}`, 'utf8'));
-
-  it('has the words of the list of terms', () => {
-    const names = Object.keys(GLOSSARY);
-    expect(names.filter((name) => !(name in terms) && !(name.replace('-', ' ') in terms))).toEqual([]);
-  });
-
-  it('is linked once from each page for each term', () => {
-    expect(pages.length).toBe(PAGES.length);
-    for (const page of pages) {
-      const linked = [...page.matchAll(/<Term of="([\w-]+)"/g)].map(([, name]) => name!);
-      expect(linked.length).toBeGreaterThan(4);
-      expect(new Set(linked).size).toBe(linked.length);
-    }
-  });
-
-  it('has its pages before the labs that they lead to', () => {
-    for (const { id, before } of PAGES) {
-      const at = WAY.findIndex((entry) => entry.id === id);
-      expect(WAY.slice(at + 1).find(({ isPage }) => !isPage)?.id).toBe(before);
-    }
   });
 });
 

@@ -15,7 +15,7 @@ export function LabFigure(props: {
   readonly sentence: ReactNode;
   readonly table: Table;
   /** How the numbers were got. */
-  readonly how: string;
+  readonly how: ReactNode;
   /** Where it is drawn while something runs: whether that is over. */
   readonly isDone?: boolean;
   readonly children: ReactNode;

@@ -6,7 +6,7 @@ import { deviceName } from '../deviceName.ts';
 import { LabFigure } from '../LabFigure.tsx';
 import { Plot, type PlotLine } from '../Plot.tsx';
 import type { FirstRun } from './runs.ts';
-import type { Which } from './setup.ts';
+import { HELD_OUT, type Which } from './setup.ts';
 
 export type Curves = readonly { readonly which: Which; readonly run: FirstRun }[];
 
@@ -84,7 +84,7 @@ export function CurveFigure(props: {
           )}
         </Sentences>
       }
-      how={say`How each number was got: the loss is the mean cross-entropy of the batch of a step, before its update; the accuracy is the share of held-out letters whose likeliest class is the right one, asked of the run itself between two steps. Held-out letters are never learnt from.`}
+      how={say`How each number was got: the loss is the mean cross-entropy of the batch of a step, before its update; the accuracy is the share of held-out letters whose likeliest class is the right one, asked of the run itself between two steps. Held-out letters are never learnt from; ${HELD_OUT} of them are asked, the same each time, since all would take longer than the steps between.`}
       table={{
         head: [say`Run`, say`Step`, say`Loss`, say`Held-out accuracy`],
         rows: curves.flatMap(({ run }) =>

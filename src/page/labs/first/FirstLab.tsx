@@ -7,9 +7,11 @@ import { methodTitle, percent } from '../../format.ts';
 import { inferenceClient } from '../../inferenceClient.ts';
 import { Action } from '../../parts/Action.tsx';
 import { useHeldUntil } from '../../parts/held.tsx';
+import { rich } from '../../parts/rich.ts';
 import { isUnderWay } from '../../stores.ts';
 import { trainerClient } from '../../trainerClient.ts';
 import { Step, TryThis } from '../LabText.tsx';
+import { Term } from '../textbook/Glossary.tsx';
 import { useAskBeforeLeaving } from '../useAskBeforeLeaving.ts';
 import { useLab, useShown } from '../useLab.ts';
 import { accuracyOf, CurveFigure, type Curves, numbersOf } from './CurveFigure.tsx';
@@ -127,7 +129,7 @@ function HeadStep({ runs, view, trouble }: StepProps) {
   return (
     <Step title={say`2. What the frozen model sees`}>
       <p>
-        {say`The model turns a picture into 256 numbers, and a head makes classes of them. Leave the model frozen and train a new head of 26 letters alone: the better that goes, the more of letters the frozen model sees already.`}
+        {rich`The model turns a picture into 256 numbers, and a ${<Term of="head" />} makes classes of them. Leave the model frozen and train a new head of 26 letters alone: the better that goes, the more of letters the frozen model sees already.`}
       </p>
       <RunLine which="head" text={say`Train the head alone`} obstacle={null} {...{ runs, view }} />
       {view.which === 'head' ? trouble : null}
@@ -189,7 +191,7 @@ function TryStep({ runs, view }: StepProps) {
         <>
           <TryIt runs={runs} run={adapter} />
           <p>
-            {say`Merging multiplies or adds what was learnt into the weights themselves. The file that comes out runs wherever ONNX runs, without this page.`}
+            {rich`To ${<Term of="merge" />} is to multiply or add what was learnt into the weights themselves. The file that comes out runs wherever ONNX runs, without this page.`}
           </p>
           <p className="row">
             <Action

@@ -4,7 +4,9 @@ import type { DataPreview, ImageBeforeAfter } from '../../../protocol.ts';
 import { whole } from '../../format.ts';
 import { Icon } from '../../parts/Icon.tsx';
 import { Picture } from '../../parts/Pictures.tsx';
+import { rich } from '../../parts/rich.ts';
 import { LabFigure } from '../LabFigure.tsx';
+import { Term } from '../textbook/Glossary.tsx';
 import { type Curves, runName } from './CurveFigure.tsx';
 
 /** Letters that are learnt from. */
@@ -16,7 +18,7 @@ export function LearntLetters({ preview: { report, examples } }: { readonly prev
     <LabFigure
       id="letters"
       title={title}
-      sentence={say`${shown.length} of the letters, from all over the set: ${shown.map(({ label }) => label).join(' ')}. There are ${whole(report.trainExamples)} to learn from and ${whole(report.heldExamples)} held aside, of ${report.labels.length} classes, each ${first?.width ?? 0} × ${first?.height ?? 0} grey pixels.`}
+      sentence={rich`${shown.length} of the letters, from all over the set: ${shown.map(({ label }) => label).join(' ')}. There are ${whole(report.trainExamples)} to learn from and ${whole(report.heldExamples)} ${<Term of="held-out" />}, of ${report.labels.length} classes, each ${first?.width ?? 0} × ${first?.height ?? 0} grey pixels.`}
       how={say`How each number was got: the letters are drawn by a program with a seed, as the model will see them; they are counted.`}
       table={{
         head: [say`Picture`, say`Letter`],
@@ -78,7 +80,7 @@ export function HeldLetters({ id, curves }: { readonly id: string; readonly curv
       id={id}
       title={title}
       sentence={say`Of these ${whole(rows.length)} letters, which it never learnt from: ${counts.reduce((all, one) => say`${all}; ${one}`)}.`}
-      how={say`How each number was got: the likeliest class and its probability, a softmax of the scores that the engine computes. Untrained is the frozen model with a new head of random numbers.`}
+      how={rich`How each number was got: the likeliest class and its probability, a ${<Term of="softmax" />} of the scores that the engine computes. Untrained is the frozen model with a new head of random numbers.`}
       table={{
         head: [say`Letter`, ...rows[0]!.guesses.map(({ name }) => name)],
         rows: rows.map(({ label, guesses }) => [

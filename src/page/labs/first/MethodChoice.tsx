@@ -4,6 +4,7 @@ import { methodTitle, whole } from '../../format.ts';
 import { Formula, Sym } from '../../parts/Formula.tsx';
 import { rich } from '../../parts/rich.ts';
 import { LabControl } from '../LabControl.tsx';
+import { Term } from '../textbook/Glossary.tsx';
 import { useLab } from '../useLab.ts';
 import type { FirstView } from './runs.ts';
 import { type FirstMethod, OWN_RATE } from './settings.ts';
@@ -24,7 +25,7 @@ const FORMULAS: Readonly<Record<FirstMethod, string>> = {
 const ideaOf = (method: FirstMethod) => {
   const symbol = (name: string) => <Sym name={name}>{name}</Sym>;
   return {
-    lora: rich`LoRA adds to each weight a product of two thin matrices, of rank ${symbol('r')}.`,
+    lora: rich`LoRA adds to each weight a product of two thin matrices, of ${<Term of="rank" />} ${symbol('r')}.`,
     oft: rich`OFT turns the inputs of each weight, in blocks of ${symbol('b')}: lengths and angles stay nearly as they are. They would stay entirely by the exact rotation, in whose place PEFT takes a short series.`,
     boft: rich`BOFT turns them by ${symbol('m')} such rotations after one another, wired like a butterfly, so that small blocks of ${symbol('b')} mix many inputs. PEFT’s BOFT also trains a scale for each output.`,
     fourierft: rich`FourierFT adds a sum of ${symbol('n')} waves to each weight, of which it trains the heights.`,

@@ -19,7 +19,7 @@ const WHERE = {
 const PLAIN = { bias: 'none', boft_dropout: 0 };
 /** Scored often enough for a curve, on as many letters as the preset has. */
 const EVALUATIONS = 8;
-const HELD_OUT = 260;
+export const HELD_OUT = 260;
 /** Of the head alone: the best of five (docs/figures.md). */
 const HEAD_RATE = 0.03;
 

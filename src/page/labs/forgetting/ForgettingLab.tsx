@@ -7,6 +7,7 @@ import { FitButtons } from '../FitButtons.tsx';
 import { LabControl } from '../LabControl.tsx';
 import { Step, TryThis } from '../LabText.tsx';
 import { ENERGY } from '../textbook/formulas.ts';
+import { Term } from '../textbook/Glossary.tsx';
 import { useFit } from '../useFit.ts';
 import { useLab } from '../useLab.ts';
 import { AnglesFigure } from './AnglesFigure.tsx';
@@ -42,7 +43,7 @@ function Idea() {
         {say`Here both take the exact Cayley transform. PEFT’s OFT takes a short series by default, which is nearly a rotation. PEFT’s BOFT also trains a scale for each output, which changes the length of its neuron; here it has none.`}
       </p>
       <p>
-        {say`LoRA and FourierFT add a change, which may do anything to lengths and angles within its few numbers.`}
+        {rich`LoRA adds a change of small ${<Term of="rank" />}, FourierFT a sum of a few waves. Within its few numbers either may do anything to lengths and angles.`}
       </p>
       <Formula source={ADDED} />
       <p>

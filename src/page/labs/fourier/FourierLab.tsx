@@ -6,6 +6,7 @@ import { rich } from '../../parts/rich.ts';
 import { FitButtons } from '../FitButtons.tsx';
 import { LabControl } from '../LabControl.tsx';
 import { Step, TryThis } from '../LabText.tsx';
+import { Term } from '../textbook/Glossary.tsx';
 import { useFit } from '../useFit.ts';
 import { useLab } from '../useLab.ts';
 import { CurveFigure } from './CurveFigure.tsx';
@@ -34,7 +35,7 @@ export default function FourierLab() {
     <>
       <Step title={say`Two ways to write a change with few numbers`}>
         <p>
-          {rich`Fine-tuning adds a change ${symbol('dW', 'ΔW')} to a weight of d inputs and d outputs, here d = ${UPDATE_SIZE}. LoRA writes it as a product of two thin matrices, of rank ${symbol('r')} at most.`}
+          {rich`Fine-tuning adds a change ${symbol('dW', 'ΔW')} to a weight of d inputs and d outputs, here d = ${UPDATE_SIZE}. LoRA writes it as a product of two thin matrices, of ${<Term of="rank" />} ${symbol('r')} at most.`}
         </p>
         <Formula source={LORA} />
         <p>

@@ -5,7 +5,8 @@ import type { Cost } from '../../../labs.ts';
 import { type CommonConfig, type Layer, METHODS, type ParameterCount } from '../../../methods.ts';
 import { refusal } from '../../features/butterfly/setting.ts';
 import { bytes, count, percent, whole } from '../../format.ts';
-import { Formula } from '../../parts/Formula.tsx';
+import { Formula, Sym } from '../../parts/Formula.tsx';
+import { rich } from '../../parts/rich.ts';
 import { Sentences } from '../../parts/Sentences.tsx';
 import { LabControl } from '../LabControl.tsx';
 import { LabFigure } from '../LabFigure.tsx';
@@ -13,6 +14,7 @@ import { Step } from '../LabText.tsx';
 import { labWorker } from '../labWorker.ts';
 import { useLab } from '../useLab.ts';
 import { countsOf } from './formulas.ts';
+import { Term } from './Glossary.tsx';
 import { Pending } from './Pending.tsx';
 import { useAnswer } from './useAnswer.ts';
 
@@ -65,7 +67,9 @@ export function CostStep(
   return (
     <Step title={say`5. What it costs`}>
       <p>{intro}</p>
-      <p>{say`Trained numbers of a layer that have an effect:`}</p>
+      <p>
+        {rich`Trained numbers of a layer that have an effect, and beside them those of LoRA, by its ${<Term of="rank" />} ${<Sym name="r">r</Sym>}:`}
+      </p>
       <Formula source={countsOf(method, METHODS[method].title)} />
       <div className="lab-controls">
         <LabControl name="inputs" label={say`Inputs of the layer`} />
@@ -122,7 +126,8 @@ function Drawn(props: {
       sentence={
         <Sentences>
           {say`On a layer of ${whole(inputs)} inputs and ${whole(outputs)} outputs ${own.name} trains ${whole(own.counted.free)} numbers, ${percent(own.counted.free / all)} of its ${whole(all)} weights; LoRA trains ${whole(lora.counted.free)}.`}
-          {say`A training step takes ${times(own.cost.step, alone.step)} times the multiply-adds of the layer alone, with LoRA ${times(lora.cost.step, alone.step)} times. Once merged into the weights, neither costs anything.`}
+          {say`A training step takes ${times(own.cost.step, alone.step)} times the multiply-adds of the layer alone, with LoRA ${times(lora.cost.step, alone.step)} times.`}
+          {rich`After the ${<Term of="merge" />} into the weights, neither costs anything.`}
         </Sentences>
       }
       how={say`How each number was got: trained numbers as the method counts them; those that have an effect leave out what is stored twice or always zero. Multiply-adds are counted on the graphs that the engine would run, as its forecast counts them, for ${ROWS} rows of activations; a step is forwards and backwards, with the gradient of the layer’s input. Sums and products number by number are not counted.`}

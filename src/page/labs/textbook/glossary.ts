@@ -56,6 +56,16 @@ export const GLOSSARY = {
     word: () => say`gradient`,
     means: () => say`For every trained number, how fast the loss rises as the number does.`,
   },
+  head: {
+    word: () => say`head`,
+    means: () =>
+      say`The last layer of a model: it makes scores for classes or words of what the layers before it have found. A task with other classes needs a new one.`,
+  },
+  'held-out': {
+    word: () => say`held out`,
+    means: () =>
+      say`Kept aside: examples that training never sees, so that the answers to them show what was learnt and not what was memorised.`,
+  },
   'hyperspherical-energy': {
     word: () => say`hyperspherical energy`,
     means: () =>
@@ -88,6 +98,11 @@ export const GLOSSARY = {
     means: () =>
       say`A matrix has low rank where it is the product of a tall one and a wide one with few numbers between them.`,
   },
+  merge: {
+    word: () => say`merge`,
+    means: () =>
+      say`To put what an adapter has learnt into the weights themselves, once and for all: the same answers, and no adapter left.`,
+  },
   neuron: {
     word: () => say`neuron`,
     means: () => say`What one output of a layer reads its inputs with: one row of the weights.`,
@@ -99,6 +114,11 @@ export const GLOSSARY = {
   parameter: {
     word: () => say`parameter`,
     means: () => say`A number that training moves.`,
+  },
+  rank: {
+    word: () => say`rank`,
+    means: () =>
+      say`How many directions a matrix can write in: as many as its singular values that are not zero.`,
   },
   rotation: {
     word: () => say`rotation`,
@@ -122,6 +142,11 @@ export const GLOSSARY = {
     word: () => say`skew-symmetric`,
     means: () =>
       say`A matrix is skew-symmetric where below the diagonal stands what is above it with the other sign: Qᵀ = −Q.`,
+  },
+  softmax: {
+    word: () => say`softmax`,
+    means: () =>
+      say`Makes probabilities of scores: e to the power of each, over the sum of them all, so that together they come to 1.`,
   },
   spectrum: {
     word: () => say`spectrum`,

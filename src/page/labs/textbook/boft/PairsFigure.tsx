@@ -2,10 +2,12 @@
 import { greatest, rng, say } from '../../../../common.ts';
 import { energyOf, type Pair, pairsOf } from '../../../../labs.ts';
 import { real } from '../../../format.ts';
+import { rich } from '../../../parts/rich.ts';
 import { Sentences } from '../../../parts/Sentences.tsx';
 import { LabFigure } from '../../LabFigure.tsx';
 import { Plot } from '../../Plot.tsx';
 import { change, degrees, degreesOf } from '../degrees.ts';
+import { Term } from '../Glossary.tsx';
 import { Pending } from '../Pending.tsx';
 import { useAnswer } from '../useAnswer.ts';
 import { askTurn, skewOf } from '../WiresFigure.tsx';
@@ -61,7 +63,7 @@ function Drawn({ turned }: { readonly turned: readonly number[] }) {
       title={title}
       sentence={
         <Sentences>
-          {say`Turned, the weights changed by ${share.toFixed(2)} of their size, and no angle of ${before.length} pairs by more than ${change(mostOf(before, after))}; a change of rank 1 that is as large moves one by ${change(mostOf(before, low))}.`}
+          {rich`Turned, the weights changed by ${share.toFixed(2)} of their size, and no angle of ${before.length} pairs by more than ${change(mostOf(before, after))}; a change of ${<Term of="rank" />} 1 that is as large moves one by ${change(mostOf(before, low))}.`}
           {say`The energy was ${real(energyOf(before))}; turned it is ${real(energyOf(after))}, with the change of rank 1 ${real(energyOf(low))}.`}
         </Sentences>
       }

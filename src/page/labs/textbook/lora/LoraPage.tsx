@@ -36,7 +36,7 @@ export default function LoraPage() {
       </Step>
       <Step title={say`2. Two thin matrices`}>
         <p>
-          {rich`LoRA does not train ${symbol('dW', 'ΔW')} but two matrices, A with ${symbol('r')} rows and B with ${symbol('r')} columns. Their product has the size of the weight and at most ${symbol('r')} directions. The ${<Term of="parameter">{say`numbers that train`}</Term>} grow with the sum of inputs and outputs, not with their product.`}
+          {rich`LoRA does not train ${symbol('dW', 'ΔW')} but two matrices, A with ${symbol('r')} rows and B with ${symbol('r')} columns. Their product has the size of the weight and a ${<Term of="rank" />} of at most ${symbol('r')}: so many directions and no more. The ${<Term of="parameter">{say`numbers that train`}</Term>} grow with the sum of inputs and outputs, not with their product.`}
         </p>
         <Formula source={LORA} />
         <div className="lab-controls">
