@@ -11,10 +11,28 @@ import { dispatchesOf, expectedOf, KERNEL_FILES, trialsOf } from '../../src/labs
 import { cellsOf, PARTS, symbolsOf } from '../../src/labs/shader/parts.ts';
 import { placesIn } from '../../src/labs/shader/places.ts';
 import { KERNELS, type KernelName } from '../../src/labs/shader/protocol.ts';
+import { createShaderLab } from '../../src/labs/shader/shaderLab.ts';
 import { idleLines, movedLines } from '../../src/page/labs/shader/lines.ts';
 
 const filesOf = (name: KernelName) =>
   Object.fromEntries(KERNEL_FILES[name].map((path) => [path, shaderLibrary.files[path]!]));
+
+/**
+ * Lines of functions that are run which say only which thread has what, what is not for all, or put together what lines beside them have made: no symbol of
+ * the formula is theirs.
+ */
+const SHARING = new RegExp(
+  [
+    '^\\s*(//.*|[})]+[,; {]*|@compute.*|@builtin.*|@if.*|@else.*|fn .*|.*Barrier\\(\\);.*)?$',
+    '^  let (block|inside|j|base|i|rest|four|own|q|line|matrix|x|row_groups|column|row|stack) = .*$',
+    '^ +(var|let) (at|line|sums|x) = .*$',
+    '^ *(if \\(.*\\) \\{ return; \\}|at \\+= .*|return (sums|x|vec3u\\(.*);|for \\(; line < end.*)$',
+    // One number of four; a block that is left out.
+    '^ *(for \\(var m = .*|if \\(4u .*|return mat4x4f\\(|fma\\(.*|if \\(kept.*|sum = vec4f\\(source.*|. else .*)$',
+    // Division by a product.
+    '^  (let (low|mid|other)|return (\\(lhs|upper_half|gid)).*$',
+  ].join('|'),
+);
 
 const PUT_IN =
   / if \(budget_stop\(\d+u\)\) \{ break; \}| \*budget_at \+= 1u; if \(\*budget_at > \d+u\) \{ if .*? \} break; \}| var budget_meetings: u32; let budget_at = &budget_meetings;/g;
@@ -25,8 +43,9 @@ describe.each(KERNELS)('%s', (name) => {
 
   it('links its lines with the symbols of its formula and with cells', async () => {
     const symbols = Object.values(symbolsOf(name, files)).flat();
-    const [trial] = trialsOf(name);
-    const matrices = [...trial!.inputs, await expectedOf(trial!)];
+    // Some places only an even side has.
+    const all = await Promise.all(trialsOf(name).map(async (one) => [...one.inputs, await expectedOf(one)]));
+    const matrices = all.flat();
     for (const part of PARTS[name]) {
       expect(symbols, part.symbol).toContain(part.symbol);
       expect(matrices.flatMap((one) => cellsOf(part, one)).length, `cells of ${part.symbol}`).toBeGreaterThan(
@@ -40,15 +59,39 @@ describe.each(KERNELS)('%s', (name) => {
     }
   });
 
-  it('has its breakages, each in one line', () => {
+  it('links every line that is run, but for those that share the work out', async () => {
+    const { kernel } = createShaderLab(() => Promise.reject(new Error('no device')));
+    const { reached } = await kernel(name);
+    const symbols = symbolsOf(name, files);
+    const apart = Object.entries(files).flatMap(([path, text]) => {
+      const idle = idleLines(text, reached);
+      let isRun = false;
+      // What stands under conditions that hold for none of the trials is not run.
+      return text
+        .replaceAll(/^( *)@if\((FULL|WIDE|MASK|MIRRORED)\) \{\n[\s\S]*?\n\1\}/gm, (off) =>
+          off.replaceAll(/[^\n]/g, ''),
+        )
+        .split('\n')
+        .flatMap((line, i) => {
+          if (/^(@if\(\w+\) *)?fn /.test(line)) isRun = true;
+          const isInside = isRun && !idle[i] && symbols[path]![i] === null;
+          if (/^(}|@|struct|override|var|$)/.test(line)) isRun = false;
+          return isInside && !SHARING.test(line) ? [`${path}:${i + 1}: ${line.trim()}`] : [];
+        });
+    });
+    expect(apart).toEqual([]);
+  });
+
+  it('has its breakages, each in one line that is linked', () => {
+    const symbols = symbolsOf(name, files);
     for (const { id } of BREAKAGES[name]) {
       const changed = broken(name, files, id);
       const lines = Object.keys(files).flatMap((path) => {
         const [before, after] = [files[path]!.split('\n'), changed[path]!.split('\n')];
         expect(after.length).toBe(before.length);
-        return before.filter((line, i) => line !== after[i]);
+        return before.flatMap((line, i) => (line === after[i] ? [] : [symbols[path]![i]]));
       });
-      expect(lines.length, `breakage ${id}`).toBe(1);
+      expect(lines, `breakage ${id}`).toEqual([expect.any(String)]);
     }
     expect(broken(name, files, '0')).toEqual(files);
     expect(broken(name, files, 'nothing')).toEqual(files);

@@ -33,6 +33,8 @@ const whole =
   (matrix) =>
     matrices.includes(matrix);
 
+/** How a loop over the rows of a block begins. */
+const ROWS = 'for (var i = 0u; i < B; i++) {\n';
 const C = 'cayley.wgsl';
 const B = 'butterfly.wgsl';
 const WIRES = 'lib/butterfly.wgsl';
@@ -48,12 +50,21 @@ const isTurned = ({ row, column, rows, columns }: Cell): boolean =>
   !isOwnImage(row, rows) &&
   !isOwnImage(column, columns);
 
+/** Of a cell of ΔW: whether sums over even and over odd frequencies of the shorter side are taken from each other there. */
+function isHalfOn({ row, column, rows, columns }: Cell): boolean {
+  const [at, of] = rows >= columns ? [column, columns] : [row, rows];
+  return of % 2 === 0 && 4 * Math.min(at, of - at) > of;
+}
+
 /** The part that a cell belongs to when it is pointed at comes first. */
 export const PARTS: Readonly<Record<KernelName, readonly ShaderPart[]>> = {
   cayley: [
     {
       symbol: 'q',
-      lines: lines(C, 'fn upper(', 'if (i < j) { return source[base + upper(i, j)]; }'),
+      lines: lines(
+        ...[C, 'fn triangle(', 'fn upper(', 'let base = block * triangle();'],
+        'if (i < j) { return source[base + upper(i, j)]; }',
+      ),
       lights: (matrix, { row, column }) => matrix === 'Q' && row < column,
     },
     {
@@ -61,7 +72,15 @@ export const PARTS: Readonly<Record<KernelName, readonly ShaderPart[]>> = {
       lines: lines(C, 'return -source[base + upper(j, i)];'),
       lights: (matrix, { row, column }) => matrix === 'Q' && row > column,
     },
-    { symbol: 'R', lines: lines(C, '= 2.0 * m[', '= 2.0 * tile['), lights: whole('R') },
+    {
+      symbol: 'R',
+      lines: lines(
+        C,
+        [`${ROWS}    for (var j = 0u; j < B; j++) { r[(`, '= 2.0 * m['],
+        [`${ROWS}    r[(block * B + i) * B + j] = 2.0 * tile[`, '= 2.0 * tile['],
+      ),
+      lights: whole('R'),
+    },
     {
       symbol: 'I',
       lines: lines(C, 'fn unit(', 'if (i == j) { return 0.0; }'),
@@ -71,8 +90,10 @@ export const PARTS: Readonly<Record<KernelName, readonly ShaderPart[]>> = {
       symbol: 'Q',
       lines: lines(
         C,
-        '= skew(block, i, j) + unit(i, j); }\n  }\n  for (var k = 0u; k < B; k++) {\n    let pivot = 1.0 / m',
-        ['var v = unit(i, j);', 'tile[base + i * B + j] = v;'],
+        'fn skew(',
+        ['var m: array<f32, 64>;', '= skew(block, i, j) + unit(i, j); }'],
+        'var<workgroup> tile:',
+        [`${ROWS}    var v = unit(i, j);`, 'tile[base + i * B + j] = v;'],
       ),
       lights: whole('Q'),
     },
@@ -80,23 +101,28 @@ export const PARTS: Readonly<Record<KernelName, readonly ShaderPart[]>> = {
       symbol: 'P',
       lines: lines(
         C,
-        ['let pivot = 1.0 / m[', 'm[k * 9u] = pivot;'],
-        ['let pivot = 1.0 / tile[', 'tile[base + k * B + k] = pivot;'],
+        ['for (var k = 0u; k < B; k++) {\n    let pivot = 1.0 / m[', 'm[k * 9u] = pivot;'],
+        ['for (var k = 0u; k < B; k++) {\n    let pivot = 1.0 / tile[', 'tile[base + k * B + k] = pivot;'],
       ),
       lights: whole('Q', 'R'),
     },
   ],
   butterfly: [
-    { symbol: 'x', lines: lines(B, ['let x_at = stack', 'let r3 =']), lights: whole('x') },
+    { symbol: 'x', lines: lines(B, ['let last = min(4u, p.rows', 'let r3 =']), lights: whole('x') },
     {
       symbol: 'B',
-      lines: lines(B, 'fn block_at(', ['let entry = block_at(', 'let step =']),
+      lines: lines(B, ['fn block_at(', 'p.stored == 1u)) * B * B;'], ['let entry = block_at(', 'let step =']),
       lights: whole('B'),
     },
     { symbol: 'y', lines: lines(B, ['let y_at = (stack', 'result[y_at']), lights: whole('y') },
     {
       symbol: 'sum',
-      lines: lines(B, ['for (var e = 0u; e < B; e++) {', 'for (var e = 0u; e < B; e++) {'], 'sum += blocks['),
+      lines: lines(
+        B,
+        'var sum = vec4f(0.0);\n  if (kept(stack, p.factor, place.x))',
+        'for (var e = 0u; e < B; e++) {',
+        'sum += blocks[',
+      ),
       lights: whole('y'),
     },
     {
@@ -115,25 +141,59 @@ export const PARTS: Readonly<Record<KernelName, readonly ShaderPart[]>> = {
     { symbol: 'm', lines: lines(B, 'let width = 1u << p.factor;\n  let place = locate'), lights: whole('B') },
   ],
   idft: [
-    { symbol: 's', lines: lines(F, ['let k = tables[list', 'let signed =']), lights: whole('S') },
+    {
+      symbol: 's',
+      lines: lines(
+        F,
+        'fn spectrum_at(',
+        ['let of_four = vec4u(', ');'],
+        ['let list = 2u * p.lines + 1u;\n  for (', 'for (var e ='],
+        ['let k = tables[list', 'let signed ='],
+      ),
+      lights: whole('S'),
+    },
     {
       symbol: 'more',
-      lines: lines(F, 'let more = ', 'delta_out[to_x + mirrored_y]', 'delta_out[mirrored_x + to_y]'),
+      lines: lines(
+        F,
+        'let across = y > 0u',
+        'let mirrored_y =',
+        'let more = ',
+        'delta_out[to_x + mirrored_y]',
+        ['if (x > 0u && 2u * x < p.long)', 'delta_out[mirrored_x + to_y]'],
+      ),
       lights: (matrix, cell) => matrix === 'W' && isTurned(cell),
     },
     {
       symbol: 'less',
-      lines: lines(F, 'let less = ', 'delta_out[to_x + to_y]', 'delta_out[mirrored_x + mirrored_y]'),
+      lines: lines(
+        ...[F, 'let to_x = base', 'let to_y = y *', 'let less = '],
+        ...['delta_out[to_x + to_y]', 'delta_out[mirrored_x + mirrored_y]'],
+      ),
       lights: (matrix, cell) => matrix === 'W' && !isTurned(cell),
     },
     {
       symbol: 'cosines',
-      lines: lines(F, ['a_0 = plus(a_0, s', 'a_1 = plus(a_1, s'], 'sums.a_0 = plus('),
+      lines: lines(
+        F,
+        ['var a_0 = mat4x4f();', 'var a_1 ='],
+        ['a_0 = plus(a_0, s', 'a_1 = plus(a_1, s'],
+        ['lines_out[at] = a_0[m]', '= a_1[m]'],
+        'sums.a_0 = plus(',
+        'x.a_0 = lines_in[',
+      ),
       lights: whole('W'),
     },
     {
       symbol: 'sines',
-      lines: lines(F, ['b_0 = plus(b_0, signed', 'b_1 = plus(b_1, signed'], 'sums.b_0 = plus('),
+      lines: lines(
+        F,
+        ['var b_0 = mat4x4f();', 'var b_1 ='],
+        ['b_0 = plus(b_0, signed', 'b_1 = plus(b_1, signed'],
+        ['lines_out[at + b_after()] = b_0[m]', '= b_1[m]'],
+        'sums.b_0 = plus(',
+        'x.b_0 = lines_in[',
+      ),
       lights: (matrix, { row, column, rows, columns }) =>
         matrix === 'W' && !isOwnImage(row, rows) && !isOwnImage(column, columns),
     },
@@ -141,11 +201,34 @@ export const PARTS: Readonly<Record<KernelName, readonly ShaderPart[]>> = {
       symbol: 'w',
       lines: lines(
         F,
+        ...[
+          'fn after(',
+          'fn after4(',
+          'fn long_angle(',
+          'fn following_numbers(',
+          'let q_0 = following_numbers(',
+        ],
         ['fn following(', 'return vec4u(at, second'],
         ['fn waves(', 'return Waves('],
         ['let angles = following(', 'let w_1 ='],
+        ['var frequency = 0u;', 'var angles_0 ='],
+        ['for (; frequency < tables[line]; frequency++) {', 'angles_0 = after4('],
+        'sums_0 = more(sums_0, waves(p.short_turns, angles_0), x);\n      @if(WIDE) {',
       ),
       lights: whole('W'),
+    },
+    {
+      symbol: 'half',
+      lines: lines(
+        F,
+        ['fn store_row(', 'odd_b[i] - even_b[i]);'],
+        ['fn store_sums(', 'even_a[3], even_b[3]'],
+        ['var even_0 = Sums();', 'var sums_0 ='],
+        ['for (var half = 0u; half < 2u; half++) {', 'sums_0 = Sums();'],
+        'let end = select(p.evens',
+        'store_sums(own.x, x, q, even_0.a_0',
+      ),
+      lights: (matrix, cell) => matrix === 'W' && isHalfOn(cell),
     },
   ],
 };

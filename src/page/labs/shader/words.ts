@@ -22,6 +22,7 @@ const SKEW = `${Q}_{ij} = \\begin{cases} ${q} & i < j \\\\ 0 & i = j \\\\ ${neg}
 const [x, B, y] = [mark('x'), mark('B'), mark('y')];
 const SCALE = `\\tfrac{\\alpha}{${OUT}\\,${IN}}`;
 const [A, Sines] = [mark('cosines', 'A'), mark('sines', 'B')];
+const LATER = `p,\\,\\frac{1}{2}${IN}-q`;
 const wave = (fn: string) =>
   `${mark('w', `\\${fn}`)}\\tfrac{2\\pi{p}\\,u_k}{${OUT}}\\,${mark('w', `\\${fn}`)}\\tfrac{2\\pi{q}\\,v_k}{${IN}}`;
 
@@ -35,6 +36,7 @@ export const FORMULAS: Readonly<Record<KernelName, readonly string[]>> = {
   idft: [
     `${A} = \\sum_k ${mark('s', 's_k')}\\,${wave('cos')}, \\qquad ${Sines} = \\sum_k ${mark('s', 's_k')}\\,${wave('sin')}`,
     `${mark('less', `\\Delta{W}_{p,q} = ${SCALE}\\,(A - B)`)}, \\qquad ${mark('more', `\\Delta{W}_{-p,q} = ${SCALE}\\,(A + B)`)}`,
+    `${mark('half', `A_{${LATER}} = A^{2\\,\\mid\\,v} - A^{2\\,\\nmid\\,v}`)}, \\qquad ${mark('half', `B_{${LATER}} = B^{2\\,\\nmid\\,v} - B^{2\\,\\mid\\,v}`)}`,
   ],
 };
 
@@ -69,6 +71,7 @@ export function partSays(name: KernelName, symbol: string): string {
       cosines: say`The sums of products of cosines.`,
       sines: say`The sums of products of sines.`,
       w: say`Cosines and sines, looked up by whole parts of a turn.`,
+      half: say`Half of an even side less q needs no waves of its own: sums over even frequencies v are the same there or the opposite, those over odd ones the other way round.`,
     },
   };
   return sentences[name][symbol] ?? '';
