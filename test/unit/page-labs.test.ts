@@ -1,19 +1,45 @@
 /**
  * Links of labs: what they say comes back, and what they may not say is told and left out. Seen to fail with: a value beyond its end that counts, a
- * locked control that is forgotten.
+ * locked control that is forgotten, a number for lessons that no picture shows.
  */
+import { readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { LABS } from '../../src/page/labs/catalogue.ts';
 import { usualValues } from '../../src/page/labs/controls.ts';
 import { decodeLab, encodeLab, labIn } from '../../src/page/labs/link.ts';
+import { WAY } from '../../src/page/labs/textbook/way.ts';
 
-describe.each(LABS)('the lab $id', ({ id, controls, quantities }) => {
+const FOLDER = 'src/page/labs';
+/** The sources of a page or a lab, and of what pages share. */
+const sourceOf = (id: string, isPage?: true): string => {
+  const folder = isPage ? `${FOLDER}/textbook/${id}` : `${FOLDER}/${id}`;
+  const own = readdirSync(folder).map((name) => `${folder}/${name}`);
+  const shared = isPage ? [`${FOLDER}/textbook/CostFigure.tsx`] : [];
+  return [...own, ...shared].map((path) => readFileSync(path, 'utf8')).join('\n');
+};
+/** What is said to be on screen: names of numbers. */
+const shownIn = (source: string): string[] =>
+  [
+    ...source.matchAll(/useShown\(\{([\s\S]*?)\}\);/g),
+    ...source.matchAll(/<Shown\s+of=\{\{([\s\S]*?)\}\}/g),
+    ...source.matchAll(/ quantity="(\w+)"/g),
+  ].flatMap(([, names]) =>
+    [...names!.matchAll(/(?:^|[{,])\s*(\w+)(?=\s*(?:[:,]|$))/g)].map(([, name]) => name!),
+  );
+
+describe.each(WAY)('$id', ({ id, isPage, controls, quantities }) => {
+  const kind = isPage ? 'page' : 'lab';
   it('has words for its numbers, which a lesson may ask for', () => {
     const names = quantities.map(({ name }) => name);
     expect(names.length).toBeGreaterThan(0);
     expect(new Set(names).size).toBe(names.length);
     for (const name of names) expect(name).toMatch(/^[a-z][a-zA-Z0-9]*$/);
     for (const { title } of quantities) expect(title()).toMatch(/^[A-Z]/);
+  });
+
+  it('shows each of its numbers', () => {
+    const shown = shownIn(sourceOf(id, isPage));
+    expect(quantities.map(({ name }) => name).filter((name) => !shown.includes(name))).toEqual([]);
   });
 
   it('has names for its controls that a link can carry', () => {
@@ -31,7 +57,7 @@ describe.each(LABS)('the lab $id', ({ id, controls, quantities }) => {
       ]),
     );
     const [first, last] = [controls[0]!.name, controls.at(-1)!.name];
-    const hash = encodeLab(id, controls, { values, locked: [first], hidden: [last] });
+    const hash = encodeLab(id, controls, { values, locked: [first], hidden: [last] }, kind);
     expect(labIn(`#${hash}`)).toBe(id);
     expect(decodeLab(`#${hash}`, controls)).toEqual({
       values,
@@ -39,8 +65,8 @@ describe.each(LABS)('the lab $id', ({ id, controls, quantities }) => {
       hidden: [last],
       problems: [],
     });
-    expect(encodeLab(id, controls, { values: usualValues(controls), locked: [], hidden: [] })).toBe(
-      `lab=${id}`,
+    expect(encodeLab(id, controls, { values: usualValues(controls), locked: [], hidden: [] }, kind)).toBe(
+      `${kind}=${id}`,
     );
   });
 });

@@ -54,6 +54,12 @@ export function useShown(numbers: Readonly<Record<string, number | null>>): void
   });
 }
 
+/** As {@link useShown}, where numbers come with an answer. */
+export function Shown({ of }: { readonly of: Readonly<Record<string, number | null>> }) {
+  useShown(of);
+  return null;
+}
+
 interface Place {
   readonly id: string;
   readonly kind: PlaceKind;

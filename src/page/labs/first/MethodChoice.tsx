@@ -12,14 +12,15 @@ import { firstSettings, numbersIn } from './setup.ts';
 
 const [r, b, m, n, d] = [mark('r'), mark('b'), mark('m'), mark('n'), mark('d', 'd_{\\text{in}}')];
 
+const alpha = mark('alpha', '\\alpha');
 const OUT = 'd_{\\text{out}}';
 
 /** The changed weight, and the numbers that one layer takes. */
 const FORMULAS: Readonly<Record<FirstMethod, string>> = {
-  lora: `W'=W+\\tfrac{\\alpha}{${r}}\\,BA,\\qquad ${r}\\,(${d}+${OUT})`,
+  lora: `W'=W+\\tfrac{${alpha}}{${r}}\\,BA,\\qquad ${r}\\,(${d}+${OUT})`,
   oft: `W'=W\\,R^{\\top},\\qquad{R}=\\operatorname{diag}(R_1,\\dots,R_{${d}/${b}}),\\qquad \\tfrac{1}{2}\\,${d}\\,(${b}-1)`,
   boft: `W'=\\operatorname{diag}(s)\\,W\\,R^{\\top},\\qquad{R}=B_{${m}-1}\\cdots\\,B_1\\,B_0,\\qquad \\tfrac{1}{2}\\,${m}\\,${d}\\,(${b}-1)+${OUT}`,
-  fourierft: `W'_{pq}=W_{pq}+\\tfrac{\\alpha}{${OUT}\\,${d}}\\,\\sum_{k=1}^{${n}}s_k\\cos2\\pi\\Bigl(\\tfrac{p\\,u_k}{${OUT}}+\\tfrac{q\\,v_k}{${d}}\\Bigr),\\qquad ${n}`,
+  fourierft: `W'_{pq}=W_{pq}+\\tfrac{${alpha}}{${OUT}\\,${d}}\\,\\sum_{k=1}^{${n}}s_k\\cos2\\pi\\Bigl(\\tfrac{p\\,u_k}{${OUT}}+\\tfrac{q\\,v_k}{${d}}\\Bigr),\\qquad ${n}`,
 };
 
 const ideaOf = (method: FirstMethod) => {

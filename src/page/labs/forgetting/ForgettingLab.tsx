@@ -18,15 +18,16 @@ import { FORGETTING, nameOf, numbersBy } from './runs.ts';
 import { SingularFigure } from './SingularFigure.tsx';
 import { forgetRequest } from './settings.ts';
 
-const [R, W, turned, change, n] = [
+const [R, W, turned, change, n, alpha] = [
   mark('R'),
   mark('W'),
   mark('Wnew', "W'"),
   mark('dW', '\\Delta{W}'),
   mark('n'),
+  mark('alpha', '\\alpha'),
 ];
 const ROTATED = `${turned} = ${W}\\,${R}^{\\top}, \\qquad ${R}^{\\top}${R} = I`;
-const ADDED = `${turned} = ${W} + ${change}, \\qquad ${change} = \\tfrac{\\alpha}{r}\\,B\\,A \\;\\text{ / }\\; \\tfrac{\\alpha}{d^2} \\sum_{k=1}^{${n}} s_k\\cos(\\dots)`;
+const ADDED = `${turned} = ${W} + ${change}, \\qquad ${change} = \\tfrac{${alpha}}{r}\\,B\\,A \\;\\text{ / }\\; \\tfrac{${alpha}}{d^2} \\sum_{k=1}^{${n}} s_k\\cos(\\dots)`;
 
 const titleOf = (value: string): string => nameOf(value as ForgetMethodId);
 

@@ -16,8 +16,9 @@ import { MapsFigure } from './MapsFigure.tsx';
 import { SpectrumFigure } from './SpectrumFigure.tsx';
 
 const [r, n, W, u, v] = [mark('r'), mark('n'), mark('dW', '\\Delta{W}'), mark('u'), mark('u', 'v')];
-const LORA = `${W} \\approx \\tfrac{\\alpha}{${r}}\\,B\\,A, \\qquad{B}\\in\\mathbb{R}^{d\\times{${r}}},\\; A\\in\\mathbb{R}^{${r}\\times{d}}`;
-const FOURIER = `${W}_{pq} \\approx \\tfrac{\\alpha}{d^2} \\sum_{k=1}^{${n}} s_k \\cos \\tfrac{2\\pi}{d}\\,(p\\,${u}_k + q\\,${v}_k)`;
+const alpha = mark('alpha', '\\alpha');
+const LORA = `${W} \\approx \\tfrac{${alpha}}{${r}}\\,B\\,A, \\qquad{B}\\in\\mathbb{R}^{d\\times{${r}}},\\; A\\in\\mathbb{R}^{${r}\\times{d}}`;
+const FOURIER = `${W}_{pq} \\approx \\tfrac{${alpha}}{d^2} \\sum_{k=1}^{${n}} s_k \\cos \\tfrac{2\\pi}{d}\\,(p\\,${u}_k + q\\,${v}_k)`;
 const BUDGET = `${n} = 2\\,d\\,${r}`;
 
 export default function FourierLab() {

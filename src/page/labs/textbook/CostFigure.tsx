@@ -12,7 +12,7 @@ import { LabControl } from '../LabControl.tsx';
 import { LabFigure } from '../LabFigure.tsx';
 import { Step } from '../LabText.tsx';
 import { labWorker } from '../labWorker.ts';
-import { useLab } from '../useLab.ts';
+import { useLab, useShown } from '../useLab.ts';
 import { countsOf } from './formulas.ts';
 import { Term } from './Glossary.tsx';
 import { Pending } from './Pending.tsx';
@@ -119,6 +119,7 @@ function Drawn(props: {
   const { alone, rows, inputs, outputs } = props;
   const all = inputs * outputs;
   const [own, lora] = rows as [CostRow, CostRow];
+  useShown({ trained: own.counted.free, lora: lora.counted.free, work: own.cost.step / alone.step });
   return (
     <LabFigure
       id="costs"

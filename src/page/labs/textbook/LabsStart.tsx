@@ -29,7 +29,7 @@ export function LabsStart({ isUnknown }: { readonly isUnknown: boolean }) {
   ] as const;
   return (
     <article className="lab" data-testid="labs-start">
-      <h1>{say`How OFT, BOFT and FourierFT work`}</h1>
+      <h1>{say`How OFT, BOFT, LoRA and FourierFT work`}</h1>
       {isUnknown ? (
         <p
           className="warning"
@@ -37,7 +37,7 @@ export function LabsStart({ isUnknown }: { readonly isUnknown: boolean }) {
         >{say`There is no lab or page of that name. These are all there are.`}</p>
       ) : null}
       <p className="lab-what">
-        {say`Three ways to fine-tune a large model by training few numbers, as LoRA does. LoRA adds a product of two thin matrices to a weight. OFT, orthogonal fine-tuning, turns it by a rotation of small blocks; BOFT, its butterfly form, by a product of such rotations; FourierFT adds a sum of a few waves.`}
+        {say`Four ways to fine-tune a large model by training few numbers. OFT, orthogonal fine-tuning, turns a weight by a rotation of small blocks; BOFT, its butterfly form, by a product of such rotations. LoRA adds a product of two thin matrices to it, FourierFT a sum of a few waves.`}
       </p>
       <p>
         {say`Pages that build each idea in five steps, and labs to try it out. What the methods do is computed in this tab while you look, by the code that trains, and every figure says how its numbers were got; nothing is uploaded.`}

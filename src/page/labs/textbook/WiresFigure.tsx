@@ -6,6 +6,7 @@ import { Sentences } from '../../parts/Sentences.tsx';
 import { HeatMap } from '../HeatMap.tsx';
 import { LabFigure } from '../LabFigure.tsx';
 import { labWorker } from '../labWorker.ts';
+import { useShown } from '../useLab.ts';
 import { Pending } from './Pending.tsx';
 import { useAnswer } from './useAnswer.ts';
 import { WireGraph } from './WireGraph.tsx';
@@ -31,6 +32,8 @@ const SEED = 1;
 
 export function WiresFigure(props: {
   readonly id: string;
+  /** Of the page, for how many outputs the input reaches. */
+  readonly quantity: string;
   readonly title: string;
   readonly d: number;
   readonly b: number;
@@ -40,12 +43,13 @@ export function WiresFigure(props: {
   /** Whether each factor has a picture of its own. */
   readonly hasFactors?: boolean;
 }) {
-  const { id, title, d, b, m, input, hasFactors = false } = props;
+  const { id, quantity, title, d, b, m, input, hasFactors = false } = props;
   const wires = wiresOf(d, b, m);
   const vector = Array.from({ length: d }, (_, i) => (i === input - 1 ? 1 : 0));
   const turn = useAnswer({ d, b, m, skew: skewOf(d, b, m, SEED, 0.6), vectors: vector }, askTurn);
   const lit = reachedFrom(wires, input - 1);
   const reached = lit.at(-1)!;
+  useShown({ [quantity]: countOf(reached) });
   return (
     <Pending of={turn}>
       {({ question, answer }) => {

@@ -1,6 +1,6 @@
 /** What can be moved where a page says what its method costs: the layer, the method's own size, and LoRA's rank beside it. */
 import { say } from '../../../common.ts';
-import type { Control } from '../controls.ts';
+import type { Control, Quantity } from '../controls.ts';
 
 const SIZES = ['256', '768', '1024', '3072', '4096'] as const;
 
@@ -34,3 +34,10 @@ export const blockControl = (usual: string): Control => ({
   values: ['2', '4', '8', '16', '32', '64', '128'],
   usual,
 });
+
+/** What the last step of a page shows. @param title of the method that stands beside LoRA */
+export const costQuantities = (title: string): readonly Quantity[] => [
+  { name: 'trained', title: () => say`Numbers that ${title} trains on the layer` },
+  { name: 'lora', title: () => say`Numbers that LoRA trains on the layer` },
+  { name: 'work', title: () => say`Multiply-adds of a step with ${title}, over those of the layer alone` },
+];

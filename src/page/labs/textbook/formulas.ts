@@ -3,7 +3,7 @@ import { mark } from '../../../common.ts';
 
 const [q, b, d, m, r] = [mark('q'), mark('b'), mark('d'), mark('m'), mark('r')];
 const [Q, R, W, turned] = [mark('Q'), mark('R'), mark('W'), mark('Wnew', "W'")];
-const [n, u, v] = [mark('n'), mark('u'), mark('v')];
+const [n, u, v, alpha] = [mark('n'), mark('u'), mark('v'), mark('alpha', '\\alpha')];
 
 export const LAYER = `y = ${W}x, \\qquad \\cos\\angle(w_i, w_j) = \\frac{w_i \\cdot w_j}{\\lVert w_i\\rVert\\,\\lVert w_j\\rVert}`;
 export const ENERGY = `E(${W}) = \\sum_{i<j} \\frac{1}{\\lVert \\hat w_i - \\hat w_j\\rVert}`;
@@ -11,10 +11,10 @@ export const TURNED = `w_i' = ${R}\\,w_i, \\qquad ${turned} = ${W}${R}^{\\top}, 
 export const CAYLEY = `${R} = (I - ${Q})\\,(I + ${Q})^{-1}, \\qquad ${Q} = \\begin{pmatrix} 0 & ${q} \\\\ -${q} & 0 \\end{pmatrix}`;
 export const BLOCKS = `${R} = \\operatorname{diag}(R_1, \\dots,\\,R_{${d}/${b}}), \\qquad \\tfrac{1}{2}\\,${d}\\,(${b}-1)`;
 export const FACTORS = `${R} = B_{${m}-1} \\cdots\\,B_1\\,B_0, \\qquad \\tfrac{1}{2}\\,${m}\\,${d}\\,(${b}-1)`;
-export const LORA = `${turned} = ${W} + \\tfrac{\\alpha}{${r}}\\,B A, \\qquad ${r}\\,(d_{\\text{in}} + d_{\\text{out}})`;
-export const SCALED = `${mark('dW', '\\Delta{W}')} = \\tfrac{\\alpha}{${r}}\\,B A, \\qquad A \\in \\mathbb{R}^{${r} \\times {d_{\\text{in}}}}, \\quad B \\in \\mathbb{R}^{{d_{\\text{out}}} \\times {${r}}}, \\qquad B_0 = 0`;
+export const LORA = `${turned} = ${W} + \\tfrac{${alpha}}{${r}}\\,B A, \\qquad ${r}\\,(d_{\\text{in}} + d_{\\text{out}})`;
+export const SCALED = `${mark('dW', '\\Delta{W}')} = \\tfrac{${alpha}}{${r}}\\,B A, \\qquad A \\in \\mathbb{R}^{${r} \\times {d_{\\text{in}}}}, \\quad B \\in \\mathbb{R}^{{d_{\\text{out}}} \\times {${r}}}, \\qquad B_0 = 0`;
 export const WAVE = String.raw`\cos\frac{2\pi}{${d}}\,(p\,${u} + q\,${v})`;
-export const INVERSE = String.raw`${mark('dW', '\\Delta{W}')}_{pq} = \frac{\alpha}{${d}^2} \sum_{k=1}^{${n}} s_k \cos\frac{2\pi}{${d}}\,(p\,${u}_k + q\,${v}_k)`;
+export const INVERSE = String.raw`${mark('dW', '\\Delta{W}')}_{pq} = \frac{${alpha}}{${d}^2} \sum_{k=1}^{${n}} s_k \cos\frac{2\pi}{${d}}\,(p\,${u}_k + q\,${v}_k)`;
 
 const inputs = mark('d', 'd_{\\text{in}}');
 const outputs = 'd_{\\text{out}}';

@@ -2,11 +2,11 @@
 import { lazy } from 'react';
 import { say } from '../../../common.ts';
 import type { LabEntry } from '../catalogue.ts';
-import { BOFT_CONTROLS } from './boft/settings.ts';
-import { FOURIERFT_CONTROLS } from './fourierft/settings.ts';
+import { BOFT_CONTROLS, BOFT_QUANTITIES } from './boft/settings.ts';
+import { FOURIERFT_CONTROLS, FOURIERFT_QUANTITIES } from './fourierft/settings.ts';
 import { GLOSSARY } from './glossary.ts';
-import { LORA_CONTROLS } from './lora/settings.ts';
-import { OFT_CONTROLS } from './oft/settings.ts';
+import { LORA_CONTROLS, LORA_QUANTITIES } from './lora/settings.ts';
+import { OFT_CONTROLS, OFT_QUANTITIES } from './oft/settings.ts';
 
 interface PageEntry extends LabEntry {
   /** The lab that comes after it. */
@@ -23,7 +23,7 @@ export const PAGES: readonly PageEntry[] = [
       say`A rotation changes what a layer answers and leaves every angle between its neurons as it is. See why, how blocks make it cheap, and what they give up.`,
     minutes: 12,
     controls: OFT_CONTROLS,
-    quantities: [],
+    quantities: OFT_QUANTITIES,
     View: lazy(() => import('./oft/OftPage.tsx')),
   },
   {
@@ -35,7 +35,7 @@ export const PAGES: readonly PageEntry[] = [
       say`A few thin factors make a rotation in which every input reaches every output. Follow the ways through them, and take a trained rotation back to where it began.`,
     minutes: 15,
     controls: BOFT_CONTROLS,
-    quantities: [],
+    quantities: BOFT_QUANTITIES,
     View: lazy(() => import('./boft/BoftPage.tsx')),
   },
   {
@@ -47,7 +47,7 @@ export const PAGES: readonly PageEntry[] = [
       say`Two thin matrices make a change of a whole weight: what every other method is held against. See which changes they can be, what α does, and what becomes of lengths and angles beside OFT.`,
     minutes: 12,
     controls: LORA_CONTROLS,
-    quantities: [],
+    quantities: LORA_QUANTITIES,
     View: lazy(() => import('./lora/LoraPage.tsx')),
   },
   {
@@ -59,7 +59,7 @@ export const PAGES: readonly PageEntry[] = [
       say`Take the change of a weight for a picture and write it with a few waves. See which are in it, which of them a real number can make, and what a handful brings back.`,
     minutes: 12,
     controls: FOURIERFT_CONTROLS,
-    quantities: [],
+    quantities: FOURIERFT_QUANTITIES,
     View: lazy(() => import('./fourierft/FourierftPage.tsx')),
   },
 ];

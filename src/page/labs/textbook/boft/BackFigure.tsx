@@ -7,7 +7,8 @@ import { Sentences } from '../../../parts/Sentences.tsx';
 import { HeatMap } from '../../HeatMap.tsx';
 import { LabFigure } from '../../LabFigure.tsx';
 import { labWorker } from '../../labWorker.ts';
-import { degrees } from '../degrees.ts';
+import { Shown } from '../../useLab.ts';
+import { degrees, degreesOf } from '../degrees.ts';
 import { Pending } from '../Pending.tsx';
 import { useAnswer } from '../useAnswer.ts';
 import { askTurn } from '../WiresFigure.tsx';
@@ -106,29 +107,32 @@ function Along(asked: { readonly way: Way; readonly strength: number; readonly s
           }),
         );
         return (
-          <LabFigure
-            id="back"
-            title={say`From the trained rotation back to the identity`}
-            sentence={
-              <Sentences>
-                {say`Strengths of the factors: ${facts(strengths.map((t, k) => `B${subscript(k)} ${t.toFixed(2)}`))}.`}
-                {say`What comes out is ${degrees(angleTo(picture, LETTER_B))} from the B that was trained for and ${degrees(angleTo(picture, LETTER_A))} from the A that goes in. R is a rotation all the way: RᵀR differs from I by ${power(offOrthogonal(now.rotation.engine, INPUTS))} in all.`}
-              </Sentences>
-            }
-            how={say`How each number was got: ${FACTORS} factors with blocks of ${BLOCK} on ${INPUTS} inputs, trained in this tab for ${STEPS} steps to answer B where A goes in. Each skew matrix is multiplied by its strength before the Cayley transform. Pictures are by the engine, in 32 bits; angles in float64.`}
-            table={{
-              head: [say`Picture`, say`Angle to B`, say`Angle to A`],
-              rows: [...pictures.slice(1, 2), ...strip].map(({ name, picture: one }) => [
-                name,
-                degrees(angleTo(one, LETTER_B)),
-                degrees(angleTo(one, LETTER_A)),
-              ]),
-            }}
-          >
-            <Pictures of={pictures} className="lab-pictures" />
-            <p className="hint lab-strip-name">{say`On the way, from the base to what was trained:`}</p>
-            <Pictures of={strip} className="lab-pictures lab-strip is-small" />
-          </LabFigure>
+          <>
+            <Shown of={{ back: degreesOf(angleTo(picture, LETTER_B)) }} />
+            <LabFigure
+              id="back"
+              title={say`From the trained rotation back to the identity`}
+              sentence={
+                <Sentences>
+                  {say`Strengths of the factors: ${facts(strengths.map((t, k) => `B${subscript(k)} ${t.toFixed(2)}`))}.`}
+                  {say`What comes out is ${degrees(angleTo(picture, LETTER_B))} from the B that was trained for and ${degrees(angleTo(picture, LETTER_A))} from the A that goes in. R is a rotation all the way: RᵀR differs from I by ${power(offOrthogonal(now.rotation.engine, INPUTS))} in all.`}
+                </Sentences>
+              }
+              how={say`How each number was got: ${FACTORS} factors with blocks of ${BLOCK} on ${INPUTS} inputs, trained in this tab for ${STEPS} steps to answer B where A goes in. Each skew matrix is multiplied by its strength before the Cayley transform. Pictures are by the engine, in 32 bits; angles in float64.`}
+              table={{
+                head: [say`Picture`, say`Angle to B`, say`Angle to A`],
+                rows: [...pictures.slice(1, 2), ...strip].map(({ name, picture: one }) => [
+                  name,
+                  degrees(angleTo(one, LETTER_B)),
+                  degrees(angleTo(one, LETTER_A)),
+                ]),
+              }}
+            >
+              <Pictures of={pictures} className="lab-pictures" />
+              <p className="hint lab-strip-name">{say`On the way, from the base to what was trained:`}</p>
+              <Pictures of={strip} className="lab-pictures lab-strip is-small" />
+            </LabFigure>
+          </>
         );
       }}
     </Pending>

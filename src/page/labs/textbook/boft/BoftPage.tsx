@@ -123,6 +123,7 @@ function ButterflyStep() {
       </div>
       <WiresFigure
         id="butterfly"
+        quantity="reach"
         title={say`${factors} factors with blocks of ${block} on ${size} inputs`}
         {...{ d: size, b: block, m: factors, input: Math.min(lab.number('input'), size), hasFactors: true }}
       />

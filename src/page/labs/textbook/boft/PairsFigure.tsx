@@ -6,6 +6,7 @@ import { rich } from '../../../parts/rich.ts';
 import { Sentences } from '../../../parts/Sentences.tsx';
 import { LabFigure } from '../../LabFigure.tsx';
 import { Plot } from '../../Plot.tsx';
+import { useShown } from '../../useLab.ts';
 import { change, degrees, degreesOf } from '../degrees.ts';
 import { Term } from '../Glossary.tsx';
 import { Pending } from '../Pending.tsx';
@@ -54,6 +55,7 @@ function Drawn({ turned }: { readonly turned: readonly number[] }) {
   const share = size / Math.hypot(...BEFORE);
   const pairs = (of: readonly number[]) => pairsOf(of, NEURONS, INPUTS);
   const [before, after, low] = [pairs(BEFORE), pairs(turned), pairs(withLowRank(size))];
+  useShown({ turned: degreesOf(mostOf(before, after)), rankone: degreesOf(mostOf(before, low)) });
   const title = say`Angles of all pairs of ${NEURONS} neurons, before and after`;
   const points = (of: readonly Pair[]) =>
     of.map(({ angle }, k) => [degreesOf(before[k]!.angle), degreesOf(angle)] as const);

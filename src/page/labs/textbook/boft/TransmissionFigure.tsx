@@ -3,6 +3,7 @@ import { listOf, say } from '../../../../common.ts';
 import { Sentences } from '../../../parts/Sentences.tsx';
 import { HeatMap } from '../../HeatMap.tsx';
 import { LabFigure } from '../../LabFigure.tsx';
+import { useShown } from '../../useLab.ts';
 import { WireGraph } from '../WireGraph.tsx';
 import {
   countOf,
@@ -43,6 +44,7 @@ export function TransmissionFigure({
   const products = pairs.map((_, k) => filledBy(wires, k + 1));
   const filled = products.map(countOf);
   const dense = filled.indexOf(NODES * NODES) + 1;
+  useShown({ dense: dense > 0 ? dense : null });
   const missing = Array.from({ length: NODES }, (_, from) => {
     const reached = reachedFrom(wires, from).at(-1)!;
     return Array.from(reached, (on, to) => (on === 1 ? null : `${from + 1} → ${to + 1}`)).filter(

@@ -1,7 +1,7 @@
 /** What can be moved on the page of BOFT. */
 import { say } from '../../../../common.ts';
-import type { Control } from '../../controls.ts';
-import { blockControl, LAYER_CONTROLS } from '../costControls.ts';
+import type { Control, Quantity } from '../../controls.ts';
+import { blockControl, costQuantities, LAYER_CONTROLS } from '../costControls.ts';
 
 /** Pairs of the four nodes that a factor of figure 2 can join. */
 export const PAIRS = ['none', '12', '13', '14', '23', '24', '34'] as const;
@@ -76,4 +76,13 @@ export const BOFT_CONTROLS: readonly Control[] = [
     step: 1,
     usual: 2,
   },
+];
+
+export const BOFT_QUANTITIES: readonly Quantity[] = [
+  { name: 'turned', title: () => say`Largest change of an angle by the rotation, in degrees` },
+  { name: 'rankone', title: () => say`Largest change of an angle by the change of rank 1, in degrees` },
+  { name: 'back', title: () => say`Angle from what comes out to the B that was trained for, in degrees` },
+  { name: 'dense', title: () => say`Factors of the graph with which every node reaches every other` },
+  { name: 'reach', title: () => say`Outputs that the followed input reaches by the factors` },
+  ...costQuantities('BOFT'),
 ];

@@ -55,7 +55,7 @@ export default function FourierftPage() {
       </Step>
       <Step title={say`4. Back by the inverse transform`}>
         <p>
-          {rich`The inverse Fourier transform adds the waves up again, each with its coefficient. Every coefficient reaches over all of ${symbol('dW', 'ΔW')}: that is how so few numbers change so many weights. α is a scaling that is set, not trained.`}
+          {rich`The inverse Fourier transform adds the waves up again, each with its coefficient. Every coefficient reaches over all of ${symbol('dW', 'ΔW')}: that is how so few numbers change so many weights. ${symbol('alpha', 'α')} is a scaling that is set, not trained.`}
         </p>
         <Formula source={INVERSE} />
         <InverseFigure change={change} chosen={chosen} />

@@ -7,6 +7,7 @@ import { centred, onMap, signed } from '../../fourier/SpectrumFigure.tsx';
 import { HeatMap } from '../../HeatMap.tsx';
 import { LabFigure } from '../../LabFigure.tsx';
 import { labWorker } from '../../labWorker.ts';
+import { Shown, useShown } from '../../useLab.ts';
 import { Pending } from '../Pending.tsx';
 import { useAnswer } from '../useAnswer.ts';
 import { type Change, type Chosen, heightsOfAll, likeness, strongestOf, wavesOfHalf } from './change.ts';
@@ -28,12 +29,14 @@ const frequency = (at: number): string =>
 
 export function ChangeFigure({ change }: { readonly change: Change }) {
   const entries = [...Array.from(change.entries)];
+  const alike = likeness(change);
+  useShown({ likeness: alike });
   const title = say`A change of ${d} × ${d} weights`;
   return (
     <LabFigure
       id="change"
       title={title}
-      sentence={say`${whole(d * d)} entries, blue below zero and orange above. How alike neighbours are: ${hundredths(likeness(change))}, where 1 is the same and 0 is nothing in common.`}
+      sentence={say`${whole(d * d)} entries, blue below zero and orange above. How alike neighbours are: ${hundredths(alike)}, where 1 is the same and 0 is nothing in common.`}
       how={say`How each number was got: the entries come from a seed, in float64; the likeness is the mean product of entries beside and below each other, over the mean square.`}
       table={{
         head: [say`Row`, say`Column`, say`Entry`],
@@ -53,6 +56,7 @@ export function WaveFigure(props: { readonly change: Change; readonly u: number;
   const wave = useAnswer({ d, places: [at], coefficients: [1] }, askInverse);
   const heights = heightsOfAll(change);
   const half = wavesOfHalf(change);
+  useShown({ height: heights[at]! });
   const strongest = strongestOf(change, TOLD).map((place) => ({ place, height: heights[place]! }));
   return (
     <Pending of={wave}>
@@ -105,6 +109,7 @@ export function WaveFigure(props: { readonly change: Change; readonly u: number;
 
 export function ChosenFigure({ chosen }: { readonly chosen: Chosen }) {
   const { places, coefficients, share } = chosen;
+  useShown({ share });
   const heights = new Array<number>(d * d).fill(0);
   places.forEach((at, k) => {
     heights[at] = coefficients[k]!;
@@ -151,40 +156,44 @@ export function InverseFigure({ change, chosen }: { readonly change: Change; rea
       {({ question, answer }) => {
         const left = answer.engine.map((value, at) => entries[at]! - value);
         const count = question.places.length;
+        const shareLeft = Math.hypot(...left) / size;
         const pictures = [
           { name: say`the change`, values: entries },
           { name: say`the sum of the waves`, values: answer.engine },
           { name: say`what is left`, values: left },
         ];
         return (
-          <LabFigure
-            id="inverse"
-            title={say`Back by the inverse transform`}
-            sentence={
-              <Sentences>
-                {count === 1
-                  ? say`One coefficient makes ${whole(d * d)} entries, and leaves ${(Math.hypot(...left) / size).toFixed(3)} of the size of the change.`
-                  : say`${count} coefficients make ${whole(d * d)} entries, and leave ${(Math.hypot(...left) / size).toFixed(3)} of the size of the change.`}
-                {say`No other coefficients at these frequencies leave less. The engine is ${power(distanceOf(answer.engine, answer.reference))} from float64.`}
-              </Sentences>
-            }
-            how={say`How each number was got: the sum of the waves by the inverse transform that trains FourierFT, in 32 bits, and in float64 by its reference. Each coefficient is worked out by itself, since different cosines have nothing in common.`}
-            table={{
-              head: [say`Row`, say`Column`, say`the change`, say`the sum of the waves`],
-              rows: entries
-                .slice(0, TOLD)
-                .map((value, at) => ['1', String(at + 1), real(value), real(answer.engine[at]!)]),
-            }}
-          >
-            <div className="lab-pictures">
-              {pictures.map(({ name, values }) => (
-                <figure key={name}>
-                  <HeatMap label={name} size={d} values={values} full={full} side={200} />
-                  <figcaption>{name}</figcaption>
-                </figure>
-              ))}
-            </div>
-          </LabFigure>
+          <>
+            <Shown of={{ left: shareLeft }} />
+            <LabFigure
+              id="inverse"
+              title={say`Back by the inverse transform`}
+              sentence={
+                <Sentences>
+                  {count === 1
+                    ? say`One coefficient makes ${whole(d * d)} entries, and leaves ${shareLeft.toFixed(3)} of the size of the change.`
+                    : say`${count} coefficients make ${whole(d * d)} entries, and leave ${shareLeft.toFixed(3)} of the size of the change.`}
+                  {say`No other coefficients at these frequencies leave less. The engine is ${power(distanceOf(answer.engine, answer.reference))} from float64.`}
+                </Sentences>
+              }
+              how={say`How each number was got: the sum of the waves by the inverse transform that trains FourierFT, in 32 bits, and in float64 by its reference. Each coefficient is worked out by itself, since different cosines have nothing in common.`}
+              table={{
+                head: [say`Row`, say`Column`, say`the change`, say`the sum of the waves`],
+                rows: entries
+                  .slice(0, TOLD)
+                  .map((value, at) => ['1', String(at + 1), real(value), real(answer.engine[at]!)]),
+              }}
+            >
+              <div className="lab-pictures">
+                {pictures.map(({ name, values }) => (
+                  <figure key={name}>
+                    <HeatMap label={name} size={d} values={values} full={full} side={200} />
+                    <figcaption>{name}</figcaption>
+                  </figure>
+                ))}
+              </div>
+            </LabFigure>
+          </>
         );
       }}
     </Pending>

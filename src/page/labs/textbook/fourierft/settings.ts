@@ -1,8 +1,8 @@
 /** What can be moved on the page of FourierFT. */
 import { say } from '../../../../common.ts';
 import { UPDATE_SIZE, UPDATE_TARGETS, WAYS } from '../../../../labs.ts';
-import type { Control } from '../../controls.ts';
-import { LAYER_CONTROLS } from '../costControls.ts';
+import type { Control, Quantity } from '../../controls.ts';
+import { costQuantities, LAYER_CONTROLS } from '../costControls.ts';
 
 export const FOURIERFT_CONTROLS: readonly Control[] = [
   {
@@ -72,4 +72,12 @@ export const FOURIERFT_CONTROLS: readonly Control[] = [
     step: 100,
     usual: 1000,
   },
+];
+
+export const FOURIERFT_QUANTITIES: readonly Quantity[] = [
+  { name: 'likeness', title: () => say`How alike neighbours of the change are` },
+  { name: 'height', title: () => say`Height of the wave in the change` },
+  { name: 'share', title: () => say`Share of the change that the chosen frequencies hold` },
+  { name: 'left', title: () => say`What the sum of the waves leaves of the change, as a share of its size` },
+  ...costQuantities('FourierFT'),
 ];

@@ -14,6 +14,7 @@ import { HeatMap } from '../../HeatMap.tsx';
 import { LabFigure } from '../../LabFigure.tsx';
 import { labWorker } from '../../labWorker.ts';
 import { Plot } from '../../Plot.tsx';
+import { Shown } from '../../useLab.ts';
 import { Pending } from '../Pending.tsx';
 import { useAnswer } from '../useAnswer.ts';
 import { leftAt, rankOfShare, shareAt } from './rank.ts';
@@ -40,44 +41,47 @@ export function DirectionsFigure({ target }: { readonly target: UpdateTarget }) 
         const title = say`A change of ${d} × ${d} weights, and its directions`;
         const count = rankOfShare(values, MOST);
         return (
-          <LabFigure
-            id="directions"
-            title={title}
-            sentence={
-              count === 1
-                ? say`One direction of ${d} holds ${percent(shareAt(values, 1))} of this change.`
-                : say`The strongest ${count} of ${d} directions hold ${percent(shareAt(values, count))} of this change; the strongest alone holds ${percent(shareAt(values, 1))}.`
-            }
-            how={say`How each number was got: the entries come from a seed; the singular values and their shares of the sum of squares are worked out in float64. Told is how many directions hold ${percent(MOST)} at least.`}
-            table={{
-              head: [say`Place`, say`Singular value`, say`Share up to here`],
-              rows: values
-                .slice(0, TOLD)
-                .map((value, k) => [String(k + 1), real(value), percent(shareAt(values, k + 1))]),
-            }}
-          >
-            <div className="lab-pictures">
-              <HeatMap label={title} size={d} values={entries} full={strength(entries)} side={CELL * d} />
-            </div>
-            <Plot
-              label={say`What the strongest directions hold of the change`}
-              x={{
-                ...{ title: say`directions`, isLog: false, low: 0, high: d },
-                ...{ ticks: [0, 8, 16, 24, 32], format: String },
+          <>
+            <Shown of={{ directions: count }} />
+            <LabFigure
+              id="directions"
+              title={title}
+              sentence={
+                count === 1
+                  ? say`One direction of ${d} holds ${percent(shareAt(values, 1))} of this change.`
+                  : say`The strongest ${count} of ${d} directions hold ${percent(shareAt(values, count))} of this change; the strongest alone holds ${percent(shareAt(values, 1))}.`
+              }
+              how={say`How each number was got: the entries come from a seed; the singular values and their shares of the sum of squares are worked out in float64. Told is how many directions hold ${percent(MOST)} at least.`}
+              table={{
+                head: [say`Place`, say`Singular value`, say`Share up to here`],
+                rows: values
+                  .slice(0, TOLD)
+                  .map((value, k) => [String(k + 1), real(value), percent(shareAt(values, k + 1))]),
               }}
-              y={{
-                ...{ title: say`share`, isLog: false, low: 0, high: 1 },
-                ...{ ticks: [0, 0.5, 1], format: percent },
-              }}
-              height={200}
-              lines={[
-                {
-                  ...{ id: 'share', name: say`share up to here`, color: '--line-1', mark: 'square' },
-                  points: values.map((_, k) => [k + 1, shareAt(values, k + 1)] as const),
-                },
-              ]}
-            />
-          </LabFigure>
+            >
+              <div className="lab-pictures">
+                <HeatMap label={title} size={d} values={entries} full={strength(entries)} side={CELL * d} />
+              </div>
+              <Plot
+                label={say`What the strongest directions hold of the change`}
+                x={{
+                  ...{ title: say`directions`, isLog: false, low: 0, high: d },
+                  ...{ ticks: [0, 8, 16, 24, 32], format: String },
+                }}
+                y={{
+                  ...{ title: say`share`, isLog: false, low: 0, high: 1 },
+                  ...{ ticks: [0, 0.5, 1], format: percent },
+                }}
+                height={200}
+                lines={[
+                  {
+                    ...{ id: 'share', name: say`share up to here`, color: '--line-1', mark: 'square' },
+                    points: values.map((_, k) => [k + 1, shareAt(values, k + 1)] as const),
+                  },
+                ]}
+              />
+            </LabFigure>
+          </>
         );
       }}
     </Pending>
@@ -100,6 +104,7 @@ export function ProductFigure(asked: { readonly target: UpdateTarget; readonly r
       {({ question: { target, rank }, answer: { A, B, update, singular } }) => {
         const entries = [...updateTarget(target, SEED)];
         const left = entries.map((value, at) => value - update.engine[at]!);
+        const shareLeft = Math.hypot(...left) / Math.hypot(...entries);
         const full = strength(entries);
         const pictures = [
           { name: 'B', values: B, columns: rank, most: strength(B) },
@@ -108,32 +113,35 @@ export function ProductFigure(asked: { readonly target: UpdateTarget; readonly r
           { name: say`what is left`, values: left, columns: d, most: full },
         ];
         return (
-          <LabFigure
-            id="product"
-            title={say`Two thin matrices and their product`}
-            sentence={
-              <Sentences>
-                {say`At rank ${rank}, ${whole(numbersOf(rank))} numbers make ${whole(d * d)} entries, and leave ${(Math.hypot(...left) / Math.hypot(...entries)).toFixed(3)} of the size of the change. No matrix of that rank leaves less than ${leftAt(singular, rank).toFixed(3)}.`}
-                {say`The engine is ${power(distanceOf(update.engine, update.reference))} from float64.`}
-              </Sentences>
-            }
-            how={say`How each number was got: A and B trained in this tab for ${FIT_STEPS} steps, with the optimiser of a run. Their product is by the graph with which LoRA trains and merges, in 32 bits, and beside it in float64, with α equal to r. The least that can be left is the root of the squares of the singular values beyond the rank (Eckart and Young).`}
-            table={{
-              head: [say`Row`, say`Column`, say`the change`, 'B A'],
-              rows: entries
-                .slice(0, TOLD)
-                .map((value, at) => ['1', String(at + 1), real(value), real(update.engine[at]!)]),
-            }}
-          >
-            <div className="lab-pictures">
-              {pictures.map(({ name, values, columns, most }) => (
-                <figure key={name}>
-                  <HeatMap label={name} size={columns} values={values} full={most} side={CELL * columns} />
-                  <figcaption>{name}</figcaption>
-                </figure>
-              ))}
-            </div>
-          </LabFigure>
+          <>
+            <Shown of={{ left: shareLeft, least: leftAt(singular, rank) }} />
+            <LabFigure
+              id="product"
+              title={say`Two thin matrices and their product`}
+              sentence={
+                <Sentences>
+                  {say`At rank ${rank}, ${whole(numbersOf(rank))} numbers make ${whole(d * d)} entries, and leave ${shareLeft.toFixed(3)} of the size of the change. No matrix of that rank leaves less than ${leftAt(singular, rank).toFixed(3)}.`}
+                  {say`The engine is ${power(distanceOf(update.engine, update.reference))} from float64.`}
+                </Sentences>
+              }
+              how={say`How each number was got: A and B trained in this tab for ${FIT_STEPS} steps, with the optimiser of a run. Their product is by the graph with which LoRA trains and merges, in 32 bits, and beside it in float64, with α equal to r. The least that can be left is the root of the squares of the singular values beyond the rank (Eckart and Young).`}
+              table={{
+                head: [say`Row`, say`Column`, say`the change`, 'B A'],
+                rows: entries
+                  .slice(0, TOLD)
+                  .map((value, at) => ['1', String(at + 1), real(value), real(update.engine[at]!)]),
+              }}
+            >
+              <div className="lab-pictures">
+                {pictures.map(({ name, values, columns, most }) => (
+                  <figure key={name}>
+                    <HeatMap label={name} size={columns} values={values} full={most} side={CELL * columns} />
+                    <figcaption>{name}</figcaption>
+                  </figure>
+                ))}
+              </div>
+            </LabFigure>
+          </>
         );
       }}
     </Pending>

@@ -5,7 +5,8 @@ import { Sentences } from '../../../parts/Sentences.tsx';
 import { useCayley } from '../../cayley/useCayley.ts';
 import { LabFigure } from '../../LabFigure.tsx';
 import { labWorker } from '../../labWorker.ts';
-import { change, degrees } from '../degrees.ts';
+import { Shown } from '../../useLab.ts';
+import { change, degrees, degreesOf } from '../degrees.ts';
 import { changesOf, NeuronFigure } from '../NeuronFigure.tsx';
 import { NeuronPlane } from '../NeuronPlane.tsx';
 import { lengthsChanged, movedBy, NEURONS, turnedBy } from '../neurons.ts';
@@ -36,25 +37,28 @@ export function MovedFigure({ r, alpha }: { readonly r: number; readonly alpha: 
         const { most } = changesOf(NEURONS, after, INPUTS);
         const longest = lengthsChanged(NEURONS, after);
         return (
-          <NeuronFigure
-            id="moved"
-            title={say`Five neurons and a change of rank ${question.r}`}
-            before={NEURONS}
-            after={after}
-            sentence={
-              question.alpha === 0 ? (
-                say`α is 0, and the change with it: the neurons are where they were.`
-              ) : (
-                <Sentences>
-                  {question.r === 1
-                    ? say`α / r is ${String(question.alpha)}. All five moved along one direction, each by its own number of B.`
-                    : say`α / r is ${String(question.alpha / question.r)}. With two directions for two inputs each neuron goes where it likes.`}
-                  {say`The angle between neurons ${most.pair.i + 1} and ${most.pair.j + 1} was ${degrees(most.pair.angle)} and is ${degrees(most.now)} now; the length of neuron ${longest.neuron + 1} changed by ${shareText(longest.share)}.`}
-                </Sentences>
-              )
-            }
-            how={say`How each number was got: W + α/r B A by the graph with which LoRA trains and merges, in 32 bits; A and B are seeded random numbers. Angles and lengths in float64.`}
-          />
+          <>
+            <Shown of={{ moved: degreesOf(most.by) }} />
+            <NeuronFigure
+              id="moved"
+              title={say`Five neurons and a change of rank ${question.r}`}
+              before={NEURONS}
+              after={after}
+              sentence={
+                question.alpha === 0 ? (
+                  say`α is 0, and the change with it: the neurons are where they were.`
+                ) : (
+                  <Sentences>
+                    {question.r === 1
+                      ? say`α / r is ${String(question.alpha)}. All five moved along one direction, each by its own number of B.`
+                      : say`α / r is ${String(question.alpha / question.r)}. With two directions for two inputs each neuron goes where it likes.`}
+                    {say`The angle between neurons ${most.pair.i + 1} and ${most.pair.j + 1} was ${degrees(most.pair.angle)} and is ${degrees(most.now)} now; the length of neuron ${longest.neuron + 1} changed by ${shareText(longest.share)}.`}
+                  </Sentences>
+                )
+              }
+              how={say`How each number was got: W + α/r B A by the graph with which LoRA trains and merges, in 32 bits; A and B are seeded random numbers. Angles and lengths in float64.`}
+            />
+          </>
         );
       }}
     </Pending>

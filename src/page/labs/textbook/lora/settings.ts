@@ -1,8 +1,8 @@
 /** What can be moved on the page of LoRA. */
 import { say } from '../../../../common.ts';
 import { UPDATE_TARGETS } from '../../../../labs.ts';
-import type { Control } from '../../controls.ts';
-import { blockControl, LAYER_CONTROLS } from '../costControls.ts';
+import type { Control, Quantity } from '../../controls.ts';
+import { blockControl, costQuantities, LAYER_CONTROLS } from '../costControls.ts';
 
 /** Most that is tried on a change of 32 × 32. */
 const MOST_RANK = 8;
@@ -29,6 +29,7 @@ export const LORA_CONTROLS: readonly Control[] = [
   {
     name: 'alpha',
     title: () => say`Scaling α`,
+    symbol: 'alpha',
     kind: 'number',
     min: 0,
     max: 2,
@@ -55,4 +56,12 @@ export const LORA_CONTROLS: readonly Control[] = [
   },
   ...LAYER_CONTROLS,
   blockControl('32'),
+];
+
+export const LORA_QUANTITIES: readonly Quantity[] = [
+  { name: 'directions', title: () => say`Directions that hold 90 % of the change` },
+  { name: 'left', title: () => say`What B A leaves of the change, as a share of its size` },
+  { name: 'least', title: () => say`What any matrix of the rank leaves of the change at least` },
+  { name: 'moved', title: () => say`Largest change of an angle by LoRA, in degrees` },
+  ...costQuantities('OFT'),
 ];

@@ -44,7 +44,7 @@ export default function OftPage() {
       </Step>
       <Step title={say`3. Blocks`}>
         <p>
-          {rich`A rotation of ${symbol('d')} inputs has ½ ${symbol('d')}(${symbol('d')} − 1) free numbers: ${whole(trianglesOf(WIDE))} for ${WIDE} inputs. OFT saves most of them. It cuts the inputs into groups of ${symbol('b')}, the ${<Term of="block-size">{say`block size`}</Term>}, and turns each group by a small rotation of its own, so that ${symbol('R')} has blocks along its diagonal and zeros elsewhere. At the end of the formula: how many free numbers that takes.`}
+          {rich`A rotation of ${symbol('d')} inputs has ½ ${symbol('d')}(${symbol('d')} − 1) free numbers: ${whole(trianglesOf(WIDE))} for ${WIDE} inputs. OFT saves most of them. It cuts the inputs into groups of ${symbol('b')}, the ${<Term of="block-size">{say`block size`}</Term>}, and turns each group by a small rotation of its own, so that ${symbol('R')} has blocks along its diagonal and zeros elsewhere: figure 3 of the paper of BOFT, below for any block size. At the end of the formula: how many free numbers that takes.`}
         </p>
         <Formula source={BLOCKS} />
         <div className="lab-controls">
@@ -53,6 +53,7 @@ export default function OftPage() {
         </div>
         <WiresFigure
           id="blocks"
+          quantity="reach"
           title={say`Blocks of ${lab.text('b')} on ${INPUTS} inputs`}
           d={INPUTS}
           b={Number(lab.text('b'))}
@@ -70,6 +71,7 @@ export default function OftPage() {
         </div>
         <WiresFigure
           id="second"
+          quantity="second"
           title={say`Factors with blocks of 4 on ${INPUTS} inputs`}
           d={INPUTS}
           b={4}

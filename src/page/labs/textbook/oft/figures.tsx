@@ -3,7 +3,8 @@ import { rng, say } from '../../../../common.ts';
 import { energyOf } from '../../../../labs.ts';
 import { real } from '../../../format.ts';
 import { useCayley } from '../../cayley/useCayley.ts';
-import { change, degrees } from '../degrees.ts';
+import { Shown, useShown } from '../../useLab.ts';
+import { change, degrees, degreesOf } from '../degrees.ts';
 import { changesOf, NeuronFigure } from '../NeuronFigure.tsx';
 import { NEURONS, turnedBy } from '../neurons.ts';
 
@@ -16,6 +17,7 @@ function movedApart(far: number): number[] {
 export function ApartFigure({ far }: { readonly far: number }) {
   const after = movedApart(far);
   const { before, after: now, most } = changesOf(NEURONS, after, 2);
+  useShown({ apart: degreesOf(most.by), energy: energyOf(now) });
   return (
     <NeuronFigure
       id="apart"
@@ -41,13 +43,16 @@ export function TurnedFigure({ q: skew }: { readonly q: number }) {
   const { before, after: now, most } = changesOf(NEURONS, after, 2);
   const angle = 2 * Math.atan(Math.abs(turned.skew[0]!));
   return (
-    <NeuronFigure
-      id="turned"
-      title={say`All neurons turned together`}
-      before={NEURONS}
-      after={after}
-      sentence={say`All five turned by ${degrees(angle)}. No angle between two of them changed by more than ${change(most.by)}, which is the rounding of 32 bits; the energy was ${real(energyOf(before))} and is ${real(energyOf(now))}.`}
-      how={say`How each number was got: R by the Cayley op that trains OFT, in 32 bits; angles and energy of the turned arrows in float64.`}
-    />
+    <>
+      <Shown of={{ turned: degreesOf(angle) }} />
+      <NeuronFigure
+        id="turned"
+        title={say`All neurons turned together`}
+        before={NEURONS}
+        after={after}
+        sentence={say`All five turned by ${degrees(angle)}. No angle between two of them changed by more than ${change(most.by)}, which is the rounding of 32 bits; the energy was ${real(energyOf(before))} and is ${real(energyOf(now))}.`}
+        how={say`How each number was got: R by the Cayley op that trains OFT, in 32 bits; angles and energy of the turned arrows in float64.`}
+      />
+    </>
   );
 }

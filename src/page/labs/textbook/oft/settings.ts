@@ -1,7 +1,7 @@
 /** What can be moved on the page of OFT. */
 import { say } from '../../../../common.ts';
-import type { Control } from '../../controls.ts';
-import { blockControl, LAYER_CONTROLS } from '../costControls.ts';
+import type { Control, Quantity } from '../../controls.ts';
+import { blockControl, costQuantities, LAYER_CONTROLS } from '../costControls.ts';
 
 export const OFT_CONTROLS: readonly Control[] = [
   {
@@ -50,4 +50,13 @@ export const OFT_CONTROLS: readonly Control[] = [
   },
   ...LAYER_CONTROLS,
   blockControl('32'),
+];
+
+export const OFT_QUANTITIES: readonly Quantity[] = [
+  { name: 'apart', title: () => say`Largest change of an angle, each neuron moved by itself, in degrees` },
+  { name: 'energy', title: () => say`Energy of the neurons, each moved by itself` },
+  { name: 'turned', title: () => say`Angle by which all neurons turned, in degrees` },
+  { name: 'reach', title: () => say`Outputs that the followed input reaches by blocks` },
+  { name: 'second', title: () => say`Outputs that the followed input reaches by the factors` },
+  ...costQuantities('OFT'),
 ];
