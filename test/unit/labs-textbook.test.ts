@@ -348,10 +348,4 @@ describe('what a layer costs', () => {
       expect(cost!.step).toBeLessThanOrEqual(2 * alone + 4 * turning + 4 * transform);
     },
   );
-
-  it('with FourierFT: something more than the layer, and never its square', async () => {
-    const [first, cost] = await costs('fourierft', { n_frequency: 50 });
-    expect(cost!.forward).toBeGreaterThan(first!.forward);
-    expect(cost!.step).toBeLessThan(20 * first!.step);
-  });
 });
