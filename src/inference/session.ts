@@ -6,9 +6,9 @@
 import type { InferenceSession, Tensor, TypedTensor } from 'onnxruntime-web';
 import { fail, PapilioError } from '../lib/errors.ts';
 import { float32ToHalf, halfToFloat32 } from '../lib/half.ts';
-import { beginningThreads } from '../lib/threads.ts';
 import { sizeOf } from '../lib/numbers.ts';
 import { say } from '../lib/say.ts';
+import { beginningThreads } from '../lib/threads.ts';
 import { othersTurn } from '../lib/turn.ts';
 
 export type Provider = 'webgpu' | 'wasm';

@@ -5,8 +5,8 @@
 import type { InferenceSession, Tensor } from 'onnxruntime-web';
 import type { DeviceData } from '../graph/types.ts';
 import { fail } from '../lib/errors.ts';
-import { beginningThreads } from '../lib/threads.ts';
 import { say } from '../lib/say.ts';
+import { beginningThreads } from '../lib/threads.ts';
 import { othersTurn } from '../lib/turn.ts';
 import type { OrtRuntime } from './runtime.ts';
 
