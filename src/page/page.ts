@@ -36,6 +36,7 @@ import { followTabs } from './features/training/tabs.ts';
 import { createTry } from './features/try/try.ts';
 import type { InferenceClient } from './inferenceClient.ts';
 import { holdOfSetting } from './lessons/state.ts';
+import { processorTrains } from './parts/share.ts';
 import { type BrowserStorage, createRoom, keptIn } from './room.ts';
 import { followSeeTab } from './seeTab.ts';
 import { createStores, isOpening, type Stores } from './stores.ts';
@@ -71,6 +72,7 @@ export function createPage({ trainer, sessions: given, tabs, storage, inference,
   followTabs(stores, tabs, sessions, controller);
   trainer.onCrash((message) => controller.fail({ kind: 'internal', message, details: { crashed: true } }));
   trainer.onEnd((message) => controller.ended(message));
+  leaveTheProcessor(stores);
   leaveOpening(stores, trainer);
   followSeeTab(stores);
   let opened: Promise<HubState> | undefined;
@@ -128,6 +130,14 @@ export function createPage({ trainer, sessions: given, tabs, storage, inference,
       return kept;
     },
   };
+}
+
+/** Where the processor trains, the page leaves it more of its time. */
+function leaveTheProcessor({ run }: Stores): void {
+  run.subscribe(({ open }, before) => {
+    if (open !== before.open)
+      processorTrains(open !== null && (open.device.engine !== 'webgpu' || open.device.isSoftware));
+  });
 }
 
 /** Who chooses something else while a run is being opened may be waiting for one that hangs. */

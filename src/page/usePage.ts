@@ -8,6 +8,7 @@ import { type Derived, derive } from './features/setup/derive.ts';
 import type { Series } from './features/training/series.ts';
 import { holdOfSetting } from './lessons/state.ts';
 import type { Page } from './page.ts';
+import { numbersEveryMs } from './parts/share.ts';
 import type { RunView, UiState } from './stores.ts';
 
 export const PageContext = createContext<Page | null>(null);
@@ -92,7 +93,7 @@ export function useDerived(): Derived {
   return useChoice((s) => derive(s.settings, reportFor(s.report, classesIn(s.data, found))));
 }
 
-/** Renders again when the series has grown, at most every 250 ms. */
+/** Renders again when the series has grown, not more often than the numbers of a run are read (share.ts). */
 export function useSeries(series: Series | null): void {
   const [, setVersion] = useState(0);
   useEffect(() => {
@@ -103,7 +104,7 @@ export function useSeries(series: Series | null): void {
       timer ??= setTimeout(() => {
         timer = undefined;
         setVersion(series.version);
-      }, 250);
+      }, numbersEveryMs());
     });
     return () => {
       clearTimeout(timer);

@@ -2,6 +2,7 @@
  * The page without any WebGPU: one press trains on the processor, in onnxruntime, which is named; the merged file computes what was trained; paused, reloaded and
  * resumed, the curve is the same bit for bit. On a server without the headers of isolation there is one thread.
  */
+import { readdir, readFile } from 'node:fs/promises';
 import { describe, expect, test } from 'vitest';
 import { serveFolder } from '../tools/package.ts';
 import { servePage } from '../tools/server.ts';
@@ -87,4 +88,19 @@ describe('without WebGPU and without isolation', () => {
     expect(await metrics(page)).toEqual(curve);
     await page.close();
   });
+});
+
+/** The name that onnxruntime gives its threads, in its own file. */
+const THREAD = 'em-pthread';
+
+// What the file imports that threads begin with, every thread runs: it was the whole worker that trains. Seen to fail without `threadsAlone` of vite.config.ts.
+test('onnxruntime’s threads begin with its own file alone', async () => {
+  const names = (await readdir('dist/assets')).filter((name) => name.endsWith('.js'));
+  const files = await Promise.all(
+    names.map(async (name) => ({ name, text: await readFile(`dist/assets/${name}`, 'utf8') })),
+  );
+  const started = files.filter(({ text }) => text.includes(THREAD));
+  expect(started.length).toBeGreaterThan(0);
+  for (const { name, text } of started)
+    expect(text.match(/\b(import|from)\s*["'`]\.\/[^"'`]+["'`]/g) ?? [], name).toEqual([]);
 });

@@ -156,10 +156,12 @@ describe('rooms', () => {
       for (const edge of edges) {
         if (edge.package || !edge.to.startsWith('src/')) continue;
         const target = roomOf(edge.to);
-        // A worker is started by its file, and what runs before anything is built reads no TypeScript, which all entry points are.
+        // A worker is started by its file; what runs before anything is built reads no TypeScript, which all entry points are; and the service worker is
+        // one file, which would not be if it shared an entry point with the page.
         const isOwnFile =
           (room === 'page' && edge.kind === 'url' && /[wW]orker\.ts$/.test(edge.to)) ||
-          (room === 'cli' && path.endsWith('.mjs') && target === 'lib');
+          ((path.endsWith('/serviceWorker.ts') || (room === 'cli' && path.endsWith('.mjs'))) &&
+            target === 'lib');
         if (target !== room && !isOwnFile && !ROOMS[room]?.includes(target))
           upwards.push(`${path} → ${edge.to}`);
       }

@@ -1,6 +1,7 @@
 /**
  * When charts are read and what is left of them: on a page that is never idle they come all the same, and a chart that is gone keeps no listener.
- * Seen to fail with: a wait for idleness without an end, a chart that is not ended, one that is ended while it is drawn.
+ * Where the processor trains, they draw a smaller part of the time. Seen to fail with: a wait for idleness without an end, a chart that is not ended, one
+ * that is ended while it is drawn, one share for all.
  */
 import { beforeEach, expect, test, vi } from 'vitest';
 
@@ -39,4 +40,25 @@ test('Plotly is read on a page that is never idle; a chart that is gone is ended
   draw();
   await Promise.all([drawn, ended]);
   expect(calls).toEqual(['purge loss']);
+});
+
+test('charts draw a fifth of the time, and a fifteenth where the processor trains', async () => {
+  const { drawInTurn, nextDrawing } = await import('../../src/page/parts/drawing.ts');
+  const { processorTrains } = await import('../../src/page/parts/share.ts');
+  let now = 1000;
+  const clock = vi.spyOn(performance, 'now').mockImplementation(() => now);
+  /** Milliseconds from the start of a drawing of 10 ms to the next that may begin. */
+  const between = async (): Promise<number> => {
+    now += 1e6;
+    const start = now;
+    expect(await drawInTurn(async () => void (now += 10))).toBe(true);
+    expect(await drawInTurn(async () => undefined)).toBe(false);
+    return nextDrawing() - start;
+  };
+  expect(await between()).toBe(50);
+  processorTrains(true);
+  expect(await between()).toBe(150);
+  processorTrains(false);
+  expect(await between()).toBe(50);
+  clock.mockRestore();
 });

@@ -8,8 +8,10 @@ import { afterEach, describe, expect, it, vi } from 'vitest';
 import { RECORDED, ReaderBanner } from '../../src/page/features/device/ReaderBanner.tsx';
 import { Tabs } from '../../src/page/features/training/tabs.ts';
 import { createPage } from '../../src/page/page.ts';
+import { chartShare, numbersEveryMs } from '../../src/page/parts/share.ts';
 import { PageContext } from '../../src/page/usePage.ts';
 import { detectGpu, type GpuSupport, statusPage, stepsToGpu } from '../../src/page/webgpu.ts';
+import type { OpenReport } from '../../src/protocol.ts';
 import { fakeTrainer } from './page-fixtures.ts';
 
 const hardware = { info: { vendor: 'acme', architecture: 'v2', device: '', description: '' } };
@@ -174,3 +176,24 @@ describe('the banner', () => {
       expect(shown(ready(true), other)).not.toContain('Timed on this machine');
   });
 });
+
+it.each([
+  ['onnxruntime', false, true],
+  ['webgpu', true, true],
+  ['webgpu', false, false],
+] as const)(
+  'with %s, software %s, the page leaves the processor its time: %s',
+  (engine, isSoftware, does) => {
+    const page = createPage({
+      trainer: fakeTrainer(),
+      sessions: { save: async () => {}, load: async () => null, clear: async () => {} },
+      ...{ tabs: new Tabs({}), inference: vi.fn(), hub: vi.fn(), root: '/' },
+    });
+    const open = { device: { engine, isSoftware } } as unknown as OpenReport;
+    page.run.setState({ open });
+    expect(chartShare() > 5).toBe(does);
+    expect(numbersEveryMs() > 250).toBe(does);
+    page.run.setState({ open: null });
+    expect(chartShare()).toBe(5);
+  },
+);

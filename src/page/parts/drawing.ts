@@ -1,8 +1,9 @@
 /**
  * When charts may draw, so that an input never waits for them: Plotly is read in a pause of whoever is at the page, since reading it takes one task of
- * hundreds of milliseconds, and all charts together draw a fifth of the time at most, each in a task of its own.
+ * hundreds of milliseconds, and all charts together draw a share of the time at most (share.ts), each in a task of its own.
  */
 import { soon } from '../whenIdle.ts';
+import { chartShare } from './share.ts';
 
 /** Milliseconds without a press of a key, a button or the wheel that count as a pause. */
 const PAUSE_MS = 400;
@@ -40,7 +41,6 @@ export function plotlyInPause(): ReturnType<typeof read> {
   return reading;
 }
 
-const SHARE = 5;
 let freeAt = 0;
 let isDrawing = false;
 let drawing: Promise<void> = Promise.resolve();
@@ -59,7 +59,7 @@ export async function drawInTurn(draw: () => Promise<void>): Promise<boolean> {
   } finally {
     isDrawing = false;
     const end = performance.now();
-    freeAt = end + (SHARE - 1) * (end - start);
+    freeAt = end + (chartShare() - 1) * (end - start);
   }
   return true;
 }

@@ -50,10 +50,11 @@ export function PairsFigure({ far }: { readonly far: number }) {
   return <Pending of={turn}>{({ answer }) => <Drawn turned={answer.turned.engine} />}</Pending>;
 }
 
+const pairs = (of: readonly number[]) => pairsOf(of, NEURONS, INPUTS);
+
 function Drawn({ turned }: { readonly turned: readonly number[] }) {
   const size = Math.hypot(...turned.map((value, at) => value - BEFORE[at]!));
   const share = size / Math.hypot(...BEFORE);
-  const pairs = (of: readonly number[]) => pairsOf(of, NEURONS, INPUTS);
   const [before, after, low] = [pairs(BEFORE), pairs(turned), pairs(withLowRank(size))];
   useShown({ turned: degreesOf(mostOf(before, after)), rankone: degreesOf(mostOf(before, low)) });
   const title = say`Angles of all pairs of ${NEURONS} neurons, before and after`;
