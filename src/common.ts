@@ -21,11 +21,13 @@ export { rng } from './lib/rng.ts';
 export {
   anyOf,
   facts,
+  fixed,
   gap,
   inEnglish,
   type Language,
   language,
   listOf,
+  local,
   onLanguage,
   paragraph,
   pieces,

@@ -4,8 +4,10 @@
  * when they are needed, never once and for all when a file is loaded: the language may change.
  */
 
-/** From English sentences to those of a language; {0}, {1} … stand for the values, in any order. */
-export type Phrases = Readonly<Record<string, string>>;
+import { type Forms, formOf, pointOf } from './plurals.ts';
+
+/** From English sentences to those of a language, or to their forms by a number; {0}, {1} … stand for the values, in any order. */
+export type Phrases = Readonly<Record<string, string | Forms>>;
 
 export interface Language {
   /** As BCP 47 has it: of numbers, dates and the page. */
@@ -15,9 +17,11 @@ export interface Language {
 
 const ENGLISH: Language = { locale: 'en-GB', phrases: {} };
 let current = ENGLISH;
-/** Sentences as they have been cut in this language, by their place in the code. */
+/** Sentences as they have been cut in this language, by their place in the code; those in several forms are cut each time. */
 let cut = new WeakMap<readonly string[], readonly string[]>();
 let group = new Intl.NumberFormat(ENGLISH.locale, { maximumFractionDigits: 0 });
+let rules = new Intl.PluralRules(ENGLISH.locale);
+let point = pointOf(ENGLISH.locale);
 const listeners = new Set<(language: Language) => void>();
 
 /** The language that is spoken now. */
@@ -27,6 +31,8 @@ function take(next: Language): void {
   current = next;
   cut = new WeakMap();
   group = new Intl.NumberFormat(next.locale, { maximumFractionDigits: 0 });
+  rules = new Intl.PluralRules(next.locale);
+  point = pointOf(next.locale);
 }
 
 /** Speaks another language from now on, English without one. */
@@ -62,9 +68,10 @@ const phraseOf = (parts: readonly string[]): string =>
 /** A sentence cut at its values: texts, and between them the number of a value. */
 const piecesOf = (phrase: string): string[] => phrase.split(/\{(\d+)\}/);
 
-function cutIn(parts: readonly string[]): readonly string[] {
+function cutIn(parts: readonly string[], values: readonly unknown[]): readonly string[] {
   const english = phraseOf(parts);
   const own = Object.hasOwn(current.phrases, english) ? current.phrases[english] : '';
+  if (typeof own === 'object') return piecesOf(formOf(own, values[Number(own.of)], rules, point) || english);
   const pieces = piecesOf(own || english);
   cut.set(parts, pieces);
   return pieces;
@@ -72,7 +79,19 @@ function cutIn(parts: readonly string[]): readonly string[] {
 
 /** A sentence in the language spoken, as texts and values in its order. */
 export const pieces = <T>(parts: readonly string[], values: readonly T[]): (string | T)[] =>
-  (cut.get(parts) ?? cutIn(parts)).map((piece, i) => (i % 2 === 0 ? piece : values[Number(piece)]!));
+  (cut.get(parts) ?? cutIn(parts, values)).map((piece, i) =>
+    i % 2 === 0 ? piece : asWritten(values[Number(piece)]!),
+  );
+
+/** Digits with a point as the language writes it: 0,5. What others read, CSS and code keep the point. */
+export const local = (digits: string): string => (point === '.' ? digits : digits.replace('.', point));
+
+/** So many places behind the point. */
+export const fixed = (value: number, places: number): string => local(value.toFixed(places));
+
+/** A number that nobody has written yet. */
+const asWritten = <T>(value: T): T | string =>
+  typeof value === 'number' && !Number.isInteger(value) ? local(String(value)) : value;
 
 /** More of what was said is not remembered. */
 const MOST_REMEMBERED = 4000;

@@ -1,15 +1,15 @@
 /** Numbers and symbols as people read them. */
-import { say, whole } from '../common.ts';
+import { fixed, local, say, whole } from '../common.ts';
 import { METHODS, type MethodId } from '../methods.ts';
 import type { DataReport, EvalMetric } from '../protocol.ts';
 import { metricText, scoredOn } from '../protocol.ts';
 
-export { metricText, scoredOn, whole };
+export { fixed, metricText, scoredOn, whole };
 
 /** 1,234 · 1.41 M */
 export function count(n: number): string {
   if (Math.abs(n) < 1e6) return whole(n);
-  return `${(n / 1e6).toFixed(n < 1e8 ? 2 : 0)} M`;
+  return `${fixed(n / 1e6, n < 1e8 ? 2 : 0)} M`;
 }
 
 /** Bytes in powers of 1024. */
@@ -22,16 +22,16 @@ export function bytes(n: number): string {
     value /= 1024;
     i++;
   }
-  return `${value.toFixed(value < 10 ? 1 : 0)} ${units[i]}`;
+  return `${fixed(value, value < 10 ? 1 : 0)} ${units[i]}`;
 }
 
 export function percent(share: number): string {
   const value = share * 100;
-  return `${value >= 99.95 ? value.toFixed(0) : value >= 10 ? value.toFixed(1) : value.toFixed(2)} %`;
+  return `${fixed(value, value >= 99.95 ? 0 : value >= 10 ? 1 : 2)} %`;
 }
 
-/** With the sign that is a minus, not a hyphen. */
-const signed = (digits: string): string => digits.replaceAll('-', '−');
+/** With the sign that is a minus, not a hyphen, and the language’s own point. */
+const signed = (digits: string): string => local(digits.replaceAll('-', '−'));
 
 /** "3.4 e−8" from "3.4e-8": on one line wherever it stands. */
 const exponent = (digits: string): string => signed(digits.replace('e', '\u00a0e'));
@@ -71,7 +71,7 @@ export const examplesText = ({ trainExamples, heldExamples }: DataReport): strin
   say`${whole(trainExamples)} to learn from, ${whole(heldExamples)} held aside`;
 
 /** So many a second, short enough for a narrow column. */
-export const rate = (perSecond: number): string => (perSecond < 10 ? perSecond.toFixed(1) : whole(perSecond));
+export const rate = (perSecond: number): string => (perSecond < 10 ? fixed(perSecond, 1) : whole(perSecond));
 
 export function duration(seconds: number): string {
   if (seconds < 1) return '< 1 s';
@@ -82,7 +82,9 @@ export function duration(seconds: number): string {
 
 /** A time that was measured or forecast: milliseconds below a second. */
 export const brief = (seconds: number): string =>
-  seconds < 1 ? `${Number((seconds * 1000).toPrecision(3))} ms` : `${Number(seconds.toPrecision(3))} s`;
+  local(
+    seconds < 1 ? `${Number((seconds * 1000).toPrecision(3))} ms` : `${Number(seconds.toPrecision(3))} s`,
+  );
 
 export function ago(milliseconds: number): string {
   const seconds = Math.max(0, milliseconds / 1000);
@@ -93,4 +95,4 @@ export function ago(milliseconds: number): string {
 }
 
 /** Two places behind the point, with a minus sign that is one. */
-export const hundredths = (value: number): string => value.toFixed(2).replace('-', '−');
+export const hundredths = (value: number): string => fixed(value, 2).replace('-', '−');

@@ -13,5 +13,14 @@ export function unsaidIn(path: string, text: string): string[];
 /** Where a space is written after a sentence. */
 export function gluedIn(path: string, text: string): string[];
 export function allPhrases(): Said[];
-export function allLanguages(): [name: string, phrases: Readonly<Record<string, string>>][];
+/** A sentence of a language, or its forms by a number. */
+type Translation = string | Readonly<Record<string, string>>;
+/** @param folder {@link LANGUAGES} unless given */
+export function allLanguages(
+  folder?: string,
+): [name: string, phrases: Readonly<Record<string, Translation>>][];
 export function holesOf(phrase: string): string;
+/** Its texts: one, or one for each form. */
+export function textsOf(translation: Translation): string[];
+/** What is wrong with a sentence of a language, or null. @param locale as the file is named */
+export function problemOf(phrase: string, translation: Translation, locale: string): string | null;

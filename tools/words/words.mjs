@@ -189,10 +189,29 @@ export const allPhrases = () =>
   sourcesIn('src').flatMap((path) => phrasesIn(path, readFileSync(path, 'utf8')));
 
 /** The languages that there are, by the name of their file. */
-export const allLanguages = () =>
-  readdirSync(LANGUAGES)
-    .filter((name) => /^[a-z]{2}(-\w+)?\.json$/.test(name))
-    .map((name) => [name, JSON.parse(readFileSync(join(LANGUAGES, name), 'utf8'))]);
+export const allLanguages = (folder = LANGUAGES) =>
+  readdirSync(folder)
+    .filter((name) => /^[a-z]{2,3}(-\w+)*\.json$/.test(name))
+    .map((name) => [name, JSON.parse(readFileSync(join(folder, name), 'utf8'))]);
 
 /** The values of a sentence, in an order of their own. */
 export const holesOf = (phrase) => (phrase.match(/\{\d+\}/g) ?? []).sort().join(' ');
+
+/** The texts of a sentence of a language: one, or one for each of its forms. */
+export const textsOf = (translation) =>
+  typeof translation === 'string'
+    ? [translation]
+    : Object.entries(translation).flatMap(([name, text]) => (name === 'of' ? [] : [text]));
+
+/** What is wrong with a sentence of a language: values that it lacks or has besides, or forms that are not those of the language; null where nothing is. */
+export function problemOf(phrase, translation, locale) {
+  const wanted = holesOf(phrase);
+  if (typeof translation === 'object') {
+    const { of, ...forms } = translation;
+    const categories = new Intl.PluralRules(locale).resolvedOptions().pluralCategories;
+    if (!wanted.split(' ').includes(`{${of}}`)) return `"of" names no value of it: ${of}`;
+    const [has, needs] = [Object.keys(forms), categories].map((names) => [...names].sort().join(' '));
+    if (has !== needs) return `its forms are ${has}, and the language has ${needs}`;
+  }
+  return textsOf(translation).every((text) => holesOf(text) === wanted) ? null : 'its values are others';
+}

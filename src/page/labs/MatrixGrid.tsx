@@ -1,4 +1,6 @@
 /** A small matrix with its numbers, each cell as strong in colour as its number is large. */
+import { hundredths } from '../format.ts';
+
 export function MatrixGrid(props: {
   readonly label: string;
   readonly size: number;
@@ -23,7 +25,7 @@ export function MatrixGrid(props: {
                   key={column}
                   style={{ background: `color-mix(in srgb, ${color} ${share.toFixed(0)}%, var(--map-zero))` }}
                 >
-                  {value.toFixed(2).replace('-', '−').replace('−0.00', '0.00')}
+                  {hundredths(value).replace(/^−(?=0.00$)/, '')}
                 </td>
               );
             })}

@@ -1,6 +1,6 @@
 /** A question that the picture answers: a number or a choice, checked at once, with what is right or wrong about it. */
 import { type FormEvent, type ReactNode, useId, useMemo } from 'react';
-import { language, say } from '../../common.ts';
+import { language, local, say } from '../../common.ts';
 import { Action } from '../parts/Action.tsx';
 import { useHeld } from '../parts/held.tsx';
 import { Icon, type IconName } from '../parts/Icon.tsx';
@@ -96,9 +96,11 @@ export function Question({ id, ask, options, hint, check }: QuestionProps) {
 /** Thousands, as the page writes them. */
 const GROUPED = /^-?[1-9]\d{0,2}(,\d{3})+(\.\d+)?$/;
 
-/** A number as people write it, or as the page does: with a point or a comma, "1,234", "3.4 e−8", "87.3 %", "45°"; NaN for what is none. */
+/** A number as people write it, or as the page does: with a point or a comma, "1,234" (1.234 in a language that writes 0,5), "3.4 e−8", "87.3 %", "45°"; NaN for what is none. */
 export function numberIn(answer: string): number {
   const bare = answer.replaceAll(/\s+/g, '').replaceAll('−', '-').replace(/[%°]$/, '');
   if (bare === '') return Number.NaN;
-  return Number(GROUPED.test(bare) ? bare.replaceAll(',', '') : bare.replace(',', '.'));
+  // Where the language has a comma before the parts, thousands have the point.
+  const own = local('.') === ',' ? bare.replaceAll(/[,.]/g, (sign) => (sign === ',' ? '.' : ',')) : bare;
+  return Number(GROUPED.test(own) ? own.replaceAll(',', '') : own.replace(',', '.'));
 }

@@ -1,7 +1,7 @@
 /** The figure of the lab: error by number of free numbers, a line for block-diagonal rotations and one for the butterflies of each block size. */
 import { least, say } from '../../../common.ts';
 import { FIT_STEPS, type FitShape, STARTS } from '../../../labs.ts';
-import { power } from '../../format.ts';
+import { fixed, power } from '../../format.ts';
 import { Sentences } from '../../parts/Sentences.tsx';
 import { deviceName } from '../deviceName.ts';
 import { LabFigure } from '../LabFigure.tsx';
@@ -13,7 +13,7 @@ const COLOURS = ['--line-0', '--line-2', '--line-3', '--line-4'] as const;
 const DASHES = ['none', '7 4', '2 4', '9 3 2 3'] as const;
 
 /** An error as it is said: what is found is found, to some digits. */
-export const errorText = (row: Row): string => (isExact(row) ? power(row.error) : row.error.toFixed(3));
+export const errorText = (row: Row): string => (isExact(row) ? power(row.error) : fixed(row.error, 3));
 
 /** "m = 3, b = 2" */
 export const shapeText = ({ m, b }: FitShape): string => `m = ${m}, b = ${b}`;
@@ -100,7 +100,7 @@ export function ErrorFigure({ fits, picked }: { readonly fits: Fits; readonly pi
         }}
         y={{
           ...{ title: '', isLog: false, low: 0, high: 1.5, ticks: [0, 0.5, 1, 1.5] },
-          format: (value) => value.toFixed(1),
+          format: (value) => fixed(value, 1),
         }}
         lines={linesOf(rows, d)}
         picked={chosen && [chosen.numbers, chosen.error]}

@@ -1,5 +1,5 @@
 /** The questions of the Cayley lab. */
-import { say } from '../../../common.ts';
+import { fixed, say } from '../../../common.ts';
 import { anglesOf } from '../../../labs.ts';
 import { numberIn, Question, type Reply } from '../Question.tsx';
 
@@ -9,7 +9,7 @@ const NEAR = 0.011;
 function checkQuarter(answer: string): Reply {
   const q = Math.abs(numberIn(answer));
   if (!Number.isFinite(q)) return { isRight: false, say: say`That is no number.` };
-  const angle = anglesOf(2, [q])[0]!.toFixed(1);
+  const angle = fixed(anglesOf(2, [q])[0]!, 1);
   if (Math.abs(q - 1) < NEAR)
     return {
       isRight: true,
@@ -36,8 +36,8 @@ const checkSeries =
       isRight: false,
       say:
         angle > 90
-          ? say`Look at the second picture: the largest angle is ${angle.toFixed(0)}° now. Follow the points from left to right.`
-          : say`The largest angle is ${angle.toFixed(0)}° now. Set q₁₂ to 1.5 and look at the second picture again.`,
+          ? say`Look at the second picture: the largest angle is ${fixed(angle, 0)}° now. Follow the points from left to right.`
+          : say`The largest angle is ${fixed(angle, 0)}° now. Set q₁₂ to 1.5 and look at the second picture again.`,
     };
   };
 

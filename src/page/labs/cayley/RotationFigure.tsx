@@ -1,7 +1,7 @@
 /** The rotation as it is: the plane before and after, its matrix, and how far from a rotation the engine's numbers are. */
 import { say } from '../../../common.ts';
 import { anglesOf, distanceOf, offOrthogonal } from '../../../labs.ts';
-import { power, real } from '../../format.ts';
+import { fixed, power, real } from '../../format.ts';
 import { Sentences } from '../../parts/Sentences.tsx';
 import { deviceName } from '../deviceName.ts';
 import { LabFigure } from '../LabFigure.tsx';
@@ -28,7 +28,7 @@ const small = (value: number): string => (value === 0 ? '0' : power(value));
 export function RotationFigure({ b, skew, answer, device }: Turned) {
   const { engine, reference } = answer.exact;
   const turns = anglesOf(b, skew);
-  const angles = turns.map((angle) => angle.toFixed(1));
+  const angles = turns.map((angle) => fixed(angle, 1));
   const off = offOrthogonal(engine, b);
   const apart = distanceOf(engine, reference);
   useShown({ angle: turns[0]!, off, apart });

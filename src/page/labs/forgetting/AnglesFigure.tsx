@@ -1,5 +1,5 @@
 /** Angles between the neurons of the weight, before and after: how many pairs have each. */
-import { greatest, say } from '../../../common.ts';
+import { fixed, greatest, say } from '../../../common.ts';
 import { FORGET_METHODS, type ForgetMethodId } from '../../../labs.ts';
 import { LabFigure } from '../LabFigure.tsx';
 import { Plot } from '../Plot.tsx';
@@ -22,14 +22,14 @@ export function AnglesFigure(props: { readonly run: Forgetting; readonly method:
     <LabFigure
       id="angles"
       title={title}
-      sentence={say`${nameOf(method)}: the hyperspherical energy is ${energy.after.toFixed(2)}, before it was ${energy.before.toFixed(2)}. The angle of a pair of neurons has changed by ${change(turned.most)} at most, by ${change(turned.mean)} on average.`}
+      sentence={say`${nameOf(method)}: the hyperspherical energy is ${fixed(energy.after, 2)}, before it was ${fixed(energy.before, 2)}. The angle of a pair of neurons has changed by ${change(turned.most)} at most, by ${change(turned.mean)} on average.`}
       how={say`How each number was got: from the weight before and after, which the engine has in 32 bits, in float64. Pairs are counted in bins of 5°. The energy is the sum of 1 over the distance of two neurons of length 1, over all pairs.`}
       table={{
         head: [say`Method`, say`Energy before`, say`Energy after`, say`Largest change`, say`Mean change`],
         rows: FORGET_METHODS.map((id, m) => {
           const one = view.methods[m]!;
           return [
-            ...[nameOf(id), one.energy.before.toFixed(4), one.energy.after.toFixed(4)],
+            ...[nameOf(id), fixed(one.energy.before, 4), fixed(one.energy.after, 4)],
             ...[change(one.turned.most), change(one.turned.mean)],
           ];
         }),

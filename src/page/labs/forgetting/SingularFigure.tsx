@@ -1,7 +1,7 @@
 /** The singular values of what each method changed: in how many directions, and how strongly. */
 import { say } from '../../../common.ts';
 import { FORGET_METHODS, type ForgetMethodId } from '../../../labs.ts';
-import { power, tenTo } from '../../format.ts';
+import { fixed, power, tenTo } from '../../format.ts';
 import { LabFigure } from '../LabFigure.tsx';
 import { Plot } from '../Plot.tsx';
 import { type Forgetting, methodIndex, nameOf, rankOf, STYLES } from './runs.ts';
@@ -20,7 +20,7 @@ export function SingularFigure(props: { readonly run: Forgetting; readonly metho
       title={title}
       sentence={
         hasChanged
-          ? say`${nameOf(method)} changes the weight in ${rankOf(singular)} of ${singular.length} directions; the largest singular value of ΔW is ${singular[0]!.toFixed(2)}.`
+          ? say`${nameOf(method)} changes the weight in ${rankOf(singular)} of ${singular.length} directions; the largest singular value of ΔW is ${fixed(singular[0]!, 2)}.`
           : say`Nothing has changed yet.`
       }
       how={say`How each number was got: the singular values of the weight after, minus the weight before, in float64. What is below a millionth of the largest is rounding of 32 bits and no direction.`}

@@ -1,5 +1,5 @@
 /** What is left of the target by numbers that train: a mark for each fit, a line for the least that is possible. */
-import { say } from '../../../common.ts';
+import { fixed, say } from '../../../common.ts';
 import {
   FIT_STEPS,
   numbersOf,
@@ -75,7 +75,7 @@ export function CurveFigure(props: { readonly fits: Fits; readonly rank: number;
         }}
         y={{
           ...{ title: '', isLog: false, low: 0, high: 1, ticks: [0, 0.25, 0.5, 0.75, 1] },
-          format: (value) => value.toFixed(2),
+          format: (value) => fixed(value, 2),
         }}
         lines={(['lora', ...WAYS] as const).map((method) => lineOf(fits, method))}
         picked={[numbersOf(rank), fourier]}

@@ -8,7 +8,7 @@ import {
   type UpdateTarget,
   type Way,
 } from '../../../labs.ts';
-import { power } from '../../format.ts';
+import { fixed, power } from '../../format.ts';
 import { labWorker } from '../labWorker.ts';
 import { type FitShown, matrixFits } from '../useFit.ts';
 
@@ -30,7 +30,7 @@ const EXACT = 1e-3;
 export const isExact = (error: number): boolean => error < EXACT;
 
 /** What is left, as it is said: what is found is found, to some digits. */
-export const leftText = (error: number): string => (isExact(error) ? power(error) : error.toFixed(3));
+export const leftText = (error: number): string => (isExact(error) ? power(error) : fixed(error, 3));
 
 export const leftBy = ({ answer }: Fits, piece: UpdatePiece): number => answer.best[pieceAt(piece)]!;
 

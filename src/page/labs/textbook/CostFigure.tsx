@@ -4,7 +4,7 @@ import { say } from '../../../common.ts';
 import type { Cost } from '../../../labs.ts';
 import { type CommonConfig, type Layer, METHODS, type ParameterCount } from '../../../methods.ts';
 import { refusal } from '../../features/butterfly/setting.ts';
-import { bytes, count, percent, whole } from '../../format.ts';
+import { bytes, count, fixed, percent, whole } from '../../format.ts';
 import { Formula, Sym } from '../../parts/Formula.tsx';
 import { rich } from '../../parts/rich.ts';
 import { Sentences } from '../../parts/Sentences.tsx';
@@ -52,7 +52,7 @@ export function mostFactorsOn(inputs: number, block: number): number {
   return most;
 }
 
-const times = (value: number, of: number): string => (value / of).toFixed(value / of < 10 ? 2 : 1);
+const times = (value: number, of: number): string => fixed(value / of, value / of < 10 ? 2 : 1);
 
 /** The last step of each page. */
 export function CostStep(

@@ -2,7 +2,7 @@
 import { facts, say } from '../../../../common.ts';
 import { offOrthogonal } from '../../../../labs.ts';
 import { strengthsAt, type Way } from '../../../features/weights/back.ts';
-import { power } from '../../../format.ts';
+import { fixed, power } from '../../../format.ts';
 import { Sentences } from '../../../parts/Sentences.tsx';
 import { HeatMap } from '../../HeatMap.tsx';
 import { LabFigure } from '../../LabFigure.tsx';
@@ -102,7 +102,7 @@ function Along(asked: { readonly way: Way; readonly strength: number; readonly s
             name:
               question.way === 'in-turn'
                 ? say`${k} of ${FACTORS} factors`
-                : say`strength ${(k / FACTORS).toFixed(1)}`,
+                : say`strength ${fixed(k / FACTORS, 1)}`,
             picture: stop.turned.engine,
           }),
         );
@@ -114,7 +114,7 @@ function Along(asked: { readonly way: Way; readonly strength: number; readonly s
               title={say`From the trained rotation back to the identity`}
               sentence={
                 <Sentences>
-                  {say`Strengths of the factors: ${facts(strengths.map((t, k) => `B${subscript(k)} ${t.toFixed(2)}`))}.`}
+                  {say`Strengths of the factors: ${facts(strengths.map((t, k) => `B${subscript(k)} ${fixed(t, 2)}`))}.`}
                   {say`What comes out is ${degrees(angleTo(picture, LETTER_B))} from the B that was trained for and ${degrees(angleTo(picture, LETTER_A))} from the A that goes in. R is a rotation all the way: RᵀR differs from I by ${power(offOrthogonal(now.rotation.engine, INPUTS))} in all.`}
                 </Sentences>
               }

@@ -1,7 +1,7 @@
 /** The pictures of the page of FourierFT: a change of the weights, one wave and the spectrum, the frequencies that are chosen, and what they bring back. */
 import { greatest, say } from '../../../../common.ts';
 import { distanceOf, UPDATE_SIZE } from '../../../../labs.ts';
-import { hundredths, percent, power, real, whole } from '../../../format.ts';
+import { fixed, hundredths, percent, power, real, whole } from '../../../format.ts';
 import { Sentences } from '../../../parts/Sentences.tsx';
 import { centred, onMap, signed } from '../../fourier/SpectrumFigure.tsx';
 import { HeatMap } from '../../HeatMap.tsx';
@@ -171,8 +171,8 @@ export function InverseFigure({ change, chosen }: { readonly change: Change; rea
               sentence={
                 <Sentences>
                   {count === 1
-                    ? say`One coefficient makes ${whole(d * d)} entries, and leaves ${shareLeft.toFixed(3)} of the size of the change.`
-                    : say`${count} coefficients make ${whole(d * d)} entries, and leave ${shareLeft.toFixed(3)} of the size of the change.`}
+                    ? say`One coefficient makes ${whole(d * d)} entries, and leaves ${fixed(shareLeft, 3)} of the size of the change.`
+                    : say`${count} coefficients make ${whole(d * d)} entries, and leave ${fixed(shareLeft, 3)} of the size of the change.`}
                   {say`No other coefficients at these frequencies leave less. The engine is ${power(distanceOf(answer.engine, answer.reference))} from float64.`}
                 </Sentences>
               }

@@ -8,7 +8,7 @@ import {
   type UpdateTarget,
   updateTarget,
 } from '../../../../labs.ts';
-import { percent, power, real, whole } from '../../../format.ts';
+import { fixed, percent, power, real, whole } from '../../../format.ts';
 import { Sentences } from '../../../parts/Sentences.tsx';
 import { HeatMap } from '../../HeatMap.tsx';
 import { LabFigure } from '../../LabFigure.tsx';
@@ -120,7 +120,7 @@ export function ProductFigure(asked: { readonly target: UpdateTarget; readonly r
               title={say`Two thin matrices and their product`}
               sentence={
                 <Sentences>
-                  {say`At rank ${rank}, ${whole(numbersOf(rank))} numbers make ${whole(d * d)} entries, and leave ${shareLeft.toFixed(3)} of the size of the change. No matrix of that rank leaves less than ${leftAt(singular, rank).toFixed(3)}.`}
+                  {say`At rank ${rank}, ${whole(numbersOf(rank))} numbers make ${whole(d * d)} entries, and leave ${fixed(shareLeft, 3)} of the size of the change. No matrix of that rank leaves less than ${fixed(leftAt(singular, rank), 3)}.`}
                   {say`The engine is ${power(distanceOf(update.engine, update.reference))} from float64.`}
                 </Sentences>
               }
