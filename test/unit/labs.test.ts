@@ -13,6 +13,7 @@ import { FIT_STEPS, type LabApi, TERMS } from '../../src/labs/protocol.ts';
 import { TARGETS, targetOf } from '../../src/labs/targets.ts';
 import { rng } from '../../src/lib/rng.ts';
 import { loadWebRuntime } from '../../src/onnxruntime/webRuntime.ts';
+import { endsOf } from '../../src/page/labs/cayley/SeriesFigure.tsx';
 import { ortBackend } from '../../src/training/backend.ts';
 import { leastError } from '../../tools/butterfly/fits.ts';
 
@@ -186,5 +187,15 @@ describe('a fit', () => {
     // What is shown is what was measured.
     const { target, fitted } = await labs.fitted(0);
     expect(distanceOf(fitted, target) / Math.sqrt(8)).toBeLessThan(1e-3);
+  });
+});
+
+describe('the picture of the series', () => {
+  it('has an axis that what is drawn fills', () => {
+    expect(endsOf([0.3, 0.02, 0.0004])).toEqual({ floor: 1e-4, ceiling: 1 });
+    expect(endsOf([40, 0.5])).toEqual({ floor: 0.1, ceiling: 100 });
+    // Nothing at all, and more than the axis has.
+    expect(endsOf([0, 0])).toEqual({ floor: 1e-8, ceiling: 1 });
+    expect(endsOf([1e12])).toEqual({ floor: 0.1, ceiling: 1e8 });
   });
 });

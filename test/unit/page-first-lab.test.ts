@@ -1,15 +1,19 @@
 /**
  * The lab of the first fine-tuning without a browser: what it asks the trainer for, what becomes of a run that is paused, left, lost or broken, and the numbers it
- * promises beforehand. Seen to fail with: a run that was left and still draws, a crash that leaves its run training, a head counted with its old classes.
+ * promises beforehand. Seen to fail with: a run that was left and still draws, a crash that leaves its run training, a head counted with its old classes, a time
+ * left by the mean of all steps, a forecast without the scorings.
  */
 import { describe, expect, it, vi } from 'vitest';
 import { PapilioError } from '../../src/lib/errors.ts';
 import { loadWebRuntime } from '../../src/onnxruntime/webRuntime.ts';
 import { decodeHash } from '../../src/page/features/setup/link.ts';
 import { usualValues, type Values } from '../../src/page/labs/controls.ts';
-import { FirstRuns } from '../../src/page/labs/first/runs.ts';
+import { guessing } from '../../src/page/labs/first/CurveFigure.tsx';
+import { secondsLeft } from '../../src/page/labs/first/RunLine.tsx';
+import { type FirstRun, FirstRuns } from '../../src/page/labs/first/runs.ts';
 import { FIRST_CONTROLS, FIRST_METHODS } from '../../src/page/labs/first/settings.ts';
 import { mainPage, numbersIn, requestOf, settingsOf } from '../../src/page/labs/first/setup.ts';
+import { stepsWithScoring } from '../../src/page/labs/seconds.ts';
 import type { DataPreview, ImageBeforeAfter, TrainerEvent } from '../../src/training/protocol.ts';
 import { createTrainer } from '../../src/training/trainer.ts';
 import { fakeTrainer, openReport, stepMetric, visionReport } from './page-fixtures.ts';
@@ -167,4 +171,29 @@ it('counts beforehand what the trainer then trains, and what the formulas say', 
   expect(numbers({ method: 'oft', b: '8' })).toBe(head + sum((inputs) => (inputs * 7) / 2));
   expect(numbers({ method: 'fourierft', n: '200' })).toBe(head + 200 * layers.length);
   await trainer.close();
+});
+
+describe('the time of a run', () => {
+  const steps = (seconds: readonly number[]) =>
+    seconds.map((at, i) => ({ ...stepMetric(i + 1), seconds: at })) as unknown as FirstRun['steps'];
+  const request = requestOf('adapter', { ...values, steps: 200 });
+
+  it('is told by its last steps, as a machine may become busy', () => {
+    const slower = Array.from({ length: 100 }, (_, i) => (i < 50 ? 0.1 * (i + 1) : 5 + (i - 49)));
+    expect(secondsLeft({ steps: steps(slower), request })).toBeCloseTo(100, 9);
+    expect(secondsLeft({ steps: steps(slower.slice(0, 20)), request })).toBeCloseTo(18, 9);
+    expect(secondsLeft({ steps: steps(slower.slice(0, 9)), request })).toBeNull();
+    expect(secondsLeft(undefined)).toBeNull();
+  });
+
+  it('has its scorings in the forecast, each a third of as many examples learnt from', () => {
+    const { training } = request;
+    // 25, 50 … 200 and before the first step: nine times 260 letters, a third of a step each sixteen.
+    expect([training.evalEvery, training.evalExamples, training.batchSize]).toEqual([25, 260, 16]);
+    expect(stepsWithScoring(training)).toBeCloseTo(200 + (9 * 17) / 3, 9);
+  });
+
+  it('stands beside what guessing comes to', () => {
+    expect(guessing(26)).toEqual({ accuracy: 1 / 26, loss: expect.closeTo(3.2581, 4) });
+  });
 });

@@ -14,7 +14,7 @@ import { LABS } from '../../src/page/labs/catalogue.ts';
 import { decodeLab, encodeLab, startOf } from '../../src/page/labs/link.ts';
 import { numberIn } from '../../src/page/labs/Question.tsx';
 import { worksOf } from '../../src/page/labs/works.ts';
-import { draftOf, usualTolerance, written } from '../../src/page/lessons/draft.ts';
+import { draftOf, needsEveryDigit, usualTolerance, written } from '../../src/page/lessons/draft.ts';
 import { replyTo } from '../../src/page/lessons/LessonCard.tsx';
 import { type Lesson, type LessonDraft, lessonOf, MOST } from '../../src/page/lessons/lesson.ts';
 import { addressOf, lessonJson, readLessonFile } from '../../src/page/lessons/lessonFile.ts';
@@ -307,4 +307,12 @@ it('tells how long the fits of a lab take, by a step timed with the engine that 
   expect(opened).toEqual(['webgpu', ...closed, ...closed]);
   // Everything that runs is timed.
   expect(worksOf(LABS).map(({ id }) => id)).toEqual(LABS.map(({ id }) => id));
+});
+
+it('is told where nobody could answer: a number that the page rounds, and nothing may be off', () => {
+  const draft = draftOf(null, LABS[0]!.quantities);
+  const asked = (kind: 'read' | 'number' | 'choice', tolerance: string) =>
+    needsEveryDigit({ ...draft, kind, tolerance });
+  expect([asked('read', '0'), asked('read', ''), asked('read', '0,0')]).toEqual([true, true, true]);
+  expect([asked('read', '0.01'), asked('number', '0'), asked('choice', '0')]).toEqual([false, false, false]);
 });

@@ -19,7 +19,6 @@ type Translation = string | Readonly<Record<string, string>>;
 export function allLanguages(
   folder?: string,
 ): [name: string, phrases: Readonly<Record<string, Translation>>][];
-export function holesOf(phrase: string): string;
 /** Its texts: one, or one for each form. */
 export function textsOf(translation: Translation): string[];
 /** What is wrong with a sentence of a language, or null. @param locale as the file is named */

@@ -195,7 +195,7 @@ export const allLanguages = (folder = LANGUAGES) =>
     .map((name) => [name, JSON.parse(readFileSync(join(folder, name), 'utf8'))]);
 
 /** The values of a sentence, in an order of their own. */
-export const holesOf = (phrase) => (phrase.match(/\{\d+\}/g) ?? []).sort().join(' ');
+const holesOf = (phrase) => (phrase.match(/\{\d+\}/g) ?? []).sort().join(' ');
 
 /** The texts of a sentence of a language: one, or one for each of its forms. */
 export const textsOf = (translation) =>

@@ -1,5 +1,5 @@
 /** One control of a lab by its name: a slider or a choice, marked with its symbol, locked or left out as the link has it. */
-import { type ReactNode, useId } from 'react';
+import { type ReactNode, useEffect, useId } from 'react';
 import { Segments } from '../parts/Controls.tsx';
 import { Locked } from '../parts/Locked.tsx';
 import { Range } from '../parts/Range.tsx';
@@ -26,6 +26,13 @@ export function LabControl(props: {
   const lab = useLab();
   const why = useId();
   const control = lab.controls.find((one) => one.name === name);
+  const { drawn } = lab;
+  useEffect(() => {
+    drawn.add(name);
+    return () => {
+      drawn.delete(name);
+    };
+  }, [drawn, name]);
   if (control === undefined || lab.hidden.includes(name)) return null;
   const isLocked = lab.locked.includes(name);
   const held = isLocked ? { isDisabled: true, describedBy: why } : {};

@@ -1,4 +1,5 @@
 /** "Make a lesson of this": a lab or a page of the textbook as it stands, for whoever hands it to others. The form comes when it is opened. */
+import { useEffect, useState } from 'react';
 import { say } from '../../common.ts';
 import type { ValueNow } from '../lessons/LessonCard.tsx';
 import { useHeld } from '../parts/held.tsx';
@@ -18,8 +19,14 @@ export const valueIn =
     shown.get(quantity) ?? null;
 
 export function MakeLesson({ entry }: { readonly entry: LabEntry }) {
-  const { id, controls, values, changed, shown, lesson } = useLab();
+  const { id, controls, values, changed, drawn, shown, lesson } = useLab();
   const [isOpen, setOpen] = useHeld('making', () => false);
+  const [onScreen, setOnScreen] = useState<readonly string[]>([]);
+  // Controls come and go with values of others, and say so before this is asked.
+  useEffect(() => {
+    const now = [...drawn];
+    setOnScreen((before) => (before.join(' ') === now.join(' ') ? before : now));
+  });
   return (
     <details
       className="fold advanced"
@@ -33,7 +40,11 @@ export function MakeLesson({ entry }: { readonly entry: LabEntry }) {
         <LessonForm
           place={{
             id,
-            controls: controls.map(({ name, title }) => ({ name, title: title?.() ?? name })),
+            controls: controls.map(({ name, title }) => ({
+              name,
+              title: title?.() ?? name,
+              isAway: !onScreen.includes(name),
+            })),
             quantities: entry.quantities,
             start: changed,
             valueNow: valueIn(shown),

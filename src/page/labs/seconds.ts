@@ -1,7 +1,7 @@
 /** How long the run of a lab takes on this machine: its worker, or the trainer, times a step with the engine that is named. */
 import { fail, say } from '../../common.ts';
 import { FIT_STEPS, type KernelName, shapesOf, type TargetName, type UpdateTarget } from '../../labs.ts';
-import type { EngineName } from '../../protocol.ts';
+import type { EngineName, RunRequest } from '../../protocol.ts';
 import { trainerClient } from '../trainerClient.ts';
 import type { Values } from './controls.ts';
 import { requestOf } from './first/setup.ts';
@@ -41,6 +41,16 @@ export const fourierSeconds: Seconds = ({ target, seed, places }, engine) =>
     engine,
   );
 
+/** Of a step, its share forwards: backwards is about twice as much. */
+const FORWARDS = 1 / 3;
+
+/** Steps that a run takes the time of, with the scorings of held-out examples between them. */
+export function stepsWithScoring(training: RunRequest['training']): number {
+  const { steps, evalEvery, evalExamples, batchSize } = training;
+  const scorings = 1 + Math.ceil(steps / evalEvery);
+  return steps + scorings * FORWARDS * Math.ceil(evalExamples / batchSize);
+}
+
 /** Of the chosen method: the head alone takes no longer. */
 export const firstSeconds: Seconds = async (values, engine) => {
   const trainer = trainerClient();
@@ -49,7 +59,7 @@ export const firstSeconds: Seconds = async (values, engine) => {
     const { secondsPerStep, refusal } = await trainer.forecast({ ...request, engine });
     return secondsPerStep === null
       ? fail('bad-argument', refusal ?? say`The time of a step could not be measured here.`)
-      : secondsPerStep * request.training.steps;
+      : secondsPerStep * stepsWithScoring(request.training);
   } finally {
     trainer.end();
   }

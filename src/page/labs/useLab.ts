@@ -25,6 +25,8 @@ export interface Lab extends LabLink {
   readonly resets: number;
   number(name: string): number;
   text(name: string): string;
+  /** Names of the controls that are on screen. */
+  readonly drawn: Set<string>;
   /** Numbers that are on screen, by the names of the lab's quantities. */
   readonly shown: Map<string, number>;
   /** What differs from how the lab usually begins: the start of a lesson that is made of it as it is. */
@@ -72,6 +74,7 @@ interface Place {
 export function useLabState({ id, kind, controls, start, lesson }: Place): Lab {
   const [link, setLink] = useState<LabLink>(() => decodeLab(location.hash, controls, start));
   const [shown] = useHeld('shown', () => new Map<string, number>());
+  const [drawn] = useState(() => new Set<string>());
   const [resets, setResets] = useHeld('resets', () => 0);
   const change = (values: (before: Values) => Values) =>
     setLink((before) => ({ ...before, values: values(before.values) }));
@@ -87,7 +90,7 @@ export function useLabState({ id, kind, controls, start, lesson }: Place): Lab {
   }, [id, controls, link, kind, start]);
   return {
     ...link,
-    ...{ id, controls, shown, lesson, resets },
+    ...{ id, controls, drawn, shown, lesson, resets },
     changed: differing(controls, link.values),
     set(name, value) {
       const control = controls.find((one) => one.name === name);

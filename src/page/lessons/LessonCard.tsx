@@ -69,6 +69,10 @@ function Hints({ hints }: { readonly hints: readonly string[] }) {
 function heldAgainst(question: LessonQuestion, quantities: readonly Quantity[]): string | undefined {
   if (question.kind !== 'read') return undefined;
   const title = quantities.find(({ name }) => name === question.quantity)?.title() ?? question.quantity;
+  if (question.tolerance === 0)
+    return question.step === undefined
+      ? say`Held against what this page shows now, to its last digit: ${title}.`
+      : say`Held against what this page shows of step ${question.step}, to its last digit: ${title}.`;
   return question.step === undefined
     ? say`Held against what this page shows now, within ${question.tolerance}: ${title}.`
     : say`Held against what this page shows of step ${question.step}, within ${question.tolerance}: ${title}.`;

@@ -15,7 +15,12 @@ import { LongText, QuestionForm } from './QuestionForm.tsx';
 /** Where a lesson is made. */
 export interface LessonPlace {
   readonly id: string;
-  readonly controls: readonly { readonly name: string; readonly title: string }[];
+  readonly controls: readonly {
+    readonly name: string;
+    readonly title: string;
+    /** Not on screen as the place is set now. */
+    readonly isAway?: boolean;
+  }[];
   readonly quantities: readonly Quantity[];
   /** How it is set now, as a lesson's start. */
   readonly start: Readonly<Record<string, string>>;
@@ -106,9 +111,9 @@ function Holds({ controls, draft, onChange }: PartProps & Pick<LessonPlace, 'con
             </tr>
           </thead>
           <tbody>
-            {controls.map(({ name, title }) => (
+            {controls.map(({ name, title, isAway }) => (
               <tr key={name}>
-                <th scope="row">{title}</th>
+                <th scope="row">{isAway ? say`${title} (not on screen as it is set now)` : title}</th>
                 {columns.map(({ key, word }) => (
                   <td key={key}>
                     <Check

@@ -80,7 +80,7 @@ export function Machine({ works }: { readonly works: readonly Work[] }) {
       )}
       {Object.keys(found).length === 0 ? null : <Times {...{ works, engines, found }} />}
       <p className="hint">
-        {say`Students’ machines differ: on each of them this button, on the start page of the labs, tells its own times. One without a GPU trains on its processor; the shader lab alone needs WebGPU.`}
+        {say`Students’ machines differ: on each of them “Measure how long it takes here”, on the start page of the labs, tells its own times. One without a GPU trains on its processor; the shader lab alone needs WebGPU.`}
       </p>
     </section>
   );
@@ -119,7 +119,7 @@ function Times(props: {
         </table>
       </div>
       <p className="hint">
-        {say`How each number was got: a step of the run, or parts of one, are timed on this machine with the engine of the column, and counted as often as the run has steps. Opening it, scoring and drawing come on top. Of the shader lab all of a press of Run is timed.`}
+        {say`How each number was got: a step of the run, or parts of one, are timed on this machine with the engine of the column, and counted as often as the run has steps. Opening it and drawing come on top. They hold for a machine as busy as it was while it was timed: where other programs share the processor, a run takes longer in proportion. Of the shader lab all of a press of Run is timed.`}
       </p>
     </>
   );

@@ -6,7 +6,7 @@ import { Action } from '../parts/Action.tsx';
 import { TextField } from '../parts/Controls.tsx';
 import { IconButton } from '../parts/Icon.tsx';
 import { Picker } from '../parts/Picker.tsx';
-import { type Draft, KINDS, usualTolerance } from './draft.ts';
+import { type Draft, KINDS, needsEveryDigit, usualTolerance } from './draft.ts';
 import type { ValueNow } from './LessonCard.tsx';
 import { MOST } from './lesson.ts';
 
@@ -67,10 +67,12 @@ export function QuestionForm(props: Props) {
         value={draft.kind}
         items={kinds.map((id) => ({ id, title: KIND_TITLES()[id] }))}
         onChange={(id) => {
-          const tolerance = id === 'read' ? usualTolerance(valueNow(draft.quantity)) : '0';
+          const usualOf = (kind: string) =>
+            kind === 'read' ? usualTolerance(valueNow(draft.quantity)) : '0';
+          const isOwn = draft.tolerance !== '' && draft.tolerance !== usualOf(draft.kind);
           onChange({
             kind: id as Draft['kind'],
-            ...(draft.tolerance === '' ? { tolerance } : {}),
+            ...(isOwn ? {} : { tolerance: usualOf(id) }),
           });
         }}
       />
@@ -104,6 +106,11 @@ export function QuestionForm(props: Props) {
               onText={(tolerance) => onChange({ tolerance })}
             />
           )}
+          {needsEveryDigit(draft) ? (
+            <p className="warning" data-testid="no-tolerance">
+              {say`With 0 an answer has to have every digit of the number, and the page shows only some of them. With ${usualTolerance(valueNow(draft.quantity))} what is read off counts.`}
+            </p>
+          ) : null}
           {(['right', 'wrong'] as const).map((key) => (
             <LongText
               key={key}

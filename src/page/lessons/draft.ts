@@ -71,6 +71,10 @@ export const written = (
   question: questionOf(draft, quantities),
 });
 
+/** Whether nobody could answer: a number is read off the page, which rounds it, and may not be off at all. */
+export const needsEveryDigit = ({ kind, tolerance }: Draft): boolean =>
+  kind === 'read' && numberOr(tolerance, 0) === 0;
+
 /** How far off an answer may be, where nothing is said: a fiftieth of the number at hand, in one figure. */
 export const usualTolerance = (value: number | null): string =>
   value === null || !Number.isFinite(value) || value === 0

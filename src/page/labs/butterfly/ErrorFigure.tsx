@@ -9,6 +9,8 @@ import { Plot, type PlotLine } from '../Plot.tsx';
 import { useShown } from '../useLab.ts';
 import { type Fits, isExact, mostTelling, type Row, rowsOf } from './fits.ts';
 
+/** How far from the target a rotation is that has nothing in common with it. */
+const APART = Math.SQRT2;
 const COLOURS = ['--line-0', '--line-2', '--line-3', '--line-4'] as const;
 const DASHES = ['none', '7 4', '2 4', '9 3 2 3'] as const;
 
@@ -102,7 +104,13 @@ export function ErrorFigure({ fits, picked }: { readonly fits: Fits; readonly pi
           ...{ title: '', isLog: false, low: 0, high: 1.5, ticks: [0, 0.5, 1, 1.5] },
           format: (value) => fixed(value, 1),
         }}
-        lines={linesOf(rows, d)}
+        lines={[
+          {
+            ...{ id: 'apart', name: say`nothing in common with the target`, color: '--ink-2', dash: '1 4' },
+            points: [ticks[0]! * 0.9, ticks.at(-1)! * 2].map((x) => [x, APART] as const),
+          },
+          ...linesOf(rows, d),
+        ]}
         picked={chosen && [chosen.numbers, chosen.error]}
       />
     </LabFigure>

@@ -1,5 +1,5 @@
 /** How far the series is from the exact rotation, by its number of terms: by the engine, and in float64. */
-import { greatest, say } from '../../../common.ts';
+import { greatest, least, say } from '../../../common.ts';
 import { anglesOf, type Both, distanceOf, TERMS, transposedOf } from '../../../labs.ts';
 import { power, tenTo } from '../../format.ts';
 import { Sentences } from '../../parts/Sentences.tsx';
@@ -8,9 +8,26 @@ import { Plot } from '../Plot.tsx';
 import { useShown } from '../useLab.ts';
 import type { Turned } from './useCayley.ts';
 
-const FLOOR = 1e-8;
+/** Lower ends of the axis: the last that is below what is drawn. 32 bits hold nothing finer. */
+const FLOORS = [1e-8, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 0.1] as const;
 /** Upper ends of the axis: the first that holds what is drawn. */
 const CEILINGS = [1, 100, 1e4, 1e6, 1e8] as const;
+
+/** The ends of the axis, so that what is drawn fills it. */
+export function endsOf(errors: readonly number[]): { readonly floor: number; readonly ceiling: number } {
+  const [low, high] = [least(errors), greatest(errors)];
+  return {
+    floor: FLOORS.findLast((end) => end <= low) ?? FLOORS[0],
+    ceiling: CEILINGS.find((end) => end >= high) ?? CEILINGS.at(-1)!,
+  };
+}
+
+/** Every power of ten, or every second one where they would stand too close. */
+const ticksBetween = (floor: number, ceiling: number): number[] =>
+  [...FLOORS, ...CEILINGS].filter(
+    (tick) =>
+      tick >= floor && tick <= ceiling && (ceiling / floor < 1e6 || Math.round(Math.log10(tick)) % 2 === 0),
+  );
 
 export function SeriesFigure({ b, skew, answer, terms }: Turned & { readonly terms: number }) {
   const errors = (side: keyof Both) =>
@@ -18,7 +35,7 @@ export function SeriesFigure({ b, skew, answer, terms }: Turned & { readonly ter
   const [engine, reference] = [errors('engine'), errors('reference')];
   const at = TERMS.indexOf(terms);
   useShown({ series: engine[at]! });
-  const ceiling = CEILINGS.find((end) => end >= greatest(reference)) ?? CEILINGS.at(-1)!;
+  const { floor, ceiling } = endsOf([...engine, ...reference]);
   const isWithin = anglesOf(b, skew)[0]! < 90;
   const title = say`Distance of the series from the exact rotation`;
   const points = (values: readonly number[]) => TERMS.map((term, i) => [term, values[i]!] as const);
@@ -44,8 +61,8 @@ export function SeriesFigure({ b, skew, answer, terms }: Turned & { readonly ter
         label={title}
         x={{ title: say`terms`, isLog: false, low: 1.5, high: 12.5, ticks: TERMS, format: String }}
         y={{
-          ...{ title: '', isLog: true, low: FLOOR, high: ceiling },
-          ticks: [1e-8, 1e-6, 1e-4, 1e-2, ...CEILINGS].filter((tick) => tick <= ceiling),
+          ...{ title: '', isLog: true, low: floor, high: ceiling },
+          ticks: ticksBetween(floor, ceiling),
           format: tenTo,
         }}
         height={260}

@@ -28,6 +28,12 @@ export const accuracyOf = ({ evals }: FirstRun): number | null => evals.at(-1)?.
 /** Numbers that a run trains; null before it is open. */
 export const numbersOf = ({ open }: FirstRun): number | null => open?.counts.trainable.free ?? null;
 
+/** What a model comes to that gives each class the same probability. */
+export const guessing = (classes: number) => ({
+  accuracy: 1 / classes,
+  loss: classes > 0 ? Math.log(classes) : 0,
+});
+
 /** Steps at which an axis is marked. */
 function ticksOf(steps: number): number[] {
   const wide = [1, 2, 5, 10, 20, 50, 100].find((step) => steps / step <= 6) ?? 100;
@@ -52,22 +58,6 @@ export function CurveFigure(props: {
   readonly isDone: boolean;
 }) {
   const { id, title, curves, isDone } = props;
-  const steps = greatest(curves.map(({ run }) => run.request.training.steps));
-  const x = { title: say`steps`, isLog: false, low: 0, high: steps, ticks: ticksOf(steps), format: String };
-  const lines = (points: (run: FirstRun) => PlotLine['points'], isMarked: boolean) =>
-    curves.map(({ which, run }): PlotLine => {
-      const { color, dash, mark } = LOOK[which];
-      return {
-        id: which,
-        name: runName(run),
-        color,
-        dash,
-        points: points(run),
-        ...(isMarked ? { mark } : {}),
-      };
-    });
-  const losses = curves.flatMap(({ run }) => run.steps.map(({ loss }) => loss));
-  const top = Math.max(1, Math.ceil(greatest(losses.length > 0 ? losses : [4])));
   const device = curves.at(-1)?.run.open?.device;
   return (
     <LabFigure
@@ -97,6 +87,39 @@ export function CurveFigure(props: {
         ),
       }}
     >
+      <Plots curves={curves} />
+    </LabFigure>
+  );
+}
+
+/** Accuracy and loss by step, and what guessing comes to. */
+function Plots({ curves }: { readonly curves: Curves }) {
+  const steps = greatest(curves.map(({ run }) => run.request.training.steps));
+  const x = { title: say`steps`, isLog: false, low: 0, high: steps, ticks: ticksOf(steps), format: String };
+  const lines = (points: (run: FirstRun) => PlotLine['points'], isMarked: boolean) =>
+    curves.map(({ which, run }): PlotLine => {
+      const { color, dash, mark } = LOOK[which];
+      return {
+        id: which,
+        name: runName(run),
+        color,
+        dash,
+        points: points(run),
+        ...(isMarked ? { mark } : {}),
+      };
+    });
+  const losses = curves.flatMap(({ run }) => run.steps.map(({ loss }) => loss));
+  const classes = curves[0]?.run.open?.data.labels?.length ?? 0;
+  const top = Math.max(
+    1,
+    Math.ceil(greatest([...(losses.length > 0 ? losses : [4]), guessing(classes).loss])),
+  );
+  const baseline = (value: number): PlotLine => ({
+    ...{ id: 'guess', name: say`guessing among ${classes} letters`, color: '--ink-2', dash: '1 4' },
+    points: classes > 0 ? [0, steps].map((step) => [step, value] as const) : [],
+  });
+  return (
+    <>
       <p className="lab-axis-title">{say`Held-out letters that are right`}</p>
       <Plot
         label={say`Held-out letters that are right, by step`}
@@ -106,7 +129,10 @@ export function CurveFigure(props: {
           format: (share) => `${Math.round(100 * share)} %`,
         }}
         height={230}
-        lines={lines((run) => run.evals.map(({ step, value }) => [step, value] as const), true)}
+        lines={[
+          baseline(guessing(classes).accuracy),
+          ...lines((run) => run.evals.map(({ step, value }) => [step, value] as const), true),
+        ]}
       />
       <p className="lab-axis-title">{say`Loss of each step`}</p>
       <Plot
@@ -117,8 +143,11 @@ export function CurveFigure(props: {
           ...{ ticks: Array.from({ length: top + 1 }, (_, i) => i), format: String },
         }}
         height={190}
-        lines={lines((run) => run.steps.map(({ step, loss }) => [step, loss] as const), false)}
+        lines={[
+          baseline(guessing(classes).loss),
+          ...lines((run) => run.steps.map(({ step, loss }) => [step, loss] as const), false),
+        ]}
       />
-    </LabFigure>
+    </>
   );
 }

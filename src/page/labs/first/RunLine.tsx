@@ -20,11 +20,15 @@ function openingText(progress: Progress | null): string {
   return say`Reading the model, and scoring it before the first step …`;
 }
 
-/** Of a run that trains, by the seconds of its steps so far; null for the first few, which say little. */
-function secondsLeft(run: FirstRun | undefined): number | null {
+/** Steps that the time left is told by: a machine may become busy while it trains. */
+const RECENT_STEPS = 40;
+
+/** Of a run that trains, by the seconds of its last steps, scorings between them among these; null for the first few, which say little. */
+export function secondsLeft(run: Pick<FirstRun, 'steps' | 'request'> | undefined): number | null {
   const last = run?.steps.at(-1);
   if (run === undefined || last === undefined || last.step < FIRST_STEPS) return null;
-  return (last.seconds / last.step) * (run.request.training.steps - last.step);
+  const from = run.steps.at(-1 - RECENT_STEPS) ?? { step: 0, seconds: 0 };
+  return ((last.seconds - from.seconds) / (last.step - from.step)) * (run.request.training.steps - last.step);
 }
 
 function stateText({ state, progress, runs }: FirstView, which: Which): string {

@@ -84,20 +84,12 @@ function Drawn({ turned }: { readonly turned: readonly number[] }) {
       <Plot
         label={title}
         x={{
-          title: say`angle before`,
-          isLog: false,
-          low: 30,
-          high: 150,
-          ticks: [30, 60, 90, 120, 150],
-          format: (v) => `${v}°`,
+          ...{ title: say`angle before`, isLog: false, low: 30, high: 150 },
+          ...{ ticks: [30, 60, 90, 120, 150], format: (v) => `${v}°` },
         }}
         y={{
-          title: '',
-          isLog: false,
-          low: 0,
-          high: 180,
-          ticks: [0, 45, 90, 135, 180],
-          format: (v) => `${v}°`,
+          ...{ title: '', isLog: false, low: 0, high: 180 },
+          ...{ ticks: [0, 45, 90, 135, 180], format: (v) => `${v}°` },
         }}
         height={280}
         lines={[
