@@ -62,5 +62,6 @@ export {
   type Way,
 } from './labs/updatePieces.ts';
 export { updateTarget } from './labs/updateTargets.ts';
+export { leftOfRank, rankOfShare, shareOfRank } from './lib/singular.ts';
 export { energyOf, type Pair, pairsOf } from './training/neurons.ts';
 export type { DeviceReport } from './training/protocol.ts';

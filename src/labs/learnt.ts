@@ -29,14 +29,22 @@ function partOf({ d, b, m, seed, from, to }: LearnRequest): FitPart {
   };
 }
 
+/** The numbers of a part once it has learnt, which is what it shows. */
+export async function learntNumbers(
+  backend: Pick<Backend, 'open' | 'device'>,
+  part: FitPart,
+  steps: number,
+): Promise<readonly number[]> {
+  const fit = await openFit(backend, [part], { steps });
+  try {
+    await fit.advance(steps);
+    return [...fit.shown(0)];
+  } finally {
+    await fit.close();
+  }
+}
+
 export const createLearning =
   (backend: () => Promise<Pick<Backend, 'open' | 'device'>>): LabApi['learn'] =>
-  async (request) => {
-    const fit = await openFit(await backend(), [partOf(request)], { steps: request.steps });
-    try {
-      await fit.advance(request.steps);
-      return [...fit.shown(0)];
-    } finally {
-      await fit.close();
-    }
-  };
+  async (request) =>
+    learntNumbers(await backend(), partOf(request), request.steps);

@@ -8,7 +8,7 @@ import { fail } from '../lib/errors.ts';
 import { singularValues } from '../lib/singular.ts';
 import { othersTurn } from '../lib/turn.ts';
 import type { Backend } from '../training/backend.ts';
-import { openFit } from './fit.ts';
+import { learntNumbers } from './learnt.ts';
 import type { LabApi, LoraRequest } from './protocol.ts';
 import type { RunBoth } from './runs.ts';
 import { loraPart } from './updateParts.ts';
@@ -68,12 +68,6 @@ export const createUpdateLearning =
   async ({ target, seed, rank, steps }) => {
     const d = UPDATE_SIZE;
     const part = loraPart(Float32Array.from(updateTarget(target, seed)), rank, seed, 'numbers');
-    const fit = await openFit(await backend(), [part], { steps });
-    try {
-      await fit.advance(steps);
-      const numbers = [...fit.shown(0)];
-      return { A: numbers.slice(0, rank * d), B: numbers.slice(rank * d) };
-    } finally {
-      await fit.close();
-    }
+    const numbers = await learntNumbers(await backend(), part, steps);
+    return { A: numbers.slice(0, rank * d), B: numbers.slice(rank * d) };
   };

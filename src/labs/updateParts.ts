@@ -3,7 +3,7 @@
  * closed form.
  */
 import { rng } from '../lib/rng.ts';
-import { singularValues } from '../lib/singular.ts';
+import { leftOfRank, singularValues } from '../lib/singular.ts';
 import { scale } from '../ops/elementwise.ts';
 import { matmul } from '../ops/matmul.ts';
 import { view } from '../ops/moves.ts';
@@ -33,13 +33,11 @@ export async function planUpdates(target: Matrix, seed: number, placeSeed: numbe
     method === 'lora' ? [] : placesOf(method, waves, d, numbersOf(rank), placeSeed),
   );
   // Eckart and Young: the best matrix of a rank leaves the singular values beyond it.
-  const floors = UPDATE_PIECES.map(({ method, rank }, i) => {
-    const left =
-      method === 'lora'
-        ? values.slice(rank).reduce((sum, value) => sum + value * value, 0)
-        : whole - energyWithin(waves, d, places[i]!);
-    return Math.sqrt(Math.max(0, left) / whole);
-  });
+  const floors = UPDATE_PIECES.map(({ method, rank }, i) =>
+    method === 'lora'
+      ? leftOfRank(values, rank, Math.sqrt(whole))
+      : Math.sqrt(Math.max(0, whole - energyWithin(waves, d, places[i]!)) / whole),
+  );
   const wanted = Float32Array.from(target);
   const parts = UPDATE_PIECES.map(({ method, rank }, i) =>
     method === 'lora' ? loraPart(wanted, rank, seed) : fourierPart(wanted, places[i]!),

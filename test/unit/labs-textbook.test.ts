@@ -13,12 +13,12 @@ import { FIT_STEPS, type LabApi } from '../../src/labs/protocol.ts';
 import { UPDATE_SIZE } from '../../src/labs/updatePieces.ts';
 import { updateTarget } from '../../src/labs/updateTargets.ts';
 import { rng } from '../../src/lib/rng.ts';
+import { leftOfRank, rankOfShare, shareOfRank } from '../../src/lib/singular.ts';
 import { loadWebRuntime } from '../../src/onnxruntime/webRuntime.ts';
 import { decodeLab } from '../../src/page/labs/link.ts';
 import { BOFT_CONTROLS, LEVELS } from '../../src/page/labs/textbook/boft/settings.ts';
 import { wiresOfPairs } from '../../src/page/labs/textbook/boft/TransmissionFigure.tsx';
 import { loraOf } from '../../src/page/labs/textbook/lora/moved.tsx';
-import { leftAt, rankOfShare, shareAt } from '../../src/page/labs/textbook/lora/rank.ts';
 import { lengthsChanged, movedBy, NEURONS, turnedBy } from '../../src/page/labs/textbook/neurons.ts';
 import { filledBy, nodesText, reachedFrom, wiresOf } from '../../src/page/labs/textbook/wires.ts';
 import { ortBackend } from '../../src/training/backend.ts';
@@ -234,8 +234,8 @@ describe('LoRA', () => {
       }
       expect(singular[0]).toBeCloseTo(size, 4);
       expect(Math.hypot(...singular)).toBeCloseTo(Math.hypot(...change), 6);
-      expect(shareAt(singular, UPDATE_SIZE)).toBeCloseTo(1, 12);
-      expect(leftAt(singular, 1) ** 2 + shareAt(singular, 1)).toBeCloseTo(1, 12);
+      expect(shareOfRank(singular, UPDATE_SIZE)).toBeCloseTo(1, 12);
+      expect(leftOfRank(singular, 1) ** 2 + shareOfRank(singular, 1)).toBeCloseTo(1, 12);
     }
     expect(rankOfShare(await labs.singularOf('lowrank', 1), 0.999)).toBe(2);
   });
@@ -252,7 +252,7 @@ describe('LoRA', () => {
         return sum;
       });
       const left = distanceOf(product, wanted) / Math.hypot(...wanted);
-      const least = leftAt(await labs.singularOf('smooth', 1), rank);
+      const least = leftOfRank(await labs.singularOf('smooth', 1), rank);
       expect(left).toBeGreaterThan(least - 1e-6);
       expect(left).toBeLessThan(least + 2e-3);
     }

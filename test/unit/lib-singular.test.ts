@@ -5,7 +5,7 @@
  */
 import { describe, expect, it } from 'vitest';
 import { rng } from '../../src/lib/rng.ts';
-import { rankAbove, shareOfRank, singularValues } from '../../src/lib/singular.ts';
+import { leftOfRank, rankAbove, rankOfShare, shareOfRank, singularValues } from '../../src/lib/singular.ts';
 
 const breathe = async () => {};
 
@@ -162,5 +162,8 @@ describe('singular values', () => {
     expect(shareOfRank(found.values, 1, whole)).toBeCloseTo(0.04 / whole ** 2, 5);
     expect(shareOfRank(found.values, 3, whole)).toBeCloseTo(1, 6);
     expect(shareOfRank([0, 0], 1, 0)).toBe(1);
+    expect([0, 1, 2].map((rank) => leftOfRank([4, 3], rank))).toEqual([1, 0.6, 0]);
+    expect([leftOfRank([4, 3], 1, 10), leftOfRank([0], 0)]).toEqual([0.3, 0]);
+    expect([0.5, 0.64, 0.65, 1].map((share) => rankOfShare([4, 3], share))).toEqual([1, 1, 2, 2]);
   });
 });

@@ -6,6 +6,7 @@ import { Formula, Sym } from '../../parts/Formula.tsx';
 import { rich } from '../../parts/rich.ts';
 import { LabControl } from '../LabControl.tsx';
 import { Step, TryThis } from '../LabText.tsx';
+import { Pending } from '../textbook/Pending.tsx';
 import { useLab } from '../useLab.ts';
 import { CayleyQuestions } from './CayleyQuestions.tsx';
 import { RotationFigure } from './RotationFigure.tsx';
@@ -24,7 +25,7 @@ export default function CayleyLab() {
   const size = Number(lab.text('b'));
   const names = ENTRIES[size]!;
   const skew = names.map((name) => lab.number(name));
-  const { turned, problem } = useCayley(size, skew);
+  const turned = useCayley(size, skew);
   const symbol = (name: string, text = name) => <Sym name={name}>{text}</Sym>;
   return (
     <>
@@ -46,16 +47,9 @@ export default function CayleyLab() {
           {rich`Whatever ${symbol('Q')} is, ${symbol('R')} keeps all lengths and all angles. A block of size ${symbol('b')} has this many free numbers:`}
         </p>
         <Formula source={COUNT} />
-        {problem === null ? null : (
-          <p className="error-text" role="alert">
-            {problem}
-          </p>
-        )}
-        {turned === null ? (
-          <p className="hint">{say`The engine is being started …`}</p>
-        ) : (
-          <RotationFigure {...turned} />
-        )}
+        <Pending of={turned}>
+          {({ question, answer }) => <RotationFigure {...question} {...answer} />}
+        </Pending>
       </Step>
       <Step title={say`A short series in place of the inverse`}>
         <p>
@@ -69,7 +63,9 @@ export default function CayleyLab() {
             hint={say`With 2 terms PEFT takes I + 2Q, and with 3 the same as with 4.`}
           />
         </div>
-        {turned === null ? null : <SeriesFigure {...turned} terms={lab.number('t')} />}
+        {turned.answered === null ? null : (
+          <SeriesFigure {...turned.answered.question} {...turned.answered.answer} terms={lab.number('t')} />
+        )}
       </Step>
       <TryThis
         items={[

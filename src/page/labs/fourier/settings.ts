@@ -1,17 +1,11 @@
 /** What can be moved in the lab of Fourier against low rank, and what it shows. */
 import { say } from '../../../common.ts';
-import { RANKS, UPDATE_TARGETS, WAYS } from '../../../labs.ts';
+import { RANKS, WAYS } from '../../../labs.ts';
+import { PLACES_CONTROL, targetControl } from '../commonControls.ts';
 import type { Control, Quantity } from '../controls.ts';
 
 export const FOURIER_CONTROLS: readonly Control[] = [
-  {
-    name: 'target',
-    title: () => say`Target ΔW`,
-    symbol: 'dW',
-    kind: 'choice',
-    values: UPDATE_TARGETS,
-    usual: 'smooth',
-  },
+  targetControl(() => say`Target ΔW`),
   {
     name: 'r',
     title: () => say`Rank r`,
@@ -22,16 +16,7 @@ export const FOURIER_CONTROLS: readonly Control[] = [
   },
   { name: 'way', title: () => say`Frequencies`, symbol: 'u', kind: 'choice', values: WAYS, usual: 'low' },
   { name: 'seed', title: () => say`Seed of the target`, kind: 'number', min: 0, max: 999, step: 1, usual: 1 },
-  // PEFT's random_loc_seed, with its default.
-  {
-    name: 'places',
-    title: () => say`Seed of the draw`,
-    kind: 'number',
-    min: 0,
-    max: 999,
-    step: 1,
-    usual: 777,
-  },
+  PLACES_CONTROL,
 ];
 
 export const FOURIER_QUANTITIES: readonly Quantity[] = [

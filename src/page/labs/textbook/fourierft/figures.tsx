@@ -1,5 +1,5 @@
 /** The pictures of the page of FourierFT: a change of the weights, one wave and the spectrum, the frequencies that are chosen, and what they bring back. */
-import { greatest, say } from '../../../../common.ts';
+import { say } from '../../../../common.ts';
 import { distanceOf, UPDATE_SIZE } from '../../../../labs.ts';
 import { fixed, hundredths, percent, power, real, whole } from '../../../format.ts';
 import { Sentences } from '../../../parts/Sentences.tsx';
@@ -8,21 +8,18 @@ import { HeatMap } from '../../HeatMap.tsx';
 import { LabFigure } from '../../LabFigure.tsx';
 import { labWorker } from '../../labWorker.ts';
 import { Shown, useShown } from '../../useLab.ts';
+import { entryRows, strength, TOLD } from '../entries.ts';
 import { Pending } from '../Pending.tsx';
 import { useAnswer } from '../useAnswer.ts';
 import { type Change, type Chosen, heightsOfAll, likeness, strongestOf, wavesOfHalf } from './change.ts';
 
 const d = UPDATE_SIZE;
-/** Rows of a table. */
-const TOLD = 12;
 
 /** A share of the change that leaves only rounding out. */
 const ALL_BUT_ROUNDING = 1 - 1e-9;
 
 const askInverse = (question: { d: number; places: readonly number[]; coefficients: readonly number[] }) =>
   labWorker().inverse(question);
-
-const strength = (values: ArrayLike<number>): number => greatest(Array.from(values, Math.abs));
 
 const frequency = (at: number): string =>
   `(${signed(Math.floor(at / d))}, ${signed(at % d)})`.replaceAll('-', '−');
@@ -40,7 +37,7 @@ export function ChangeFigure({ change }: { readonly change: Change }) {
       how={say`How each number was got: the entries come from a seed, in float64; the likeness is the mean product of entries beside and below each other, over the mean square.`}
       table={{
         head: [say`Row`, say`Column`, say`Entry`],
-        rows: entries.slice(0, TOLD).map((value, at) => ['1', String(at + 1), real(value)]),
+        rows: entryRows(entries),
       }}
     >
       <div className="lab-pictures">
@@ -135,7 +132,7 @@ export function ChosenFigure({ chosen }: { readonly chosen: Chosen }) {
             label={say`The frequencies that are trained`}
             size={d}
             values={centred(heights)}
-            full={strength(coefficients) || 1}
+            full={strength(coefficients)}
             side={260}
             marks={places.map(onMap)}
           />
@@ -179,9 +176,7 @@ export function InverseFigure({ change, chosen }: { readonly change: Change; rea
               how={say`How each number was got: the sum of the waves by the inverse transform that trains FourierFT, in 32 bits, and in float64 by its reference. Each coefficient is worked out by itself, since different cosines have nothing in common.`}
               table={{
                 head: [say`Row`, say`Column`, say`the change`, say`the sum of the waves`],
-                rows: entries
-                  .slice(0, TOLD)
-                  .map((value, at) => ['1', String(at + 1), real(value), real(answer.engine[at]!)]),
+                rows: entryRows(entries, answer.engine),
               }}
             >
               <div className="lab-pictures">

@@ -1,18 +1,12 @@
 /** What can be moved on the page of FourierFT. */
 import { say } from '../../../../common.ts';
-import { UPDATE_SIZE, UPDATE_TARGETS, WAYS } from '../../../../labs.ts';
+import { UPDATE_SIZE, WAYS } from '../../../../labs.ts';
+import { PLACES_CONTROL, targetControl } from '../../commonControls.ts';
 import type { Control, Quantity } from '../../controls.ts';
 import { costQuantities, LAYER_CONTROLS } from '../costControls.ts';
 
 export const FOURIERFT_CONTROLS: readonly Control[] = [
-  {
-    name: 'target',
-    title: () => say`The change ΔW`,
-    symbol: 'dW',
-    kind: 'choice',
-    values: UPDATE_TARGETS,
-    usual: 'smooth',
-  },
+  targetControl(() => say`The change ΔW`),
   {
     name: 'u',
     title: () => say`Frequency u`,
@@ -51,16 +45,7 @@ export const FOURIERFT_CONTROLS: readonly Control[] = [
     values: WAYS,
     usual: 'low',
   },
-  // PEFT's random_loc_seed, with its default.
-  {
-    name: 'places',
-    title: () => say`Seed of the draw`,
-    kind: 'number',
-    min: 0,
-    max: 999,
-    step: 1,
-    usual: 777,
-  },
+  PLACES_CONTROL,
   ...LAYER_CONTROLS,
   {
     name: 'frequencies',

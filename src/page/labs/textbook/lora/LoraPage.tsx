@@ -15,14 +15,14 @@ import { BLOCKS, CAYLEY, LORA, SCALED, TURNED } from '../formulas.ts';
 import { Term } from '../Glossary.tsx';
 import { Sources } from '../Sources.tsx';
 import { DirectionsFigure, ProductFigure } from './figures.tsx';
-import { BesideFigure, MovedFigure } from './moved.tsx';
+import { BesideFigure, MovedFigure, useMoved } from './moved.tsx';
 
 const symbol = (name: string, text = name) => <Sym name={name}>{text}</Sym>;
 
 export default function LoraPage() {
   const lab = useLab();
   const target = lab.text('target') as UpdateTarget;
-  const few = { r: Number(lab.text('few')), alpha: lab.number('alpha') };
+  const moved = useMoved(Number(lab.text('few')), lab.number('alpha'));
   return (
     <>
       <Step title={say`1. The directions of a change`}>
@@ -62,7 +62,7 @@ export default function LoraPage() {
           <LabControl name="alpha" label={say`Scaling α`} format={hundredths} />
           <LabControl name="few" label={say`Rank r`} />
         </div>
-        <MovedFigure {...few} />
+        <MovedFigure moved={moved} />
       </Step>
       <Step title={say`4. Lengths and angles, beside OFT`}>
         <p>
@@ -74,7 +74,7 @@ export default function LoraPage() {
         <div className="lab-controls">
           <LabControl name="q" label={say`Skew number q`} format={hundredths} />
         </div>
-        <BesideFigure {...few} q={lab.number('q')} />
+        <BesideFigure moved={moved} q={lab.number('q')} />
         <p>
           <a href="#lab=forgetting">{say`The lab on forgetting trains both, and shows what became of angles and answers.`}</a>
         </p>

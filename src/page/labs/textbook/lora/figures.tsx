@@ -1,9 +1,12 @@
 /** The pictures of the page of LoRA: the directions of a change, and the two thin matrices that have learnt it. */
-import { greatest, say } from '../../../../common.ts';
+import { say } from '../../../../common.ts';
 import {
   distanceOf,
   FIT_STEPS,
+  leftOfRank,
   numbersOf,
+  rankOfShare,
+  shareOfRank,
   UPDATE_SIZE,
   type UpdateTarget,
   updateTarget,
@@ -15,27 +18,33 @@ import { LabFigure } from '../../LabFigure.tsx';
 import { labWorker } from '../../labWorker.ts';
 import { Plot } from '../../Plot.tsx';
 import { Shown } from '../../useLab.ts';
+import { entryRows, strength, TOLD } from '../entries.ts';
 import { Pending } from '../Pending.tsx';
 import { useAnswer } from '../useAnswer.ts';
-import { leftAt, rankOfShare, shareAt } from './rank.ts';
 
 const d = UPDATE_SIZE;
 /** All changes of this page come from it. */
 const SEED = 1;
-/** Rows of a table. */
-const TOLD = 12;
 /** Of a square, in pixels. */
 const CELL = 6;
 const MOST = 0.9;
 
-const strength = (values: ArrayLike<number>): number => greatest(Array.from(values, Math.abs)) || 1;
+const singular = new Map<UpdateTarget, Promise<readonly number[]>>();
 
-const askSingular = ({ target }: { target: UpdateTarget }) => labWorker().singularOf(target, SEED);
+/** The singular values of a change: asked once. */
+function askSingular({ target }: { readonly target: UpdateTarget }): Promise<readonly number[]> {
+  const known = singular.get(target);
+  if (known !== undefined) return known;
+  const asked = labWorker().singularOf(target, SEED);
+  singular.set(target, asked);
+  asked.catch(() => singular.delete(target));
+  return asked;
+}
 
 export function DirectionsFigure({ target }: { readonly target: UpdateTarget }) {
-  const singular = useAnswer({ target }, askSingular);
+  const directions = useAnswer({ target }, askSingular);
   return (
-    <Pending of={singular}>
+    <Pending of={directions}>
       {({ question, answer: values }) => {
         const entries = [...updateTarget(question.target, SEED)];
         const title = say`A change of ${d} × ${d} weights, and its directions`;
@@ -48,15 +57,15 @@ export function DirectionsFigure({ target }: { readonly target: UpdateTarget }) 
               title={title}
               sentence={
                 count === 1
-                  ? say`One direction of ${d} holds ${percent(shareAt(values, 1))} of this change.`
-                  : say`The strongest ${count} of ${d} directions hold ${percent(shareAt(values, count))} of this change; the strongest alone holds ${percent(shareAt(values, 1))}.`
+                  ? say`One direction of ${d} holds ${percent(shareOfRank(values, 1))} of this change.`
+                  : say`The strongest ${count} of ${d} directions hold ${percent(shareOfRank(values, count))} of this change; the strongest alone holds ${percent(shareOfRank(values, 1))}.`
               }
               how={say`How each number was got: the entries come from a seed; the singular values and their shares of the sum of squares are worked out in float64. Told is how many directions hold ${percent(MOST)} at least.`}
               table={{
                 head: [say`Place`, say`Singular value`, say`Share up to here`],
                 rows: values
                   .slice(0, TOLD)
-                  .map((value, k) => [String(k + 1), real(value), percent(shareAt(values, k + 1))]),
+                  .map((value, k) => [String(k + 1), real(value), percent(shareOfRank(values, k + 1))]),
               }}
             >
               <div className="lab-pictures">
@@ -76,7 +85,7 @@ export function DirectionsFigure({ target }: { readonly target: UpdateTarget }) 
                 lines={[
                   {
                     ...{ id: 'share', name: say`share up to here`, color: '--line-1', mark: 'square' },
-                    points: values.map((_, k) => [k + 1, shareAt(values, k + 1)] as const),
+                    points: values.map((_, k) => [k + 1, shareOfRank(values, k + 1)] as const),
                   },
                 ]}
               />
@@ -94,7 +103,7 @@ async function askLearnt({ target, rank }: { readonly target: UpdateTarget; read
   const { A, B } = await worker.learnUpdate({ target, seed: SEED, rank, steps: FIT_STEPS });
   const sizes = { inputs: d, outputs: d, r: rank, alpha: rank };
   const { update } = await worker.lora({ ...sizes, W: new Array<number>(d * d).fill(0), A, B });
-  return { A, B, update, singular: await worker.singularOf(target, SEED) };
+  return { A, B, update, singular: await askSingular({ target }) };
 }
 
 export function ProductFigure(asked: { readonly target: UpdateTarget; readonly rank: number }) {
@@ -114,22 +123,20 @@ export function ProductFigure(asked: { readonly target: UpdateTarget; readonly r
         ];
         return (
           <>
-            <Shown of={{ left: shareLeft, least: leftAt(singular, rank) }} />
+            <Shown of={{ left: shareLeft, least: leftOfRank(singular, rank) }} />
             <LabFigure
               id="product"
               title={say`Two thin matrices and their product`}
               sentence={
                 <Sentences>
-                  {say`At rank ${rank}, ${whole(numbersOf(rank))} numbers make ${whole(d * d)} entries, and leave ${fixed(shareLeft, 3)} of the size of the change. No matrix of that rank leaves less than ${fixed(leftAt(singular, rank), 3)}.`}
+                  {say`At rank ${rank}, ${whole(numbersOf(rank))} numbers make ${whole(d * d)} entries, and leave ${fixed(shareLeft, 3)} of the size of the change. No matrix of that rank leaves less than ${fixed(leftOfRank(singular, rank), 3)}.`}
                   {say`The engine is ${power(distanceOf(update.engine, update.reference))} from float64.`}
                 </Sentences>
               }
               how={say`How each number was got: A and B trained in this tab for ${FIT_STEPS} steps, with the optimiser of a run. Their product is by the graph with which LoRA trains and merges, in 32 bits, and beside it in float64, with α equal to r. The least that can be left is the root of the squares of the singular values beyond the rank (Eckart and Young).`}
               table={{
                 head: [say`Row`, say`Column`, say`the change`, 'B A'],
-                rows: entries
-                  .slice(0, TOLD)
-                  .map((value, at) => ['1', String(at + 1), real(value), real(update.engine[at]!)]),
+                rows: entryRows(entries, update.engine),
               }}
             >
               <div className="lab-pictures">

@@ -28,8 +28,12 @@ const askLora = (request: ReturnType<typeof loraOf>) => labWorker().lora(request
 
 const shareText = (share: number): string => (share > 0 && share < 1e-3 ? power(share) : percent(share));
 
-export function MovedFigure({ r, alpha }: { readonly r: number; readonly alpha: number }) {
-  const moved = useAnswer(loraOf(r, alpha), askLora);
+/** What LoRA makes of the five neurons, for both pictures of it. */
+export const useMoved = (r: number, alpha: number) => useAnswer(loraOf(r, alpha), askLora);
+
+type Moved = ReturnType<typeof useMoved>;
+
+export function MovedFigure({ moved }: { readonly moved: Moved }) {
   return (
     <Pending of={moved}>
       {({ question, answer: { weight } }) => {
@@ -65,63 +69,62 @@ export function MovedFigure({ r, alpha }: { readonly r: number; readonly alpha: 
   );
 }
 
-export function BesideFigure(props: { readonly r: number; readonly alpha: number; readonly q: number }) {
-  const moved = useAnswer(loraOf(props.r, props.alpha), askLora);
-  const { turned, problem } = useCayley(INPUTS, [props.q]);
-  if (problem !== null)
-    return (
-      <p className="error-text" role="alert">
-        {problem}
-      </p>
-    );
-  if (turned === null) return <p className="hint">{say`The engine is being started …`}</p>;
+export function BesideFigure({ moved, q }: { readonly moved: Moved; readonly q: number }) {
+  const turned = useCayley(INPUTS, [q]);
   return (
-    <Pending of={moved}>
-      {({ answer: { weight } }) => {
-        const sides = [
-          { name: 'LoRA', after: weight.engine },
-          { name: 'OFT', after: turnedBy(turned.answer.exact.engine) },
-        ].map((side) => ({
-          ...side,
-          changes: changesOf(NEURONS, side.after, INPUTS),
-          longest: lengthsChanged(NEURONS, side.after),
-        }));
-        const [lora, oft] = sides as [(typeof sides)[0], (typeof sides)[0]];
-        return (
-          <LabFigure
-            id="beside"
-            title={say`LoRA beside OFT`}
-            sentence={
-              <Sentences>
-                {say`LoRA moved the weights by ${real(movedBy(NEURONS, lora.after))} in all, OFT by ${real(movedBy(NEURONS, oft.after))}.`}
-                {say`Largest change of an angle: LoRA ${change(lora.changes.most.by)}, OFT ${change(oft.changes.most.by)}. Of a length: LoRA ${shareText(lora.longest.share)}, OFT ${shareText(oft.longest.share)}.`}
-              </Sentences>
-            }
-            how={say`How each number was got: both by the graphs that train them, in 32 bits; what OFT changes is their rounding. Angles, lengths and sizes in float64.`}
-            table={{
-              head: [say`Neurons`, say`Angle before`, ...sides.map(({ name }) => name)],
-              rows: lora.changes.before.map(({ i, j, angle }, k) => [
-                `${i + 1}, ${j + 1}`,
-                degrees(angle),
-                ...sides.map(({ changes }) => degrees(changes.after[k]!.angle)),
-              ]),
-            }}
-          >
-            <div className="lab-pictures">
-              {sides.map(({ name, after }) => (
-                <figure key={name}>
-                  <NeuronPlane
-                    label={say`${name}: arrows for ${OUTPUTS} neurons, pale before, coloured after; the angles are in the table.`}
-                    before={NEURONS}
-                    after={after}
-                  />
-                  <figcaption>{name}</figcaption>
-                </figure>
-              ))}
-            </div>
-          </LabFigure>
-        );
-      }}
+    <Pending of={turned}>
+      {({ answer: { answer } }) => (
+        <Pending of={moved}>
+          {({ answer: { weight } }) => <Beside lora={weight.engine} oft={turnedBy(answer.exact.engine)} />}
+        </Pending>
+      )}
     </Pending>
+  );
+}
+
+/** @param lora @param oft the neurons after each */
+function Beside(after: { readonly lora: readonly number[]; readonly oft: readonly number[] }) {
+  const sides = [
+    { name: 'LoRA', after: after.lora },
+    { name: 'OFT', after: after.oft },
+  ].map((side) => ({
+    ...side,
+    changes: changesOf(NEURONS, side.after, INPUTS),
+    longest: lengthsChanged(NEURONS, side.after),
+  }));
+  const [lora, oft] = sides as [(typeof sides)[0], (typeof sides)[0]];
+  return (
+    <LabFigure
+      id="beside"
+      title={say`LoRA beside OFT`}
+      sentence={
+        <Sentences>
+          {say`LoRA moved the weights by ${real(movedBy(NEURONS, lora.after))} in all, OFT by ${real(movedBy(NEURONS, oft.after))}.`}
+          {say`Largest change of an angle: LoRA ${change(lora.changes.most.by)}, OFT ${change(oft.changes.most.by)}. Of a length: LoRA ${shareText(lora.longest.share)}, OFT ${shareText(oft.longest.share)}.`}
+        </Sentences>
+      }
+      how={say`How each number was got: both by the graphs that train them, in 32 bits; what OFT changes is their rounding. Angles, lengths and sizes in float64.`}
+      table={{
+        head: [say`Neurons`, say`Angle before`, ...sides.map(({ name }) => name)],
+        rows: lora.changes.before.map(({ i, j, angle }, k) => [
+          `${i + 1}, ${j + 1}`,
+          degrees(angle),
+          ...sides.map(({ changes }) => degrees(changes.after[k]!.angle)),
+        ]),
+      }}
+    >
+      <div className="lab-pictures">
+        {sides.map(({ name, after: turned }) => (
+          <figure key={name}>
+            <NeuronPlane
+              label={say`${name}: arrows for ${OUTPUTS} neurons, pale before, coloured after; the angles are in the table.`}
+              before={NEURONS}
+              after={turned}
+            />
+            <figcaption>{name}</figcaption>
+          </figure>
+        ))}
+      </div>
+    </LabFigure>
   );
 }

@@ -1,6 +1,6 @@
 /** What can be moved on the page of LoRA. */
 import { say } from '../../../../common.ts';
-import { UPDATE_TARGETS } from '../../../../labs.ts';
+import { SKEW_CONTROL, targetControl } from '../../commonControls.ts';
 import type { Control, Quantity } from '../../controls.ts';
 import { blockControl, costQuantities, LAYER_CONTROLS } from '../costControls.ts';
 
@@ -8,14 +8,7 @@ import { blockControl, costQuantities, LAYER_CONTROLS } from '../costControls.ts
 const MOST_RANK = 8;
 
 export const LORA_CONTROLS: readonly Control[] = [
-  {
-    name: 'target',
-    title: () => say`The change ΔW`,
-    symbol: 'dW',
-    kind: 'choice',
-    values: UPDATE_TARGETS,
-    usual: 'smooth',
-  },
+  targetControl(() => say`The change ΔW`),
   {
     name: 'r',
     title: () => say`Rank r`,
@@ -44,16 +37,7 @@ export const LORA_CONTROLS: readonly Control[] = [
     values: ['1', '2'],
     usual: '1',
   },
-  {
-    name: 'q',
-    title: () => say`Skew number q`,
-    symbol: 'q',
-    kind: 'number',
-    min: -2,
-    max: 2,
-    step: 0.01,
-    usual: 0.5,
-  },
+  SKEW_CONTROL,
   ...LAYER_CONTROLS,
   blockControl('32'),
 ];

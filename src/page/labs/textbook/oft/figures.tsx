@@ -2,11 +2,12 @@
 import { rng, say } from '../../../../common.ts';
 import { energyOf } from '../../../../labs.ts';
 import { real } from '../../../format.ts';
-import { useCayley } from '../../cayley/useCayley.ts';
-import { Shown, useShown } from '../../useLab.ts';
+import { type Turned, useCayley } from '../../cayley/useCayley.ts';
+import { useShown } from '../../useLab.ts';
 import { change, degrees, degreesOf } from '../degrees.ts';
 import { changesOf, NeuronFigure } from '../NeuronFigure.tsx';
 import { NEURONS, turnedBy } from '../neurons.ts';
+import { Pending } from '../Pending.tsx';
 
 /** The neurons with a change of its own for each. @param far 1 for moves about as long as half a neuron */
 function movedApart(far: number): number[] {
@@ -31,28 +32,26 @@ export function ApartFigure({ far }: { readonly far: number }) {
 }
 
 export function TurnedFigure({ q: skew }: { readonly q: number }) {
-  const { turned, problem } = useCayley(2, [skew]);
-  if (problem !== null)
-    return (
-      <p className="error-text" role="alert">
-        {problem}
-      </p>
-    );
-  if (turned === null) return <p className="hint">{say`The engine is being started …`}</p>;
-  const after = turnedBy(turned.answer.exact.engine);
-  const { before, after: now, most } = changesOf(NEURONS, after, 2);
-  const angle = 2 * Math.atan(Math.abs(turned.skew[0]!));
   return (
-    <>
-      <Shown of={{ turned: degreesOf(angle) }} />
-      <NeuronFigure
-        id="turned"
-        title={say`All neurons turned together`}
-        before={NEURONS}
-        after={after}
-        sentence={say`All five turned by ${degrees(angle)}. No angle between two of them changed by more than ${change(most.by)}, which is the rounding of 32 bits; the energy was ${real(energyOf(before))} and is ${real(energyOf(now))}.`}
-        how={say`How each number was got: R by the Cayley op that trains OFT, in 32 bits; angles and energy of the turned arrows in float64.`}
-      />
-    </>
+    <Pending of={useCayley(2, [skew])}>
+      {({ question, answer }) => <AllTurned {...question} {...answer} />}
+    </Pending>
+  );
+}
+
+function AllTurned({ skew, answer }: Turned) {
+  const after = turnedBy(answer.exact.engine);
+  const { before, after: now, most } = changesOf(NEURONS, after, 2);
+  const angle = 2 * Math.atan(Math.abs(skew[0]!));
+  useShown({ turned: degreesOf(angle) });
+  return (
+    <NeuronFigure
+      id="turned"
+      title={say`All neurons turned together`}
+      before={NEURONS}
+      after={after}
+      sentence={say`All five turned by ${degrees(angle)}. No angle between two of them changed by more than ${change(most.by)}, which is the rounding of 32 bits; the energy was ${real(energyOf(before))} and is ${real(energyOf(now))}.`}
+      how={say`How each number was got: R by the Cayley op that trains OFT, in 32 bits; angles and energy of the turned arrows in float64.`}
+    />
   );
 }

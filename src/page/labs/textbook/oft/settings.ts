@@ -1,5 +1,6 @@
 /** What can be moved on the page of OFT. */
 import { say } from '../../../../common.ts';
+import { SKEW_CONTROL } from '../../commonControls.ts';
 import type { Control, Quantity } from '../../controls.ts';
 import { blockControl, costQuantities, LAYER_CONTROLS } from '../costControls.ts';
 
@@ -13,16 +14,7 @@ export const OFT_CONTROLS: readonly Control[] = [
     step: 0.05,
     usual: 0.6,
   },
-  {
-    name: 'q',
-    title: () => say`Skew number q`,
-    symbol: 'q',
-    kind: 'number',
-    min: -2,
-    max: 2,
-    step: 0.01,
-    usual: 0.5,
-  },
+  SKEW_CONTROL,
   {
     name: 'b',
     title: () => say`Block size b`,
