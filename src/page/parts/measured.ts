@@ -7,6 +7,8 @@ export const MEASURED = {
     say`The mean loss of each step’s batch, as the engine computed it in that step, before its update. Shown is its de-biased exponential moving average, with β as the slider under the chart has it.`,
   'held-out': () =>
     say`Measured by the engine that trains, on examples that are never learnt from: the same ones before, during and after.`,
+  answer: () =>
+    say`Read off the run on screen and the latest finished runs of this page on the same model and data, of as many steps. What the wiring reaches, and how sparse it is, is counted in the method’s own pattern. Two shares count as different where they are further apart than 95 of 100 draws of as many examples would leave them.`,
   pace: () =>
     say`The median time of the last 20 steps, by the clock of the worker that trains. The first 10 steps of a sitting pay for warming up and do not count; pauses do not either.`,
   'time-left': () =>

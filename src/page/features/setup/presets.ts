@@ -5,6 +5,13 @@ import { say } from '../../../common.ts';
 import { DEFAULT_METHOD, type MethodId } from '../../../methods.ts';
 import type { TrainingSettings } from '../../../protocol.ts';
 
+/** What a preset's run is held against, trained on the same model and data, by the same steps. */
+export interface Side {
+  readonly method: MethodId;
+  readonly config: Readonly<Record<string, unknown>>;
+  readonly learningRate: number;
+}
+
 export interface Preset {
   readonly id: string;
   /** In the language spoken. */
@@ -17,6 +24,7 @@ export interface Preset {
   readonly method: MethodId;
   readonly config: Readonly<Record<string, unknown>>;
   readonly training: Partial<TrainingSettings>;
+  readonly sides: readonly Side[];
 }
 
 const GUIDE_TARGETS = ['query', 'value', 'key', 'output.dense', 'mlp.fc1', 'mlp.fc2'];
@@ -32,6 +40,30 @@ const GUIDE_BOFT = {
   modules_to_save: ['classifier'],
 };
 
+const waves = (n: number) => ({
+  n_frequency: n,
+  scaling: 150,
+  init_weights: true,
+  target_modules: GUIDE_TARGETS,
+  modules_to_save: ['classifier'],
+});
+
+/** As many free numbers whichever way: (m, b) = (5, 4) and (1, 16) both have 7.5 a input. */
+const turned = (m: number, b: number) => ({
+  boft_block_size: b,
+  boft_n_butterfly_factor: m,
+  target_modules: GUIDE_TARGETS,
+  modules_to_save: ['classifier'],
+});
+
+/** Of the head alone on letters: the best of five (docs/figures.md). */
+export const HEAD_RATE = 0.03;
+
+const HEAD: Side = { method: 'head', config: {}, learningRate: HEAD_RATE };
+
+/** Of runs on letters, with the 260 that they are scored on. */
+const LETTERS = { steps: 300, batchSize: 16, evalEvery: 25, evalExamples: 260 };
+
 export const PRESETS: readonly Preset[] = [
   {
     id: 'letters-boft',
@@ -42,7 +74,8 @@ export const PRESETS: readonly Preset[] = [
     data: 'letters',
     method: 'boft',
     config: GUIDE_BOFT,
-    training: { learningRate: 5e-3, steps: 300, batchSize: 16, evalEvery: 25, evalExamples: 260 },
+    training: { learningRate: 5e-3, ...LETTERS },
+    sides: [HEAD],
   },
   {
     id: 'oft-equal-budget',
@@ -52,7 +85,19 @@ export const PRESETS: readonly Preset[] = [
     data: 'letters',
     method: 'oft',
     config: { oft_block_size: 8, target_modules: GUIDE_TARGETS, modules_to_save: ['classifier'] },
-    training: { learningRate: 8e-3, steps: 300, batchSize: 16, evalEvery: 25, evalExamples: 260 },
+    training: { learningRate: 8e-3, ...LETTERS },
+    sides: [{ method: 'boft', config: GUIDE_BOFT, learningRate: 5e-3 }],
+  },
+  {
+    id: 'why-m',
+    title: () => say`Why m matters`,
+    question: () => say`Many small factors or one with large blocks: with as many numbers, which learns more?`,
+    model: 'glyphs-vit',
+    data: 'letters',
+    method: 'boft',
+    config: turned(5, 4),
+    training: { learningRate: 5e-3, ...LETTERS },
+    sides: [{ method: 'boft', config: turned(1, 16), learningRate: 5e-3 }],
   },
   {
     id: 'fourier-few',
@@ -61,14 +106,9 @@ export const PRESETS: readonly Preset[] = [
     model: 'glyphs-vit',
     data: 'letters',
     method: 'fourierft',
-    config: {
-      n_frequency: 200,
-      scaling: 150,
-      init_weights: true,
-      target_modules: GUIDE_TARGETS,
-      modules_to_save: ['classifier'],
-    },
-    training: { learningRate: 2e-2, steps: 300, batchSize: 16, evalEvery: 25, evalExamples: 260 },
+    config: waves(200),
+    training: { learningRate: 2e-2, ...LETTERS },
+    sides: [{ method: 'fourierft', config: waves(50), learningRate: 2e-2 }, HEAD],
   },
   {
     id: 'tales-recipes',
@@ -86,6 +126,7 @@ export const PRESETS: readonly Preset[] = [
       evalEvery: 25,
       evalExamples: 64,
     },
+    sides: [],
   },
   {
     id: 'wild-digits',
@@ -100,7 +141,8 @@ export const PRESETS: readonly Preset[] = [
       target_modules: ['query', 'value'],
       modules_to_save: ['classifier'],
     },
-    training: { learningRate: 4e-3, steps: 200, batchSize: 16, evalEvery: 25, evalExamples: 260 },
+    training: { learningRate: 4e-3, ...LETTERS, steps: 200 },
+    sides: [HEAD],
   },
   {
     id: 'own-model',
@@ -111,6 +153,7 @@ export const PRESETS: readonly Preset[] = [
     method: DEFAULT_METHOD,
     config: {},
     training: {},
+    sides: [],
   },
 ];
 

@@ -13,7 +13,8 @@ import { Silence, useSilence } from '../../parts/Waiting.tsx';
 import type { RunView } from '../../stores.ts';
 import { useChoice, useDerived, usePage, useRun, useSeries, useUi } from '../../usePage.ts';
 import { RecordedAgain, Shown } from '../recorded/Shown.tsx';
-import { asksOf, presetById } from '../setup/presets.ts';
+import { presetById } from '../setup/presets.ts';
+import { partIn, partsOf } from '../setup/sides.ts';
 
 // What stands below the buttons comes when they are there.
 const Forecast = later<'Forecast', object>('Forecast', () => import('./Forecast.tsx'));
@@ -27,11 +28,12 @@ const FromFile = later('FromFile', () => import('./Banners.tsx'));
 const Still = later<'Still', object>('Still', () => import('./Still.tsx'));
 const Figures = later('Figures', () => import('./Figures.tsx'));
 const Drawn = later('Drawn', () => import('./Drawn.tsx'));
+const Answer = later('Answer', () => import('./Answer.tsx'));
 const Charts = later('Charts', () => import('./Charts.tsx'));
 
 export function Training() {
   const preset = useChoice((s) => presetById(s.settings.preset));
-  const isAsked = useChoice((s) => asksOf(preset, s.settings));
+  const isAsked = useChoice((s) => partIn(partsOf(preset, s.settings.training.seed), s.settings) !== null);
   return (
     <div className="panel-scroll">
       {isAsked ? <p className="question">{preset.question()}</p> : null}
@@ -47,6 +49,7 @@ export function Training() {
       <Still />
       <Clocks />
       <Shown>
+        <Answer />
         <Figures />
         <Charts />
       </Shown>

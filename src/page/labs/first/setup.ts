@@ -3,6 +3,7 @@ import { METHODS } from '../../../methods.ts';
 import { type ModelReport, type RunRequest, trainingSchema } from '../../../protocol.ts';
 import { derive } from '../../features/setup/derive.ts';
 import { encodeHash } from '../../features/setup/link.ts';
+import { HEAD_RATE } from '../../features/setup/presets.ts';
 import { isOwnRate, type PageSettings } from '../../features/setup/settings.ts';
 import type { Values } from '../controls.ts';
 import { chosenEngine } from '../EnginePicker.tsx';
@@ -20,8 +21,6 @@ const PLAIN = { bias: 'none', boft_dropout: 0 };
 /** Scored often enough for a curve, on as many letters as the preset has. */
 const EVALUATIONS = 8;
 export const HELD_OUT = 260;
-/** Of the head alone: the best of five (docs/figures.md). */
-const HEAD_RATE = 0.03;
 
 export const firstModel = { kind: 'embedded', name: MODEL } as const;
 export const firstData = { kind: 'embedded', name: DATA } as const;
