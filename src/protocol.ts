@@ -52,6 +52,7 @@ export type {
   TextBeforeAfter,
   TextClassBeforeAfter,
   TextValueBeforeAfter,
+  TokenOdds,
   TrainerApi,
   TrainerEvent,
   WayToFit,

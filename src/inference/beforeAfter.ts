@@ -255,6 +255,8 @@ export interface WriteOptions {
 export interface Writing {
   readonly text: string;
   readonly tokens: number;
+  /** The tokens themselves. */
+  readonly made: readonly number[];
   readonly promptTokens: number;
   /** Until the first token; null before it. */
   readonly promptSeconds: number | null;
@@ -325,6 +327,7 @@ export async function* writeInTurns(
         return {
           text: tokenizer.decode([...head, ...made]),
           tokens: made.length,
+          made: [...made],
           promptTokens: start.ids.length,
           promptSeconds: times[0] ?? null,
           tokensPerSecond: later.length > 0 ? later.length / later.reduce((a, b) => a + b, 0) : null,

@@ -20,6 +20,7 @@ import {
   pick,
   probabilities,
   type Scores,
+  type Writing,
   writeInTurns,
 } from '../inference/beforeAfter.ts';
 import { fail } from '../lib/errors.ts';
@@ -29,6 +30,7 @@ import type { FullBatch } from './batchPlan.ts';
 import type { Which } from './engine.ts';
 import type { BeforeAfter, BeforeAfterOptions, TextValueBeforeAfter } from './protocol.ts';
 import type { Session } from './session.ts';
+import { oddsOf } from './tokenOdds.ts';
 
 const DEFAULT_TOKENS = 80;
 const DEFAULT_TEMPERATURE = 0.7;
@@ -68,6 +70,8 @@ function predictorsOf(session: Session): Both<Predictor<FullBatch>> {
   });
   return { before: predictor('base'), after: predictor('adapted') };
 }
+
+const NOTHING: Pick<Writing, 'text' | 'made'> = { text: '', made: [] };
 
 /** Tokens of the run's sequences. */
 const contextOf = ({ batches }: Session): number => batches.options.sequenceLength ?? 128;
@@ -155,10 +159,10 @@ async function compareText(
       'bad-data',
       say`The prompt has ${ids.length} tokens, but the run's sequences have ${context}; shorten it.`,
     );
+  // A chat's answer stands alone, a text goes on.
+  const head = dataset.kind === 'text' ? ids.slice(dataset.prefix.length) : [];
   const writing = writeInTurns(predictorsOf(session), tokenizer, {
-    ids,
-    // A chat's answer stands alone, a text goes on.
-    head: dataset.kind === 'text' ? ids.slice(dataset.prefix.length) : [],
+    ...{ ids, head },
     stop:
       dataset.kind === 'instruction'
         ? dataset.stop
@@ -167,9 +171,19 @@ async function compareText(
     temperature,
     random: () => rng(seed, 0x7e),
   });
-  let [before, after] = ['', ''];
-  for await (const now of writing) [before, after] = [now.before.text, now.after.text];
-  return { kind: 'text', prompt: tokenizer.decode(ids), before, after, seed, temperature };
+  let [before, after] = [NOTHING, NOTHING];
+  for await (const now of writing) ({ before, after } = now);
+  const logits = {
+    before: (all: readonly number[]) => session.engine.logits('base', all),
+    after: (all: readonly number[]) => session.engine.logits('adapted', all),
+  };
+  const odds = async ({ made }: Pick<Writing, 'made'>) =>
+    oddsOf({ ids, head, made }, logits, context, tokenizer);
+  return {
+    ...{ kind: 'text', prompt: tokenizer.decode(ids), seed, temperature },
+    ...{ before: before.text, after: after.text },
+    odds: { before: await odds(before), after: await odds(after) },
+  };
 }
 
 /** Probabilities of one grey square drawing [side·side] in 0 … 1, at whatever size it was drawn. */

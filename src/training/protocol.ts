@@ -47,6 +47,7 @@ export type {
   TextBeforeAfter,
   TextClassBeforeAfter,
   TextValueBeforeAfter,
+  TokenOdds,
   WeightReport,
   WhatIf,
   WhatIfAnswer,

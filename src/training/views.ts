@@ -73,8 +73,15 @@ export interface ImageBeforeAfter {
   } & Both<Float32Array>)[];
 }
 
+/** A token of a text with the probability that each model gives it there, at temperature 1. */
+export interface TokenOdds extends Both<number> {
+  readonly text: string;
+}
+
 export interface TextBeforeAfter extends Both<string> {
   readonly kind: 'text';
+  /** Of the new tokens of both texts. */
+  readonly odds: Both<readonly TokenOdds[]>;
   readonly prompt: string;
   readonly seed: number;
   readonly temperature: number;

@@ -26,7 +26,12 @@ const figures = (value: number, change: Partial<RunFigures> = {}): RunFigures =>
 let nextId = 1;
 
 /** The `at`th part of a preset as a run; part 0 is its own. */
-function runOf(preset: string, at: number, of: RunFigures | null, evals: readonly EvalMetric[] = []): RunRecord {
+function runOf(
+  preset: string,
+  at: number,
+  of: RunFigures | null,
+  evals: readonly EvalMetric[] = [],
+): RunRecord {
   const { settings } = partsOf(presetById(preset), 1)[at]!;
   const run = newRun(nextId++, settings, 0);
   for (const one of evals) run.series.addEval(one);
@@ -49,19 +54,25 @@ const answer = (current: RunRecord, of: RunFigures, runs: readonly RunRecord[] =
   answerOf(viewOf(current, runs), of)!;
 
 describe('the sides of a preset', () => {
-  test.each(PRESETS.map(({ id }) => id))('%s: each is legal, is recognised and has a title of its own', (id) => {
-    const parts = partsOf(presetById(id), 7);
-    for (const part of parts) {
-      expect(refuseConfig(part.settings, visionReport())).toBeNull();
-      expect(partIn(parts, part.settings)).toBe(part);
-      expect(part.settings.training.seed).toBe(7);
-    }
-    expect(new Set(parts.map((part) => partTitle(part, parts))).size).toBe(parts.length);
-  });
+  test.each(PRESETS.map(({ id }) => id))(
+    '%s: each is legal, is recognised and has a title of its own',
+    (id) => {
+      const parts = partsOf(presetById(id), 7);
+      for (const part of parts) {
+        expect(refuseConfig(part.settings, visionReport())).toBeNull();
+        expect(partIn(parts, part.settings)).toBe(part);
+        expect(part.settings.training.seed).toBe(7);
+      }
+      expect(new Set(parts.map((part) => partTitle(part, parts))).size).toBe(parts.length);
+    },
+  );
 
   test('what tells them apart is said, and nothing else', () => {
     const parts = partsOf(presetById('why-m'), 1);
-    expect(parts.map((part) => partTitle(part, parts))).toEqual(['BOFT, b = 4, m = 5', 'BOFT, b = 16, m = 1']);
+    expect(parts.map((part) => partTitle(part, parts))).toEqual([
+      'BOFT, b = 4, m = 5',
+      'BOFT, b = 16, m = 1',
+    ]);
     const letters = partsOf(presetById('letters-boft'), 1);
     expect(letters.map((part) => partTitle(part, letters))).toEqual(['BOFT', 'Head only']);
   });
@@ -80,7 +91,9 @@ describe('the sides of a preset', () => {
 describe('an answer', () => {
   test('says what the run came to and names the head that is not trained yet', () => {
     const { says, rows } = answer(runOf('letters-boft', 0, null, ENDS), figures(0.954));
-    expect(says[0]).toBe('Held-out accuracy was 5.00 % before and is 95.4 % after 300 steps, on 260 examples.');
+    expect(says[0]).toBe(
+      'Held-out accuracy was 5.00 % before and is 95.4 % after 300 steps, on 260 examples.',
+    );
     expect(says[1]).toBe(
       'In the first layer each factor can differ from zero in 512 of 16,384 entries, and there are 2 of them.',
     );
@@ -108,7 +121,9 @@ describe('an answer', () => {
     expect(says[1]).toMatch(/260 examples cannot tell that from chance/);
     // The same shares of more examples are apart.
     const many = ENDS.map((one) => ({ ...one, examples: 20_000 }));
-    expect(answer(runOf('why-m', 0, null, many), figures(0.954), [other]).says[1]).toMatch(/ends better than/);
+    expect(answer(runOf('why-m', 0, null, many), figures(0.954), [other]).says[1]).toMatch(
+      /ends better than/,
+    );
   });
 
   test('of a perplexity less is better', () => {
@@ -117,12 +132,17 @@ describe('an answer', () => {
     const { says } = answer(runOf('why-m', 0, null, evals), figures(2.01, parts), [
       runOf('why-m', 1, figures(2.1, parts)),
     ]);
-    expect(says[1]).toBe('BOFT, b = 4, m = 5 ends better than BOFT, b = 16, m = 1: held-out perplexity 2.010 against 2.100.');
+    expect(says[1]).toBe(
+      'BOFT, b = 4, m = 5 ends better than BOFT, b = 16, m = 1: held-out perplexity 2.010 against 2.100.',
+    );
   });
 
   test('a run of other length, of other data or one that did not end is not compared', () => {
     const head = runOf('letters-boft', 1, figures(0.779));
-    const short = { ...head, settings: { ...head.settings, training: { ...head.settings.training, steps: 9 } } };
+    const short = {
+      ...head,
+      settings: { ...head.settings, training: { ...head.settings.training, steps: 9 } },
+    };
     const other = runOf('letters-boft', 1, figures(0.779, { data: 'mine.csv' }));
     const stopped = { ...head, outcome: { ...head.outcome!, end: 'stopped' as const } };
     for (const run of [short, other, stopped])

@@ -20,6 +20,7 @@ import { fakeTrainer, stepMetric } from './page-fixtures.ts';
 const settle = () => new Promise((resolve) => setTimeout(resolve, 0));
 const said = (after: string): BeforeAfter => ({
   kind: 'text',
+  odds: { before: [], after: [] },
   prompt: '',
   before: '',
   after,

@@ -185,6 +185,7 @@ function setUp(strengths = 2) {
         metric: request.scored === undefined ? null : metric(asked.length / 100),
         comparison: request.compared && {
           kind: 'text',
+          odds: { before: [], after: [] },
           prompt: '',
           before: '',
           after: '',

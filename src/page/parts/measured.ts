@@ -44,6 +44,8 @@ export const MEASURED = {
   'weights-changed': () => say`Counted: the initialisers of the file that are not bit for bit as they were.`,
   writing: () =>
     say`Counted in onnxruntime’s worker: new tokens over the time since the prompt was read. The first token is part of reading the prompt.`,
+  odds: () =>
+    say`Both texts are read once by each model, in the engine that trains: the softmax of its answers at the token before, at temperature 1, whatever the text was written with. Colours say by how many times one of the two probabilities is the other.`,
   answers: () =>
     say`The probabilities of both models on the same inputs, from the engine that trains. They are of few examples; the held-out score is of more.`,
   // What was learnt.

@@ -91,7 +91,8 @@ export const PRESETS: readonly Preset[] = [
   {
     id: 'why-m',
     title: () => say`Why m matters`,
-    question: () => say`Many small factors or one with large blocks: with as many numbers, which learns more?`,
+    question: () =>
+      say`Many small factors or one with large blocks: with as many numbers, which learns more?`,
     model: 'glyphs-vit',
     data: 'letters',
     method: 'boft',

@@ -278,4 +278,3 @@ export const rowTexts = ({ run }: AnswerRow): { readonly numbers: string; readon
     score: metric === null || last === null ? '–' : scoreText({ metric, value: last.value }),
   };
 };
-

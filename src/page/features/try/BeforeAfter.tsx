@@ -8,11 +8,12 @@ import type {
   TextClassBeforeAfter,
   TextValueBeforeAfter,
 } from '../../../protocol.ts';
-import { metricText, percent, real, scoredOn, scoreText } from '../../format.ts';
+import { metricText, percent, power, real, scoredOn, scoreText } from '../../format.ts';
 import { Action } from '../../parts/Action.tsx';
 import { TextField } from '../../parts/Controls.tsx';
 import { Block } from '../../parts/Facts.tsx';
 import { Icon } from '../../parts/Icon.tsx';
+import { later } from '../../parts/later.tsx';
 import { Measured } from '../../parts/Measured.tsx';
 import { DrawPad, Picture } from '../../parts/Pictures.tsx';
 import { rich } from '../../parts/rich.ts';
@@ -21,6 +22,12 @@ import { OfStep } from '../../parts/Waiting.tsx';
 import { useIsRecorded, usePage, useRun, useUi } from '../../usePage.ts';
 import { byChange, tallyOf } from '../inspect/inspection.ts';
 import { DRAWING_SIZE } from '../setup/choice.ts';
+
+// Texts are of few runs: what colours their tokens comes with the first.
+const TextOdds = later<'TextOdds', { readonly comparison: TextBeforeAfter }>(
+  'TextOdds',
+  () => import('./TextOdds.tsx'),
+);
 
 /** Examples on screen. */
 const SHOWN = 8;
@@ -57,6 +64,7 @@ export function BeforeAfter() {
       </div>
       <OfStep step={step} isAsked={isComparing} />
       <Tally comparison={value} />
+      <MergedBeside />
       {value.kind === 'image' ? (
         <Images comparison={value} />
       ) : value.kind === 'text' ? (
@@ -87,6 +95,22 @@ function Tally({ comparison }: { readonly comparison: Shown }) {
           ? null
           : say`The held-out ${metricText(score.metric)} beside the curve, ${scoreText(score)} at step ${score.step}, is of ${scoredOn(score)}.`}
       </Sentences>
+    </p>
+  );
+}
+
+/** How near the merged file comes to the trainer, where that was measured. */
+function MergedBeside() {
+  const merged = useRun((s) => s.merged);
+  const parity = merged?.parity ?? null;
+  if (merged === null || parity === null || parity.verdict === 'unchecked') return null;
+  const { maxRel, maxAbs, bound, samples } = parity;
+  return (
+    <p className="tally" data-testid="merged-beside">
+      {parity.verdict === 'passed'
+        ? say`Merged at step ${merged.step}: on ${samples} held-out inputs onnxruntime gave what the trainer gave, at most ${power(maxAbs)} or ${power(maxRel)} of the largest answer apart (${power(bound)} is allowed).`
+        : say`Merged at step ${merged.step}: on ${samples} held-out inputs onnxruntime gave something else than the trainer, up to ${power(maxAbs)} or ${power(maxRel)} of the largest answer apart (${power(bound)} is allowed).`}{' '}
+      <Measured of="parity-relative" about={say`the merged file beside the trainer`} />
     </p>
   );
 }
@@ -207,28 +231,11 @@ function TryDrawing({ labels }: { readonly labels: readonly string[] }) {
   );
 }
 
-function commonLength(a: string, b: string): number {
-  let n = 0;
-  while (n < a.length && a[n] === b[n]) n++;
-  return n;
-}
-
 function Texts({ comparison }: { readonly comparison: TextBeforeAfter }) {
   const page = usePage();
   const prompt = useUi((s) => s.prompt);
   const seed = useUi((s) => s.sampleSeed);
   const temperature = useUi((s) => s.temperature);
-  const same = commonLength(comparison.before, comparison.after);
-  const side = (title: string, text: string) => (
-    <section className="text-side" aria-label={title}>
-      <h3>{title}</h3>
-      <p className="text-body">
-        <b>{comparison.prompt}</b>
-        <span className="text-same">{text.slice(0, same)}</span>
-        {text.slice(same)}
-      </p>
-    </section>
-  );
   return (
     <>
       <form
@@ -267,10 +274,7 @@ function Texts({ comparison }: { readonly comparison: TextBeforeAfter }) {
         />
         <Action text={say`Write`} type="submit" />
       </form>
-      <div className="texts" data-testid="texts">
-        {side(say`before`, comparison.before)}
-        {side(say`after`, comparison.after)}
-      </div>
+      <TextOdds key={comparison.after} comparison={comparison} />
     </>
   );
 }

@@ -1,0 +1,28 @@
+/** How differently two models hold a token likely, in five steps: colour, line and words of each. */
+import { say } from '../../../common.ts';
+import type { TokenOdds } from '../../../protocol.ts';
+
+/** From "much likelier before" to "much likelier after". */
+export const STEPS = ['much-less', 'less', 'alike', 'more', 'much-more'] as const;
+export type OddsStep = (typeof STEPS)[number];
+
+/** So many times as likely is a difference, and so many a large one. */
+const SOME = 2;
+const MUCH = 10;
+
+/** The step of a token: by how many times one probability is the other. */
+export function stepOf({ before, after }: Pick<TokenOdds, 'before' | 'after'>): OddsStep {
+  if (before === after) return 'alike';
+  const ratio = Math.max(before, after) / Math.min(before, after);
+  if (ratio < SOME) return 'alike';
+  if (after > before) return ratio < MUCH ? 'more' : 'much-more';
+  return ratio < MUCH ? 'less' : 'much-less';
+}
+
+export const STEP_WORDS = (): Readonly<Record<OddsStep, string>> => ({
+  'much-less': say`${MUCH} times and more likelier before`,
+  less: say`${SOME} to ${MUCH} times likelier before`,
+  alike: say`about as likely`,
+  more: say`${SOME} to ${MUCH} times likelier after`,
+  'much-more': say`${MUCH} times and more likelier after`,
+});
