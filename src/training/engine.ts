@@ -88,6 +88,8 @@ export interface Engine {
   logits(which: Which, ids: readonly number[]): Promise<Float32Array>;
   /** Runs a graph once over the same weights and reads its outputs. */
   once(graph: Graph): Promise<Readonly<Record<string, Float32Array>>>;
+  /** The same for a graph that is asked again and again: made ready once, run and read at each call. */
+  keep(graph: Graph): Promise<() => Promise<Readonly<Record<string, Float32Array>>>>;
   readState(name: string): Promise<Float32Array>;
   writeState(name: string, data: Float32Array): void;
   /** What a checkpoint holds: how many numbers each state has, by its name. */
@@ -167,6 +169,13 @@ function createPrograms(
         programs.delete(program);
         program.destroy();
       }
+    },
+    async keep(graph: Graph) {
+      const program = await compiled(readJoined(graph, siblings()));
+      return async () => {
+        program.run();
+        return readOutputs(program, Object.keys(graph.outputs));
+      };
     },
     peakBytes: () => peakBytes,
     tuning: report,
@@ -338,6 +347,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     evaluate: guarded(evaluate),
     logits: guarded(logits),
     once: guarded(programs.once),
+    keep: guarded(async (graph) => guarded(await programs.keep(graph))),
     readState: guarded(async (name) => (await store.read(name, 'state')) as Float32Array),
     writeState(name, data) {
       requireOpen();

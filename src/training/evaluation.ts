@@ -167,7 +167,8 @@ export function metricsCsv(
 ): string {
   const byStep = new Map(evals.map((e) => [e.step, e]));
   const metric = evals[0]?.metric ?? 'eval';
-  const others = Object.keys(evals[0]?.others ?? {});
+  // Some figures are of evaluations on the way alone.
+  const others = [...new Set(evals.flatMap((one) => Object.keys(one.others ?? {})))];
   const rows = steps.map((s) => {
     const e = byStep.get(s.step);
     const figures = [s.step, s.loss, s.learningRate, s.gradNorm, s.examples, s.tokens, s.seconds.toFixed(3)];

@@ -112,6 +112,10 @@ export const ortEngines =
         return (await run(feedsOfText(ids, sequence))).logits!;
       }),
       once: guarded(async (graph) => runOnce(ort, states, graph)),
+      keep: guarded(async (graph) => {
+        const run = await runner(graph);
+        return guarded(async () => run(new Map()));
+      }),
       readState: guarded(async (name) => states.get(name)!.slice()),
       writeState(name, data) {
         requireOpen();

@@ -11,6 +11,7 @@ import { clause, listOf, say } from '../lib/say.ts';
 import type { LoadedModel } from '../models/load.ts';
 import type { Merged, QuantisedMerge } from '../models/merge.ts';
 import { encodeModel } from '../onnx/encode.ts';
+import { adapterMeasures, type MeasuredAdapter } from './adapterMeasures.ts';
 import type { RunsOn } from './backend.ts';
 import type { BatchPlan, FullBatch } from './batchPlan.ts';
 import {
@@ -94,13 +95,19 @@ export interface Session
   close(): Promise<void>;
 }
 
+export interface SessionOptions {
+  readonly checkpoint?: Uint8Array;
+  /** Every evaluation on the way also measures how far the adapter has taken the weights ({@link adapterMeasures}). */
+  readonly measuresAdapter?: boolean;
+}
+
 /** @param on what computes; its limits where the run must stay within a budget */
 export async function openSession(
   on: RunsOn,
   request: RunRequest,
   host: Host,
   emit: (event: SessionEvent) => void = () => {},
-  options: { readonly checkpoint?: Uint8Array } = {},
+  options: SessionOptions = {},
 ): Promise<Session> {
   const asked = await setUpRun(request, host, (doneBytes, totalBytes, what) =>
     emit({ type: 'progress', progress: { clock: 'download', doneBytes, totalBytes, what } }),
@@ -150,6 +157,8 @@ export async function openSession(
     { ...identity, engine: computes },
     resumed,
     emit,
+    // What has to stay within little memory has none to spare for it.
+    options.measuresAdapter === true && !isTight,
   );
 }
 
@@ -165,6 +174,7 @@ function sessionOver(
   identity: RunIdentity & Pick<Checkpoint, 'engine'>,
   resumed: Checkpoint | null,
   emit: (event: SessionEvent) => void,
+  measuresAdapter: boolean,
 ): Session {
   const { opened, model, data, dataset, training, batches, plan, parameters, initial } = setup;
   const lock = createLock();
@@ -175,12 +185,13 @@ function sessionOver(
     });
   const evaluate = (which: Which, step: number) =>
     evaluateHeld(engine, dataset, batches, which, { step, limit: training.evalExamples });
+  const measured = measuresAdapter ? measuring(setup, engine) : async () => null;
   const loop = new UpdateLoop({
     engine,
     batches,
     settings: training,
     lock,
-    evaluate: (step) => evaluate('adapted', step),
+    evaluate: async (step) => withMeasures(await evaluate('adapted', step), await measured()),
     emit,
     start: resumed ?? { step: 0, seconds: 0, steps: [], evals: [] },
   });
@@ -225,6 +236,30 @@ function sessionOver(
   };
   return session;
 }
+
+/** What is measured of the adapter at every evaluation, made ready at the first; null where there is nothing to measure, or no memory for it. */
+function measuring({ plan, parameters, initial }: RunSetup, engine: Engine) {
+  let made: Promise<(() => Promise<MeasuredAdapter>) | null> | undefined;
+  const make = async (): Promise<(() => Promise<MeasuredAdapter>) | null> => {
+    const measures = adapterMeasures(plan, parameters, initial);
+    if (measures === null) return null;
+    const run = await engine.keep(measures.graph);
+    return async () => measures.read(await run());
+  };
+  return async (): Promise<MeasuredAdapter | null> => {
+    made ??= make();
+    try {
+      return (await (await made)?.()) ?? null;
+    } catch (error) {
+      if (!(error instanceof PapilioError) || error.kind !== 'out-of-memory') throw error;
+      made = Promise.resolve(null);
+      return null;
+    }
+  };
+}
+
+const withMeasures = (metric: EvalMetric, measured: MeasuredAdapter | null): EvalMetric =>
+  measured === null ? metric : { ...metric, others: { ...metric.others, ...measured } };
 
 /** The trained numbers as an adapter's file has them. */
 async function adapterOf(

@@ -85,7 +85,7 @@ class CurrentRun {
           }
           run.emit(event);
         },
-        checkpoint ? { checkpoint } : {},
+        { measuresAdapter: true, ...(checkpoint ? { checkpoint } : {}) },
       );
       if (run.why) await session.close();
       run.requireWanted();

@@ -15,7 +15,7 @@ export interface EvalMetric {
   readonly examples: number;
   /** How many tagged words the score is of, where it is of words and not of examples. */
   readonly words?: number;
-  /** Further figures by name: `macroF1` of tags, `accuracy` on hidden tokens, `r2` and `pearson` of numbers. */
+  /** Further figures by name: `macroF1` of tags, `accuracy` on hidden tokens, `r2` and `pearson` of numbers; of the adapter `relativeChange` and `orthogonality`. */
   readonly others?: Readonly<Record<string, number>>;
 }
 

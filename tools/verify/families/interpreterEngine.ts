@@ -138,6 +138,7 @@ export const interpreterEngines: MakeEngine = async (request) => {
       const result = run(graph, new Map());
       return Object.fromEntries(Object.entries(graph.outputs).map(([name, v]) => [name, output(result, v)]));
     },
+    keep: async (graph) => () => engine.once(graph),
     readState: async (name) => Float32Array.from(stateOf(states, steppers, name).data),
     writeState: (name, data: DeviceData) => states.set(name, vector(data)),
     get states() {

@@ -107,10 +107,12 @@ function MergedBeside() {
   const { maxRel, maxAbs, bound, samples } = parity;
   return (
     <p className="tally" data-testid="merged-beside">
-      {parity.verdict === 'passed'
-        ? say`Merged at step ${merged.step}: on ${samples} held-out inputs onnxruntime gave what the trainer gave, at most ${power(maxAbs)} or ${power(maxRel)} of the largest answer apart (${power(bound)} is allowed).`
-        : say`Merged at step ${merged.step}: on ${samples} held-out inputs onnxruntime gave something else than the trainer, up to ${power(maxAbs)} or ${power(maxRel)} of the largest answer apart (${power(bound)} is allowed).`}{' '}
-      <Measured of="parity-relative" about={say`the merged file beside the trainer`} />
+      <Sentences>
+        {parity.verdict === 'passed'
+          ? say`Merged at step ${merged.step}: on ${samples} held-out inputs onnxruntime gave what the trainer gave, at most ${power(maxAbs)} or ${power(maxRel)} of the largest answer apart (${power(bound)} is allowed).`
+          : say`Merged at step ${merged.step}: on ${samples} held-out inputs onnxruntime gave something else than the trainer, up to ${power(maxAbs)} or ${power(maxRel)} of the largest answer apart (${power(bound)} is allowed).`}
+        <Measured of="parity-relative" about={say`the merged file beside the trainer`} />
+      </Sentences>
     </p>
   );
 }

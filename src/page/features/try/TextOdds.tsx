@@ -7,6 +7,7 @@ import { Fold } from '../../parts/Controls.tsx';
 import { Table } from '../../parts/Facts.tsx';
 import { Measured } from '../../parts/Measured.tsx';
 import { rich } from '../../parts/rich.ts';
+import { Sentences } from '../../parts/Sentences.tsx';
 import { STEP_WORDS, STEPS, stepOf } from './odds.ts';
 
 /** A probability: a share, or in powers of ten where that would read as nothing. */
@@ -47,10 +48,12 @@ export function TextOdds({ comparison }: { readonly comparison: TextBeforeAfter 
       </div>
       <Legend />
       <p className="hint odds-figures" data-testid="odds">
-        {chosen === null
-          ? say`Point at a word: its probability in both models is written here.`
-          : rich`“${<b>{visibleToken(chosen.text)}</b>}”: ${shown(chosen.before)} before, ${shown(chosen.after)} after.`}{' '}
-        <Measured of="odds" about={say`the probability of a token`} />
+        <Sentences>
+          {chosen === null
+            ? say`Point at a word: its probability in both models is written here.`
+            : rich`“${<b>{visibleToken(chosen.text)}</b>}”: ${shown(chosen.before)} before, ${shown(chosen.after)} after.`}
+          <Measured of="odds" about={say`the probability of a token`} />
+        </Sentences>
       </p>
       <Fold summary={say`The tokens as a table`}>
         <div className="texts">
@@ -79,7 +82,7 @@ function Legend() {
       {STEPS.map((step) => (
         <li key={step}>
           <span className={`odds odds-${step}`} aria-hidden="true">
-            ab
+            {say`word`}
           </span>{' '}
           {words[step]}
         </li>
