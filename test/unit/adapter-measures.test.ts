@@ -1,6 +1,6 @@
 /**
  * What evaluations measure of an adapter, held against the same worked out in float64 of what a look inside gives of every module. Seen to fail: a
- * base norm of one module alone, the sum of the defects in place of the largest, figures of a run that asked for none.
+ * base norm of one module alone, a defect of something else than the rotation, figures of a run that asked for none.
  */
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
@@ -28,7 +28,11 @@ const training = trainingSchema.parse({
   ...{ steps: 4, batchSize: 2, evalEvery: 2, evalExamples: 4, learningRate: 3e-2, warmupSteps: 0 },
 });
 
-async function trained(engine: MakeEngine, of: Pick<RunRequest, 'method' | 'config'>, measuresAdapter = true) {
+async function trained(
+  engine: MakeEngine,
+  of: Pick<RunRequest, 'method' | 'config'>,
+  measuresAdapter = true,
+) {
   const { data } = vit.training!;
   const request: RunRequest = { model: vit.source, data, training, ...of };
   const session = await openSession({ engine }, request, cliHost, () => {}, { measuresAdapter });

@@ -173,6 +173,18 @@ describe('an answer', () => {
     expect(says[1]).toMatch(/half was gone at step 50 and nine tenths at step 100,/);
   });
 
+  test('what was kept and changed is said as the last evaluation measured it', () => {
+    const last = { ...ENDS[1]!, others: { relativeChange: 0.123, orthogonality: 2e-6 } };
+    const { says } = answer(runOf('why-m', 0, null, [ENDS[0]!, last]), figures(0.954));
+    expect(says.at(-1)).toMatch(
+      /have changed by 12.3 % of their size. Their rotations are rotations but for 2.0\u00a0e−6,/,
+    );
+    const lora = { ...last, others: { relativeChange: 0.5 } };
+    expect(answer(runOf('why-m', 0, null, [ENDS[0]!, lora]), figures(0.954)).says.at(-1)).toBe(
+      'The adapted weights have changed by 50.0 % of their size.',
+    );
+  });
+
   test('of an own model: whether the merged file was held against the trainer', () => {
     const run = runOf('own-model', 0, null, ENDS);
     const parity = { verdict: 'passed', maxRel: 3e-6, bound: 1e-4 };

@@ -5,11 +5,13 @@ import { baseSettings } from '../../src/page/features/setup/settings.ts';
 import { newRun } from '../../src/page/features/training/runs.ts';
 import {
   createSeries,
+  pacesOf,
   secondsPerStep,
   smooth,
   thin,
   undrawn,
   undrawnText,
+  unitOf,
 } from '../../src/page/features/training/series.ts';
 import { stepMetric } from './page-fixtures.ts';
 
@@ -92,4 +94,25 @@ test('the table holds raw and smoothed values and evaluations at their steps', (
   expect(one?.slice(0, 3)).toEqual(['1', '4', '4']);
   expect(Number(two?.[2])).toBeCloseTo(2 + 2 / 3, 12);
   expect(two?.slice(8)).toEqual(['accuracy', '0.5', '2']);
+});
+
+test('a pace is of the last twenty steps, in tokens where there are any', () => {
+  const series = createSeries();
+  // A tenth of a second a step, from step 31 on a fifth.
+  for (let step = 1; step <= 60; step++)
+    series.add({
+      ...stepMetric(step),
+      tokens: 500 * step,
+      seconds: step <= 30 ? step / 10 : 3 + (step - 30) / 5,
+    });
+  expect(unitOf(series)).toBe('tokens');
+  const paces = pacesOf(series, 'tokens');
+  expect(paces[0]).toBeNaN();
+  expect(paces[1]).toBeCloseTo(5000, 6);
+  expect(paces[29]).toBeCloseTo(5000, 6);
+  expect(paces[39]).toBeCloseTo((20 * 500) / (1 + 2), 6);
+  expect(paces[59]).toBeCloseTo(2500, 6);
+  const pictures = createSeries();
+  pictures.add(stepMetric(1));
+  expect(unitOf(pictures)).toBe('examples');
 });

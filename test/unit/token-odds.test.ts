@@ -28,14 +28,16 @@ describe('the text that each token adds', () => {
 });
 
 /** Logits [4, 4] in which the token after `id` is `id + 1`, by so much. */
-const model = (by: number, seen: number[][] = []) => async (ids: readonly number[]) => {
-  seen.push([...ids]);
-  const data = new Float32Array(16);
-  ids.forEach((id, row) => {
-    data[row * 4 + ((id + 1) % 4)] = by;
-  });
-  return data;
-};
+const model =
+  (by: number, seen: number[][] = []) =>
+  async (ids: readonly number[]) => {
+    seen.push([...ids]);
+    const data = new Float32Array(16);
+    ids.forEach((id, row) => {
+      data[row * 4 + ((id + 1) % 4)] = by;
+    });
+    return data;
+  };
 
 describe('the odds of a text', () => {
   test('are read at the row of the token before, from each model', async () => {

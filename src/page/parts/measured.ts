@@ -11,6 +11,12 @@ export const MEASURED = {
     say`Read off the run on screen and the latest finished runs of this page on the same model and data, of as many steps. What the wiring reaches, and how sparse it is, is counted in the method’s own pattern. Two shares count as different where they are further apart than 95 of 100 draws of as many examples would leave them.`,
   pace: () =>
     say`The median time of the last 20 steps, by the clock of the worker that trains. The first 10 steps of a sitting pay for warming up and do not count; pauses do not either.`,
+  'pace-curve': () =>
+    say`At each step the tokens or examples of the 20 steps before it, over the time that they took by the clock of the worker that trains. Evaluations and pauses are no part of that time.`,
+  'change-curve': () =>
+    say`At every evaluation, on the device that trains: the root of the sum of squares of ΔW over that of the base weights, of all adapted modules together, in 32 bits. Of a model with more than four million adapted weights these are the first modules alone.`,
+  'orthogonality-curve': () =>
+    say`At every evaluation, on the device that trains: the largest ‖RᵀR − I‖ of the adapted modules, computed in 32 bits, whose rounding alone makes some 1e-6. Of wide models these are the first modules alone.`,
   'time-left': () =>
     say`The steps that are still to come times that pace. Evaluations on the way are not in it, unless they fell into the last 20 steps.`,
   machine: () =>

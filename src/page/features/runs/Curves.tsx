@@ -7,9 +7,9 @@ import { Block } from '../../parts/Facts.tsx';
 import { Picker } from '../../parts/Picker.tsx';
 import { Sentences } from '../../parts/Sentences.tsx';
 import { useRun, useUi } from '../../usePage.ts';
-import { BESIDE } from '../training/Charts.tsx';
 import { drawnRuns, lineOf, type RunRecord } from '../training/runs.ts';
 import { smooth, smoothFormula, thin } from '../training/series.ts';
+import { BESIDE } from '../training/sideChart.tsx';
 import type { RunBook } from './book.ts';
 
 const KINDS = () =>

@@ -2,10 +2,10 @@
 import { useMemo } from 'react';
 import { say } from '../../../common.ts';
 import { learningRateAt, type TrainingSettings } from '../../../protocol.ts';
-import { metricText, real, scoreText, whole } from '../../format.ts';
+import { metricText } from '../../format.ts';
 import { Chart, type ChartLine, type ChartSpec } from '../../parts/Chart.tsx';
-import { Fold, Toggle } from '../../parts/Controls.tsx';
-import { Block, Table } from '../../parts/Facts.tsx';
+import { Toggle } from '../../parts/Controls.tsx';
+import { Block } from '../../parts/Facts.tsx';
 import { Picker } from '../../parts/Picker.tsx';
 import { Range } from '../../parts/Range.tsx';
 import { Sentences } from '../../parts/Sentences.tsx';
@@ -13,8 +13,11 @@ import { Tip } from '../../parts/Tip.tsx';
 import type { XAxis } from '../../stores.ts';
 import { useChoice, usePage, useRun, useSeries, useUi } from '../../usePage.ts';
 import { runTraining } from '../setup/settings.ts';
+import { CurveTable } from './CurveTable.tsx';
+import { FurtherCharts } from './FurtherCharts.tsx';
 import { drawnRuns, lineOf, type RunRecord } from './runs.ts';
 import { smooth, smoothFormula, thin, undrawn, undrawnText } from './series.ts';
+import { BESIDE, byStep, Empty, inTable, SIDE_HEIGHT } from './sideChart.tsx';
 
 const X_TITLES = (): Readonly<Record<XAxis, string>> => ({
   step: say`step`,
@@ -33,9 +36,6 @@ function evalX(run: RunRecord, step: number, axis: XAxis): number {
   const i = steps.indexOf(step);
   return i < 0 ? 0 : run.series.column(axis)[i]!;
 }
-
-/** Opacity of a run that is drawn beside the current one. */
-export const BESIDE = 0.45;
 
 function linesOf(run: RunRecord, isCurrent: boolean, beta: number, axis: XAxis): ChartLine[] {
   const loss = run.series.column('loss');
@@ -203,65 +203,16 @@ function LossControls() {
   );
 }
 
-/** The curves in figures, for those who cannot or would not read the charts. */
-function CurveTable() {
-  const current = useRun((s) => s.current);
-  useSeries(current?.series ?? null);
-  if (current === null || current.series.evals.length === 0) return null;
-  const { evals } = current.series;
-  const steps = current.series.column('step');
-  const losses = current.series.column('loss');
-  const rates = current.series.column('learningRate');
-  const norms = current.series.column('gradNorm');
-  const text = (value: number | undefined) => (value === undefined ? '–' : real(value));
-  return (
-    <Fold summary={say`The curves as a table`}>
-      <Table
-        words={[say`At step`]}
-        numbers={[
-          say`Loss of the step`,
-          say`Held-out loss`,
-          say`Held-out ${metricText(evals[0]!.metric)}`,
-          say`Learning rate`,
-          say`Gradient norm`,
-        ]}
-      >
-        {evals.map((one) => {
-          const at = steps.indexOf(one.step);
-          return (
-            <tr key={one.step}>
-              <th scope="row">{whole(one.step)}</th>
-              <td className="number">{text(losses[at])}</td>
-              <td className="number">{real(one.loss)}</td>
-              <td className="number">{scoreText(one)}</td>
-              <td className="number">{text(rates[at])}</td>
-              <td className="number">{text(norms[at])}</td>
-            </tr>
-          );
-        })}
-      </Table>
-    </Fold>
-  );
-}
-
-const SIDE_HEIGHT = 146;
-
-/** Where the figures of a chart are. */
-const inTable = (what: string): string => say`${what}, figures in the table of the curves`;
-
 function SideCharts() {
   return (
     <div className="side-charts">
       <ScoreChart />
       <RateChart />
       <NormChart />
+      <FurtherCharts />
     </div>
   );
 }
-
-/** Axes of a small chart, whose heading says what they are. */
-const PLAIN = { xTitle: '', yTitle: '', isLog: false } as const;
-const byStep = (y: string) => ({ ...PLAIN, names: { x: 'step', y } });
 
 /** Held-out score of the current run and of those beside it. */
 function ScoreChart() {
@@ -399,13 +350,5 @@ function NormChart() {
         />
       )}
     </Block>
-  );
-}
-
-function Empty({ text }: { readonly text: string }) {
-  return (
-    <div className="chart chart-empty" style={{ height: SIDE_HEIGHT }}>
-      <p>{text}</p>
-    </div>
   );
 }

@@ -217,20 +217,33 @@ function own({ figures }: AnswerRun, { examples }: Scored): string {
   return say`Held-out ${metricText(metric!)} was ${before} before and is ${after} after ${whole(steps)} steps, on ${whole(examples)} examples.`;
 }
 
-/** What the method kept and changed, of the module that was looked into. */
-function kept({ view }: Told): string[] {
+/** What the method kept and changed: of all modules as the last evaluation measured it, else of the one that was looked into. */
+function kept({ view, current }: Told): string[] {
+  const measured = current.series.evals.at(-1)?.others;
+  if (measured?.relativeChange !== undefined) {
+    const change = say`The adapted weights have changed by ${percent(measured.relativeChange)} of their size.`;
+    const { orthogonality } = measured;
+    return [
+      orthogonality === undefined
+        ? change
+        : paragraph([
+            change,
+            say`Their rotations are rotations but for ${power(orthogonality)}, the largest ‖RᵀR − I‖: as near as that, lengths and angles between neurons are kept.`,
+          ]),
+    ];
+  }
   const { inspection } = view;
   if (inspection === null || inspection.step === 0) return [];
   const { module, delta, rotation } = inspection.value;
   const change = say`The weight of ${module} has changed by ${percent(delta.relative)} of its size.`;
-  return rotation === undefined
-    ? [change]
-    : [
-        paragraph([
+  return [
+    rotation === undefined
+      ? change
+      : paragraph([
           change,
           say`Its inputs are turned by at most ${((rotation.maxAngle * 180) / Math.PI).toFixed(1)}°, and ‖RᵀR − I‖ is ${power(rotation.orthogonality)}: as near as that, lengths and angles between its neurons are kept.`,
         ]),
-      ];
+  ];
 }
 
 /** The run on screen with what the others came to; null where it has not ended, or is not of what its preset asks. */

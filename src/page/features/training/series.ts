@@ -168,3 +168,23 @@ export function secondsPerStep(seconds: Float64Array, since = 0): number | null 
   const middle = gaps.length >> 1;
   return gaps.length % 2 === 1 ? gaps[middle]! : (gaps[middle - 1]! + gaps[middle]!) / 2;
 }
+
+/** What a run counts its pace in: tokens where it has texts. */
+export const unitOf = ({ column }: Pick<Series, 'column'>): 'tokens' | 'examples' =>
+  (column('tokens').at(-1) ?? 0) > 0 ? 'tokens' : 'examples';
+
+/** Steps that a pace is the mean of. */
+const PACE_STEPS = 20;
+
+/** Tokens or examples a second, over the last 20 steps before each; no number where no time has passed. Pauses and evaluations are no training time. */
+export function pacesOf(
+  { length, column }: Pick<Series, 'length' | 'column'>,
+  unit: 'tokens' | 'examples',
+): Float64Array {
+  const [done, seconds] = [column(unit), column('seconds')];
+  return Float64Array.from({ length }, (_, i) => {
+    const from = Math.max(0, i - PACE_STEPS);
+    const took = seconds[i]! - seconds[from]!;
+    return took > 0 ? (done[i]! - done[from]!) / took : Number.NaN;
+  });
+}

@@ -1,0 +1,106 @@
+/** Further curves: how fast a run is, how far its adapter has taken the weights, and how near to rotations its rotations stay. */
+import { useMemo } from 'react';
+import { say } from '../../../common.ts';
+import { METHODS } from '../../../methods.ts';
+import { Chart, type ChartLine, type ChartSpec } from '../../parts/Chart.tsx';
+import { Block } from '../../parts/Facts.tsx';
+import { Measured } from '../../parts/Measured.tsx';
+import type { MeasuredName } from '../../parts/measured.ts';
+import { useRun } from '../../usePage.ts';
+import { drawnRuns, lineOf, type RunRecord } from './runs.ts';
+import { pacesOf, thin, unitOf } from './series.ts';
+import { BESIDE, byStep, Empty, inTable, SIDE_HEIGHT } from './sideChart.tsx';
+
+/** Points of one run; none where it has not measured them. */
+type Points = (run: RunRecord) => Pick<ChartLine, 'x' | 'y' | 'hasMarkers'>;
+
+const atEvaluations =
+  (name: string): Points =>
+  ({ series }) => {
+    const evals = series.evals.filter(({ others }) => others?.[name] !== undefined);
+    return {
+      x: evals.map(({ step }) => step),
+      y: evals.map(({ others }) => others![name]!),
+      hasMarkers: true,
+    };
+  };
+
+const pace: Points = ({ series }) => {
+  const paces = pacesOf(series, unitOf(series));
+  const steps = series.column('step');
+  const places = thin(paces).filter((i) => Number.isFinite(paces[i]!));
+  return { x: places.map((i) => steps[i]!), y: places.map((i) => paces[i]!) };
+};
+
+const CHANGE = atEvaluations('relativeChange');
+const DEFECT = atEvaluations('orthogonality');
+
+export function FurtherCharts() {
+  const current = useRun((s) => s.current);
+  const isTokens = current !== null && unitOf(current.series) === 'tokens';
+  const turns = current === null || METHODS[current.settings.method].family === 'rotation';
+  return (
+    <>
+      <Further
+        title={isTokens ? say`Tokens a second` : say`Examples a second`}
+        how="pace-curve"
+        axis={isTokens ? 'tokens/s' : 'examples/s'}
+        points={pace}
+        nothing={say`from the second step on`}
+      />
+      <Further
+        title={say`Change of the weights`}
+        how="change-curve"
+        axis="‖ΔW‖ / ‖W‖"
+        points={CHANGE}
+        nothing={say`‖ΔW‖ / ‖W‖ at every evaluation`}
+      />
+      {turns ? (
+        <Further
+          title={say`How far from a rotation`}
+          how="orthogonality-curve"
+          axis="‖RᵀR − I‖"
+          points={DEFECT}
+          nothing={say`‖RᵀR − I‖ at every evaluation`}
+        />
+      ) : null}
+    </>
+  );
+}
+
+/** One such curve of the run on screen and of those drawn beside it. */
+function Further(props: {
+  readonly title: string;
+  readonly how: MeasuredName;
+  readonly axis: string;
+  readonly points: Points;
+  readonly nothing: string;
+}) {
+  const { title, how, axis, points, nothing } = props;
+  const current = useRun((s) => s.current);
+  const runs = useRun((s) => s.runs);
+  const shown = useMemo(() => drawnRuns(runs, current?.id), [runs, current]);
+  const sources = useMemo(() => shown.map(({ series }) => series), [shown]);
+  const spec = useMemo(
+    () => (): ChartSpec => ({
+      lines: shown.map((run) => ({
+        name: run.name,
+        ...points(run),
+        ...lineOf(run.look),
+        width: run.id === current?.id ? 2 : 1.6,
+        opacity: run.id === current?.id ? 1 : BESIDE,
+      })),
+      ...byStep(axis),
+    }),
+    [shown, current, points, axis],
+  );
+  return (
+    <Block title={title} beside={<Measured of={how} about={title} />}>
+      {shown.length === 0 ? (
+        <Empty text={nothing} />
+      ) : (
+        <Chart spec={spec} sources={sources} name={title} label={inTable(title)} height={SIDE_HEIGHT} />
+      )}
+    </Block>
+  );
+}
