@@ -43,8 +43,8 @@ const guides = (): Readonly<Record<ErrorKind, Guide>> => ({
   'bad-argument': entry(say`A setting is not possible`, 'choose', 'show-training'),
   shape: entry(say`The data does not fit the model`, 'choose', 'show-data', 'copy'),
   'not-found': entry(say`Something is missing`, 'train', 'retry', 'copy'),
-  'no-webgpu': entry(say`This browser has no WebGPU`, 'train', 'retry'),
-  'no-adapter': entry(say`The GPU is blocked`, 'train', 'retry'),
+  'no-webgpu': entry(say`The browser gives no GPU, since it has no WebGPU`, 'train', 'retry'),
+  'no-adapter': entry(say`The browser gives no GPU, though it has WebGPU`, 'train', 'retry'),
   'too-large': entry(say`A file asks for too much`, 'choose', 'show-model', 'show-data', 'copy'),
   limit: entry(
     say`The device is too small for this`,

@@ -8,6 +8,7 @@ import { PRESETS, presetById } from '../../src/page/features/setup/presets.ts';
 import { refuseConfig } from '../../src/page/features/setup/settings.ts';
 import { partIn, partsOf, partTitle } from '../../src/page/features/setup/sides.ts';
 import { answerOf, reachOf } from '../../src/page/features/training/answer.ts';
+import { baselinesOf } from '../../src/page/features/training/baselines.ts';
 import { newRun, type RunRecord } from '../../src/page/features/training/runs.ts';
 import { emptyRun, type RunView } from '../../src/page/stores.ts';
 import type { EvalMetric } from '../../src/training/protocol.ts';
@@ -191,5 +192,20 @@ describe('an answer', () => {
     const merged = { parity } as RunView['merged'];
     expect(answerOf(viewOf(run), figures(0.9))!.says[1]).toMatch(/is measured under Merge/);
     expect(answerOf({ ...viewOf(run), merged }, figures(0.9))!.says[1]).toMatch(/at most 3.0\u00a0e−6 apart/);
+  });
+});
+
+describe('what a score is held against', () => {
+  test('the model before training, and the head alone where it was trained on the same', () => {
+    const run = runOf('letters-boft', 0, figures(0.954), ENDS);
+    const head = runOf('letters-boft', 1, figures(0.779));
+    const elsewhere = runOf('letters-boft', 1, figures(0.5, { data: 'mine.csv' }));
+    const names = (runs: readonly RunRecord[]) => baselinesOf(run, [run, ...runs]).map(({ value }) => value);
+    expect(names([])).toEqual([0.05]);
+    expect(names([elsewhere])).toEqual([0.05]);
+    expect(names([elsewhere, head])).toEqual([0.05, 0.779]);
+    expect(baselinesOf(null, [head])).toEqual([]);
+    // A run that goes on has no score of before.
+    expect(baselinesOf(runOf('letters-boft', 0, figures(0.9), [ENDS[1]!]), [])).toEqual([]);
   });
 });

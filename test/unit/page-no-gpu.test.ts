@@ -148,7 +148,9 @@ describe('the banner', () => {
     expect(shown(ready(true))).toMatch(
       /only software in its place \(<span>SwiftShader<\/span>\): the processor trains/,
     );
-    expect(shown({ state: 'no-adapter' })).toMatch(/your GPU is blocked: the processor trains/);
+    expect(shown({ state: 'no-adapter' })).toMatch(
+      /gives no GPU, though it has WebGPU: the processor trains/,
+    );
     for (const gpu of [ready(true), { state: 'no-adapter' } as const])
       expect(shown(gpu)).toMatch(/chrome:\/\/gpu<\/code>[\s\S]*copy the address/);
     expect(shown({ state: 'insecure' })).not.toContain('chrome://gpu');

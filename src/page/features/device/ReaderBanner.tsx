@@ -21,11 +21,11 @@ export const RECORDED = { onnxruntime: 0.082, software: 0.63 } as const;
 function headingOf(hindrance: Hindrance, gpu: GpuSupport): ReactNode {
   switch (hindrance) {
     case 'no-webgpu':
-      return say`This browser has no WebGPU: the processor trains`;
+      return say`The browser gives no GPU, since it has no WebGPU: the processor trains`;
     case 'no-adapter':
-      return say`Your browser knows WebGPU, but your GPU is blocked: the processor trains`;
+      return say`The browser gives no GPU, though it has WebGPU: the processor trains`;
     case 'insecure':
-      return say`WebGPU is not available at this address: the processor trains`;
+      return say`The browser gives no GPU at this address: the processor trains`;
     case 'software':
       return rich`The browser gives no GPU, only software in its place (${<span>{gpu.state === 'ready' ? gpu.name : ''}</span>}): the processor trains`;
   }

@@ -48,7 +48,15 @@ export function Curves({ book }: { readonly book: RunBook }) {
   const currentId = useRun((s) => s.current?.id ?? null);
   const smoothing = useUi((s) => s.smoothing);
   const selected = useStore(book.view, (s) => s.selected);
-  const drawn = useMemo(() => drawnRuns(runs, currentId), [runs, currentId]);
+  const baseline = useStore(book.view, (s) => s.baseline);
+  const drawn = useMemo(() => {
+    const own = drawnRuns(runs, currentId);
+    // What others are held against is drawn with them.
+    const against = runs.filter(
+      (run) => run.key === baseline && !own.includes(run) && run.series.evals.length > 0,
+    );
+    return [...against, ...own];
+  }, [runs, currentId, baseline]);
   const sources = useMemo(() => drawn.map(({ series }) => series), [drawn]);
   const pick = useCallback((key: string) => book.select(key), [book]);
   const spec = useMemo(
@@ -62,11 +70,11 @@ export function Curves({ book }: { readonly book: RunBook }) {
       return {
         lines: alike.map((run) => ({
           id: run.key,
-          name: run.name,
+          name: run.key === baseline ? say`${run.name} (baseline)` : run.name,
           ...pointsOf(run, kind, smoothing),
           ...lineOf(run.look),
           width: run === main ? 2.6 : 2,
-          opacity: run === main || run.id === currentId ? 1 : BESIDE,
+          opacity: run === main || run.id === currentId || run.key === baseline ? 1 : BESIDE,
         })),
         xTitle: say`step`,
         yTitle: '',
@@ -75,7 +83,7 @@ export function Curves({ book }: { readonly book: RunBook }) {
         isShare: kind === 'score' && metric === 'accuracy',
       };
     },
-    [drawn, kind, smoothing, selected, currentId],
+    [drawn, kind, smoothing, selected, currentId, baseline],
   );
   return (
     <Block

@@ -13,6 +13,7 @@ import { Tip } from '../../parts/Tip.tsx';
 import type { XAxis } from '../../stores.ts';
 import { useChoice, usePage, useRun, useSeries, useUi } from '../../usePage.ts';
 import { runTraining } from '../setup/settings.ts';
+import { baselinesOf } from './baselines.ts';
 import { CurveTable } from './CurveTable.tsx';
 import { FurtherCharts } from './FurtherCharts.tsx';
 import { drawnRuns, lineOf, type RunRecord } from './runs.ts';
@@ -226,21 +227,29 @@ function ScoreChart() {
       // A perplexity and a share are not drawn on one axis.
       const wanted = (current ?? shown.at(-1))?.series.evals[0]?.metric;
       const alike = shown.filter(({ series }) => series.evals[0]?.metric === wanted);
+      const end = Math.max(0, ...alike.map(({ series }) => series.evals.at(-1)?.step ?? 0));
+      const against = baselinesOf(current, runs).map(
+        ({ name, value }, i): ChartLine => ({
+          ...{ name, x: [0, end], y: [value, value], color: '--ink-3', width: 1 },
+          dash: i === 0 ? 'dot' : 'dash',
+        }),
+      );
+      const curves = alike.map((run) => ({
+        name: run.name,
+        x: run.series.evals.map(({ step }) => step),
+        y: run.series.evals.map(({ value }) => value),
+        ...lineOf(run.look),
+        width: 2,
+        hasMarkers: true,
+        opacity: run.id === current?.id ? 1 : BESIDE,
+      }));
       return {
-        lines: alike.map((run) => ({
-          name: run.name,
-          x: run.series.evals.map(({ step }) => step),
-          y: run.series.evals.map(({ value }) => value),
-          ...lineOf(run.look),
-          width: 2,
-          hasMarkers: true,
-          opacity: run.id === current?.id ? 1 : BESIDE,
-        })),
+        lines: [...(end > 0 ? against : []), ...curves],
         ...byStep(wanted ?? 'score'),
         isShare: wanted === 'accuracy',
       };
     },
-    [shown, current],
+    [shown, current, runs],
   );
   const title = metric === undefined ? say`Held-out score` : say`Held-out ${metricText(metric)}`;
   return (

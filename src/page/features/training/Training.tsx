@@ -110,7 +110,11 @@ function StateLine({ isChanged }: { readonly isChanged: boolean }) {
   const silence = useSilence(news, awaited !== null);
   // Who presses Train all the same is told why, and what to do.
   const idle = obstacle ?? (areBad ? say`these data cannot be trained on` : STATES().idle);
-  const words = busy ?? (state === 'idle' ? idle : STATES()[state]);
+  const settled =
+    state === 'finished' && isChanged
+      ? say`finished as it was set; your changes are not trained yet`
+      : STATES()[state];
+  const words = busy ?? (state === 'idle' ? idle : settled);
   return (
     <p className="transport-state" data-testid="run-state" data-state={state}>
       <i className="state-dot" />
@@ -173,16 +177,19 @@ function Transport() {
   return (
     <div className="row transport">
       <div className="row transport-buttons">
-        <CommandButton
-          command={commandById('toggle')}
-          icon={state === 'running' ? 'pause' : state === 'finished' ? 'check' : 'play'}
-          label={label}
-          isMain
-        />
+        {/* What has finished is the run of before: what is set now begins with the restart. */}
+        {state === 'finished' && isChanged ? null : (
+          <CommandButton
+            command={commandById('toggle')}
+            icon={state === 'running' ? 'pause' : state === 'finished' ? 'check' : 'play'}
+            label={label}
+            isMain
+          />
+        )}
         <CommandButton command={commandById('step')} icon="step" label={say`Step`} />
         {isChanged ? (
           <Action
-            kind="strong"
+            kind={state === 'finished' ? 'main' : 'strong'}
             icon="reset"
             text={say`Restart with changes`}
             onPress={() => void page.controller.restart()}
