@@ -8,6 +8,7 @@ import { methodTitle, real } from '../../format.ts';
 import { Action } from '../../parts/Action.tsx';
 import { Formula, Lights } from '../../parts/Formula.tsx';
 import { Locked } from '../../parts/Locked.tsx';
+import { later } from '../../parts/later.tsx';
 import { Picker } from '../../parts/Picker.tsx';
 import { rich } from '../../parts/rich.ts';
 import { useChoice, useHold, useIsShown, usePage } from '../../usePage.ts';
@@ -15,6 +16,11 @@ import { derive } from './derive.ts';
 import { Advanced, Field } from './Field.tsx';
 import { Section } from './Section.tsx';
 import { baseOf, configShape, fullConfig, runTraining, trainingShape, withField } from './settings.ts';
+
+const MethodPicture = later<'MethodPicture', { readonly method: MethodId }>(
+  'MethodPicture',
+  () => import('./MethodPicture.tsx'),
+);
 
 const GROUPS = Object.entries(FAMILIES).map(([id, family]) => ({
   ...{ id, family },
@@ -32,6 +38,7 @@ export function MethodSection() {
       <Lights>
         <div className="method-card">
           <p>{card.idea()}</p>
+          <MethodPicture method={method} />
           <Formula source={card.formula.split(FORMULA_BREAK)} />
           <p className="try-this">
             <b>{say`Try this.`}</b> {card.tryThis()}
