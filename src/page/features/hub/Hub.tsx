@@ -1,7 +1,7 @@
 /** Models or data from the Hub or an address: find, see sizes, fetch, resume; and what is kept in this browser. */
 import { useEffect, useState } from 'react';
 import { useStore } from 'zustand';
-import { say } from '../../../common.ts';
+import { facts, say } from '../../../common.ts';
 import { pageAddress, type RepoKind } from '../../../hub.ts';
 import { bytes, whole } from '../../format.ts';
 import { Action } from '../../parts/Action.tsx';
@@ -12,6 +12,7 @@ import { useChoice, usePage } from '../../usePage.ts';
 import { Access } from './Access.tsx';
 import type { Finder, HubState, Offer } from './hub.ts';
 import { Trouble } from './Trouble.tsx';
+import { transferText } from './transfer.ts';
 
 const WORDS = () =>
   ({
@@ -208,7 +209,12 @@ function Downloading({ finder }: { readonly finder: Finder }) {
     <div className="row hub-row hub-progress">
       <progress aria-label={say`Downloaded`} max={Math.max(1, total)} value={done} />
       <span className="hint">
-        {progress === null ? say`Beginning …` : say`${what}: ${bytes(done)} of ${bytes(total)}`}
+        {progress === null
+          ? say`Beginning …`
+          : facts([
+              say`${what}: ${bytes(done)} of ${bytes(total)}`,
+              transferText(progress, performance.now()),
+            ])}
         {silence === 0 ? null : rich`; nothing has come for ${<Silence seconds={silence} />}`}
       </span>
       <Action text={say`Stop`} onPress={() => void finder.stop()} />

@@ -21,6 +21,7 @@ import {
 } from '../../../hub.ts';
 import type { CachedFiles, SourceApi } from '../../../protocol.ts';
 import { createTask, reportOf, type TaskView } from '../../task.ts';
+import type { Transfer } from './transfer.ts';
 
 /** Something to fetch as a whole: a model at one precision, a split, a file. */
 export interface Offer {
@@ -107,7 +108,7 @@ interface FinderView extends TaskView {
     readonly isOld: boolean;
   } | null;
   readonly offers: readonly Offer[];
-  readonly progress: { readonly done: number; readonly total: number; readonly what: string } | null;
+  readonly progress: (Transfer & { readonly what: string }) | null;
   /** What ended in the error. */
   readonly failed: FinderView['busy'];
   /** The offer that was taken last. */
@@ -207,6 +208,7 @@ async function download(
   // Asked for, not needed: a browser may clear what is not persistent when the disk fills up.
   void globalThis.navigator?.storage?.persist?.();
   let here = have;
+  const since = performance.now();
   const mark = (change: Partial<Offer>) =>
     view.setState(({ offers }) => ({
       offers: offers.map((one) => (one.id === id ? { ...one, ...change } : one)),
@@ -214,7 +216,7 @@ async function download(
   try {
     await client.download(job, source, kind, access(), (done, total, what) => {
       here = done;
-      if (!signal.aborted) view.setState({ progress: { done, total, what } });
+      if (!signal.aborted) view.setState({ progress: { done, total, kept: have, since, what } });
     });
   } catch (error) {
     mark({ have: here });
