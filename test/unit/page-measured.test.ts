@@ -33,7 +33,7 @@ const PLAIN: Readonly<Record<string, string>> = {
   'Ambient.tsx': 'says aloud what the figures of the run show',
   'features/training/Training.tsx': 'how far a download, a compilation or a run has come',
   'features/training/Drawn.tsx': 'the figures of the run, of every run that is drawn',
-  'features/training/Charts.tsx': 'the figures of the run, step by step',
+  'features/training/CurveTable.tsx': 'the figures of the run, step by step',
   'features/hub/Hub.tsx': 'sizes and counts as the Hub tells them',
   'features/setup/Targets.tsx': 'a layer’s share of the total, which explains itself below',
   'features/setup/Method.tsx': 'the learning rate that is set',

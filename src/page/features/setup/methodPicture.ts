@@ -122,8 +122,8 @@ export function methodPicture(id: MethodId): MethodPicture {
 }
 
 /** Width of a picture in cells, with room for signs and between panels. */
-export const GAP = 2;
-export const SIGN = 3;
+const GAP = 2;
+const SIGN = 3;
 
 export interface Placed {
   readonly part: Panel | string;

@@ -1,11 +1,10 @@
 /** Further curves: how fast a run is, how far its adapter has taken the weights, and how near to rotations its rotations stay. */
-import { useMemo } from 'react';
+import { type ReactNode, useMemo } from 'react';
 import { say } from '../../../common.ts';
 import { METHODS } from '../../../methods.ts';
 import { Chart, type ChartLine, type ChartSpec } from '../../parts/Chart.tsx';
 import { Block } from '../../parts/Facts.tsx';
 import { Measured } from '../../parts/Measured.tsx';
-import type { MeasuredName } from '../../parts/measured.ts';
 import { useRun } from '../../usePage.ts';
 import { drawnRuns, lineOf, type RunRecord } from './runs.ts';
 import { pacesOf, thin, unitOf } from './series.ts';
@@ -38,27 +37,30 @@ const DEFECT = atEvaluations('orthogonality');
 export function FurtherCharts() {
   const current = useRun((s) => s.current);
   const isTokens = current !== null && unitOf(current.series) === 'tokens';
+  const paceTitle = isTokens ? say`Tokens a second` : say`Examples a second`;
+  const changeTitle = say`Change of the weights`;
+  const defectTitle = say`How far from a rotation`;
   const turns = current === null || METHODS[current.settings.method].family === 'rotation';
   return (
     <>
       <Further
-        title={isTokens ? say`Tokens a second` : say`Examples a second`}
-        how="pace-curve"
+        title={paceTitle}
+        how={<Measured of="pace-curve" about={paceTitle} />}
         axis={isTokens ? 'tokens/s' : 'examples/s'}
         points={pace}
         nothing={say`from the second step on`}
       />
       <Further
-        title={say`Change of the weights`}
-        how="change-curve"
+        title={changeTitle}
+        how={<Measured of="change-curve" about={changeTitle} />}
         axis="‖ΔW‖ / ‖W‖"
         points={CHANGE}
         nothing={say`‖ΔW‖ / ‖W‖ at every evaluation`}
       />
       {turns ? (
         <Further
-          title={say`How far from a rotation`}
-          how="orthogonality-curve"
+          title={defectTitle}
+          how={<Measured of="orthogonality-curve" about={defectTitle} />}
           axis="‖RᵀR − I‖"
           points={DEFECT}
           nothing={say`‖RᵀR − I‖ at every evaluation`}
@@ -71,7 +73,8 @@ export function FurtherCharts() {
 /** One such curve of the run on screen and of those drawn beside it. */
 function Further(props: {
   readonly title: string;
-  readonly how: MeasuredName;
+  /** How it was measured. */
+  readonly how: ReactNode;
   readonly axis: string;
   readonly points: Points;
   readonly nothing: string;
@@ -95,7 +98,7 @@ function Further(props: {
     [shown, current, points, axis],
   );
   return (
-    <Block title={title} beside={<Measured of={how} about={title} />}>
+    <Block title={title} beside={how}>
       {shown.length === 0 ? (
         <Empty text={nothing} />
       ) : (

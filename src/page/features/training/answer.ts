@@ -69,7 +69,7 @@ function chanceOf(a: number, b: number, { metric, examples }: Scored): number {
 }
 
 /** How one run ended beside another. */
-export function verdict(a: AnswerRow, b: AnswerRow, scored: Scored): string {
+function verdict(a: AnswerRow, b: AnswerRow, scored: Scored): string {
   const { metric } = scored;
   const [x, y] = [a, b].map(({ run }) => run!.figures.last!.value) as [number, number];
   const [of, against] = [scoreText({ metric, value: x }), scoreText({ metric, value: y })];
