@@ -178,7 +178,7 @@ describe('an answer', () => {
     const last = { ...ENDS[1]!, others: { relativeChange: 0.123, orthogonality: 2e-6 } };
     const { says } = answer(runOf('why-m', 0, null, [ENDS[0]!, last]), figures(0.954));
     expect(says.at(-1)).toMatch(
-      /have changed by 12.3 % of their size. Their rotations are rotations but for 2.0\u00a0e−6,/,
+      /have changed by 12.3 % of their size. The largest ‖RᵀR − I‖ of their rotations is 2.0\u00a0e−6:/,
     );
     const lora = { ...last, others: { relativeChange: 0.5 } };
     expect(answer(runOf('why-m', 0, null, [ENDS[0]!, lora]), figures(0.954)).says.at(-1)).toBe(

@@ -115,6 +115,7 @@ function toPlotly(
         showticklabels,
         type: spec.isLog ? 'log' : 'linear',
         ...(spec.isLog && spanOf(spec.lines) > WIDE ? { dtick: 1 } : {}),
+        ...(spec.isFromZero ? { rangemode: 'tozero' } : {}),
         // No share is above one, even where a single point leaves the range open.
         ...(spec.isShare ? { tickformat: '.0%', autorangeoptions: { clipmin: 0, clipmax: 1.03 } } : {}),
       },

@@ -35,6 +35,8 @@ export interface ChartSpec {
   /** What stands along the axes, where that is not written there. */
   readonly names?: { readonly x: string; readonly y: string };
   readonly isShare?: boolean;
+  /** The vertical axis begins at 0. */
+  readonly isFromZero?: boolean;
   readonly isLog: boolean;
 }
 

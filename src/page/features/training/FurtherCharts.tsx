@@ -38,8 +38,6 @@ export function FurtherCharts() {
   const current = useRun((s) => s.current);
   const isTokens = current !== null && unitOf(current.series) === 'tokens';
   const paceTitle = isTokens ? say`Tokens a second` : say`Examples a second`;
-  const changeTitle = say`Change of the weights`;
-  const defectTitle = say`How far from a rotation`;
   const turns = current === null || METHODS[current.settings.method].family === 'rotation';
   return (
     <>
@@ -51,16 +49,16 @@ export function FurtherCharts() {
         nothing={say`from the second step on`}
       />
       <Further
-        title={changeTitle}
-        how={<Measured of="change-curve" about={changeTitle} />}
+        title="‖ΔW‖ / ‖W‖"
+        how={<Measured of="change-curve" about={say`the change of the weights`} />}
         axis="‖ΔW‖ / ‖W‖"
         points={CHANGE}
         nothing={say`‖ΔW‖ / ‖W‖ at every evaluation`}
       />
       {turns ? (
         <Further
-          title={defectTitle}
-          how={<Measured of="orthogonality-curve" about={defectTitle} />}
+          title="‖RᵀR − I‖"
+          how={<Measured of="orthogonality-curve" about={say`how far from a rotation`} />}
           axis="‖RᵀR − I‖"
           points={DEFECT}
           nothing={say`‖RᵀR − I‖ at every evaluation`}
@@ -94,6 +92,7 @@ function Further(props: {
         opacity: run.id === current?.id ? 1 : BESIDE,
       })),
       ...byStep(axis),
+      isFromZero: true,
     }),
     [shown, current, points, axis],
   );

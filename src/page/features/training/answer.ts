@@ -228,7 +228,7 @@ function kept({ view, current }: Told): string[] {
         ? change
         : paragraph([
             change,
-            say`Their rotations are rotations but for ${power(orthogonality)}, the largest ‖RᵀR − I‖: as near as that, lengths and angles between neurons are kept.`,
+            say`The largest ‖RᵀR − I‖ of their rotations is ${power(orthogonality)}: as near as that, lengths of neurons and angles between them are kept.`,
           ]),
     ];
   }
