@@ -180,6 +180,12 @@ describe('an answer', () => {
     expect(says.at(-1)).toMatch(
       /have changed by 12.3 % of their size. The largest ‖RᵀR − I‖ of their rotations is 2.0\u00a0e−6:/,
     );
+    const torn = { ...last, others: { relativeChange: 0.7, orthogonality: 6.2 } };
+    const tales = answer(runOf('tales-recipes', 0, null, [ENDS[0]!, torn]), figures(0.954)).says.at(-1);
+    expect(tales).toMatch(/is 6.200: they are rotations no more,.* Cayley–Neumann series, which is on,/);
+    expect(answer(runOf('why-m', 0, null, [ENDS[0]!, torn]), figures(0.954)).says.at(-1)).not.toMatch(
+      /Neumann/,
+    );
     const lora = { ...last, others: { relativeChange: 0.5 } };
     expect(answer(runOf('why-m', 0, null, [ENDS[0]!, lora]), figures(0.954)).says.at(-1)).toBe(
       'The adapted weights have changed by 50.0 % of their size.',

@@ -5,7 +5,7 @@
 import { paragraph, say } from '../../../common.ts';
 import { type Layer, METHODS } from '../../../methods.ts';
 import { type EvalMetric, isMoreBetter, type ModelReport } from '../../../protocol.ts';
-import { metricText, percent, power, scoreText, whole } from '../../format.ts';
+import { metricText, percent, power, real, scoreText, whole } from '../../format.ts';
 import type { RunView } from '../../stores.ts';
 import { reach, wiringOf } from '../butterfly/wiring.ts';
 import type { RunFigures } from '../runs/figures.ts';
@@ -162,6 +162,10 @@ function soon({ current: { series } }: Told): string[] {
     number | null,
   ];
   if (half === null || most === null) return [];
+  if (half === most)
+    return [
+      say`Of all that the held-out loss fell by, nine tenths were gone at step ${most}, and half of it at no earlier score.`,
+    ];
   return [
     say`Of all that the held-out loss fell by, half was gone at step ${half} and nine tenths at step ${most}, as far as it was scored at these steps.`,
   ];
@@ -217,20 +221,27 @@ function own({ figures }: AnswerRun, { examples }: Scored): string {
   return say`Held-out ${metricText(metric!)} was ${before} before and is ${after} after ${whole(steps)} steps, on ${whole(examples)} examples.`;
 }
 
+/** Beyond this a matrix is no rotation for any purpose of ours. */
+const STILL_ROTATION = 1e-2;
+
+/** How near to rotations the largest ‖RᵀR − I‖ leaves them, and, where a short series is what made them, that. */
+function turnedText(orthogonality: number, { settings }: RunRecord): string {
+  if (orthogonality < STILL_ROTATION)
+    return say`The largest ‖RᵀR − I‖ of their rotations is ${power(orthogonality)}: as near as that, lengths of neurons and angles between them are kept.`;
+  const lost = say`The largest ‖RᵀR − I‖ of their rotations is ${real(orthogonality)}: they are rotations no more, and lengths of neurons and angles between them are not kept.`;
+  const config = fullConfig(settings, null) as { readonly use_cayley_neumann?: boolean };
+  return config.use_cayley_neumann === true
+    ? paragraph([lost, say`The Cayley–Neumann series, which is on, holds for small turns alone.`])
+    : lost;
+}
+
 /** What the method kept and changed: of all modules as the last evaluation measured it, else of the one that was looked into. */
 function kept({ view, current }: Told): string[] {
   const measured = current.series.evals.at(-1)?.others;
   if (measured?.relativeChange !== undefined) {
     const change = say`The adapted weights have changed by ${percent(measured.relativeChange)} of their size.`;
     const { orthogonality } = measured;
-    return [
-      orthogonality === undefined
-        ? change
-        : paragraph([
-            change,
-            say`The largest ‖RᵀR − I‖ of their rotations is ${power(orthogonality)}: as near as that, lengths of neurons and angles between them are kept.`,
-          ]),
-    ];
+    return [orthogonality === undefined ? change : paragraph([change, turnedText(orthogonality, current)])];
   }
   const { inspection } = view;
   if (inspection === null || inspection.step === 0) return [];
