@@ -31,6 +31,9 @@ const pace: Points = ({ series }) => {
   return { x: places.map((i) => steps[i]!), y: places.map((i) => paces[i]!) };
 };
 
+const RATIO = '‖ΔW‖ / ‖W‖';
+const DISTANCE = '‖RᵀR − I‖';
+
 const CHANGE = atEvaluations('relativeChange');
 const DEFECT = atEvaluations('orthogonality');
 
@@ -49,17 +52,17 @@ export function FurtherCharts() {
         nothing={say`from the second step on`}
       />
       <Further
-        title="‖ΔW‖ / ‖W‖"
+        title={RATIO}
         how={<Measured of="change-curve" about={say`the change of the weights`} />}
-        axis="‖ΔW‖ / ‖W‖"
+        axis={RATIO}
         points={CHANGE}
         nothing={say`‖ΔW‖ / ‖W‖ at every evaluation`}
       />
       {turns ? (
         <Further
-          title="‖RᵀR − I‖"
+          title={DISTANCE}
           how={<Measured of="orthogonality-curve" about={say`how far from a rotation`} />}
-          axis="‖RᵀR − I‖"
+          axis={DISTANCE}
           points={DEFECT}
           nothing={say`‖RᵀR − I‖ at every evaluation`}
         />
