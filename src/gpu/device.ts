@@ -102,9 +102,7 @@ const owners = new WeakMap<GPUDevice, GPU>();
  * 'no-webgpu' when the adapter refuses a device
  */
 export async function openDevice(gpu: GPU, options: OpenOptions = {}): Promise<Device> {
-  const adapter = await anyAdapter(gpu);
-  if (!adapter)
-    return fail('no-adapter', say`WebGPU is there but offers no adapter: check the graphics driver.`);
+  const adapter = await adapterOf(gpu);
   const timestamps = adapter.features.has('timestamp-query');
   const raw = await requestDevice(adapter, timestamps);
   owners.set(raw, gpu);
@@ -130,6 +128,23 @@ export async function openDevice(gpu: GPU, options: OpenOptions = {}): Promise<D
       raw.destroy();
     },
   };
+}
+
+/** @throws PapilioError('no-adapter') */
+async function adapterOf(gpu: GPU): Promise<GPUAdapter> {
+  let adapter: GPUAdapter | null;
+  try {
+    adapter = await anyAdapter(gpu);
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    return fail(
+      'no-adapter',
+      say`WebGPU is there but offers no adapter (${reason}): check the graphics driver.`,
+    );
+  }
+  return (
+    adapter ?? fail('no-adapter', say`WebGPU is there but offers no adapter: check the graphics driver.`)
+  );
 }
 
 /** A device with the adapter's own limits. */

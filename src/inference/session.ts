@@ -5,9 +5,11 @@
  */
 import type { InferenceSession, Tensor, TypedTensor } from 'onnxruntime-web';
 import { fail, PapilioError } from '../lib/errors.ts';
+import { anyAdapter } from '../lib/gpuAdapter.ts';
 import { float32ToHalf, halfToFloat32 } from '../lib/half.ts';
 import { sizeOf } from '../lib/numbers.ts';
 import { say } from '../lib/say.ts';
+import { isSoftwareAdapter } from '../lib/softwareAdapter.mjs';
 import { beginningThreads } from '../lib/threads.ts';
 import { othersTurn } from '../lib/turn.ts';
 
@@ -91,8 +93,9 @@ function loadOrt(provider: Provider): Promise<Ort> {
  */
 async function defaultProviders(): Promise<readonly Provider[]> {
   if (import.meta.env.SSR) return ['wasm'];
-  const adapter = await globalThis.navigator?.gpu?.requestAdapter().catch(() => null);
-  const isGpu = adapter && !adapter.info.isFallbackAdapter && adapter.features.has('shader-f16');
+  const gpu = globalThis.navigator?.gpu as GPU | undefined;
+  const adapter = gpu === undefined ? null : await anyAdapter(gpu).catch(() => null);
+  const isGpu = adapter !== null && !isSoftwareAdapter(adapter.info) && adapter.features.has('shader-f16');
   return isGpu ? ['webgpu', 'wasm'] : ['wasm'];
 }
 

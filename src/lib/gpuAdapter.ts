@@ -7,15 +7,21 @@ const PREFERENCES = ['high-performance', undefined, 'low-power'] as const;
 /**
  * The first adapter that is a GPU; else the first that there is, which computes on the processor.
  *
- * @returns null where every way gives none, or breaks
+ * @returns null where there is none
+ * @throws what the last way that broke was refused with, where no way gives one
  */
 export async function anyAdapter(gpu: Pick<GPU, 'requestAdapter'>): Promise<GPUAdapter | null> {
   let software: GPUAdapter | null = null;
+  let broken: { readonly reason: unknown } | null = null;
   for (const powerPreference of PREFERENCES) {
-    const asked = powerPreference === undefined ? {} : { powerPreference };
-    const adapter = await gpu.requestAdapter(asked).catch(() => null);
-    if (adapter !== null && !isSoftwareAdapter(adapter.info)) return adapter;
-    software ??= adapter;
+    try {
+      const adapter = await gpu.requestAdapter(powerPreference === undefined ? {} : { powerPreference });
+      if (adapter !== null && !isSoftwareAdapter(adapter.info)) return adapter;
+      software ??= adapter;
+    } catch (reason) {
+      broken = { reason };
+    }
   }
+  if (software === null && broken !== null) throw broken.reason;
   return software;
 }

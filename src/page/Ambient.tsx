@@ -115,13 +115,12 @@ function useWakeLock(state: RunState): void {
 const NOTICE_MS = 20_000;
 
 /** What was reset can be had back beside the buttons too: the next run need not go on under the words about it. */
-function useNoticeEnd(page: Page, state: RunState, isUndo: boolean): void {
-  const notice = useUi((s) => s.notice);
+function useNoticeEnd(page: Page, state: RunState, isOfReset: boolean): void {
   useEffect(() => {
-    if (notice === null || !isUndo || state !== 'running') return;
+    if (!isOfReset || state !== 'running') return;
     const timer = setTimeout(() => page.ui.setState({ notice: null }), NOTICE_MS);
     return () => clearTimeout(timer);
-  }, [page, notice, isUndo, state]);
+  }, [page, isOfReset, state]);
 }
 
 export function Ambient() {
@@ -129,9 +128,10 @@ export function Ambient() {
   const state = useRun((s) => s.state);
   const notice = useUi((s) => s.notice);
   const undo = useRun((s) => s.undo);
+  const isOfReset = notice !== null && notice === undo?.notice;
   useTitle(page, state);
   useWakeLock(state);
-  useNoticeEnd(page, state, undo !== null);
+  useNoticeEnd(page, state, isOfReset);
   const spoken = useSpokenProgress(page, state);
   return (
     <>
@@ -141,7 +141,7 @@ export function Ambient() {
       {notice === null ? null : (
         <div className="toast" role="status" data-testid="notice">
           <span>{notice}</span>
-          {undo === null ? null : (
+          {!isOfReset ? null : (
             <Action kind="link" text={say`undo`} onPress={() => void page.controller.undoReset()} />
           )}
           <IconButton icon="cross" label={say`Close`} onPress={() => page.ui.setState({ notice: null })} />

@@ -46,6 +46,8 @@ interface UndoView {
   /** Of its checkpoint. */
   readonly bytes: Uint8Array;
   readonly step: number;
+  /** What was said when it was reset. */
+  readonly notice: string;
 }
 
 export interface RunView {

@@ -3,7 +3,8 @@ import { anyAdapter, isSoftwareAdapter, say } from '../common.ts';
 
 export type GpuSupport =
   | { readonly state: 'ready'; readonly isSoftware: boolean; readonly name: string }
-  | { readonly state: NoGpu };
+  /** With the browser's own reason, where it gives one. */
+  | { readonly state: NoGpu; readonly reason?: string };
 
 type NoGpu = 'no-webgpu' | 'no-adapter' | 'insecure';
 /** What keeps this page from a GPU; an adapter of software computes on the processor. */
@@ -14,7 +15,12 @@ export async function detectGpu(navigator: Navigator, isSecure: boolean): Promis
   if (!isSecure) return { state: 'insecure' };
   const gpu = navigator.gpu as GPU | undefined;
   if (gpu === undefined) return { state: 'no-webgpu' };
-  const adapter = await anyAdapter(gpu);
+  let adapter: GPUAdapter | null;
+  try {
+    adapter = await anyAdapter(gpu);
+  } catch (error) {
+    return { state: 'no-adapter', reason: error instanceof Error ? error.message : String(error) };
+  }
   if (adapter === null) return { state: 'no-adapter' };
   const { vendor, architecture, description } = adapter.info;
   const name = description || [vendor, architecture].filter(Boolean).join(' ') || say`unnamed adapter`;

@@ -125,11 +125,19 @@ const runSchema = z.object({
   seconds: z.number().min(0),
 });
 
-const damaged = (what: string): never =>
-  fail('checkpoint', say`The checkpoint is damaged, start a new run instead: ${what}.`);
+/** Refuses a checkpoint that is not as it was written; `name` is its file's. */
+type Refusal = (what: string) => never;
+
+const damagedIn =
+  (name = say`The checkpoint`): Refusal =>
+  (what) =>
+    fail(
+      'checkpoint',
+      say`${name} is damaged (${what}): take another copy of it or an earlier checkpoint, or start a new run.`,
+    );
 
 /** The metadata of a run. @throws PapilioError('checkpoint') */
-function runOf(text: string): Omit<Checkpoint, 'states'> {
+function runOf(text: string, damaged: Refusal): Omit<Checkpoint, 'states'> {
   let json: unknown;
   try {
     json = jsonOf(text, say`What the checkpoint says of its run`);
@@ -156,7 +164,7 @@ function runOf(text: string): Omit<Checkpoint, 'states'> {
 /** A name from a file, for a sentence. */
 const quoted = (name: string): string => JSON.stringify(name.slice(0, 80));
 
-function stateOf(name: string, tensor: StoredTensor): Float32Array {
+function stateOf(name: string, tensor: StoredTensor, damaged: Refusal): Float32Array {
   if (tensor.dtype !== 'F32' || tensor.shape.length !== 1)
     damaged(
       say`its state ${quoted(name)} is ${tensor.dtype} with ${tensor.shape.length} axes, not a list of F32`,
@@ -164,19 +172,30 @@ function stateOf(name: string, tensor: StoredTensor): Float32Array {
   return tensorFloats(name, tensor);
 }
 
-/** @throws PapilioError('checkpoint') when it is none, of another version, is not as it was written, or holds what no run writes */
-export async function decodeCheckpoint(bytes: Uint8Array): Promise<Checkpoint> {
+/**
+ * @param name of its file, for what is said of it
+ * @throws PapilioError('checkpoint') when it is none, of another version, is not as it was written, or holds what no run writes
+ */
+export async function decodeCheckpoint(bytes: Uint8Array, name?: string): Promise<Checkpoint> {
+  const damaged = damagedIn(name);
+  const file = name ?? say`The file`;
   const { tensors, metadata } = (() => {
     try {
       return readSafetensors(bytes);
     } catch (error) {
       const why = error instanceof Error ? error.message : String(error);
-      return fail('checkpoint', say`The checkpoint cannot be read, start a new run instead: ${why}`);
+      return fail(
+        'checkpoint',
+        say`${file} is no checkpoint, or only part of one: choose the .safetensors file that was saved from a run. ${why}`,
+      );
     }
   })();
   const run = metadata.get('run');
   if (metadata.get('format') !== 'papilio-checkpoint' || run === undefined) {
-    fail('checkpoint', say`The file is no Papilio checkpoint; choose one that was saved from a run here.`);
+    fail(
+      'checkpoint',
+      say`${file} is no checkpoint, or only part of one: choose the .safetensors file that was saved from a run.`,
+    );
   }
   const version = metadata.get('version') ?? '';
   if (version !== String(VERSION) && version !== String(FIRST_VERSION)) {
@@ -185,10 +204,10 @@ export async function decodeCheckpoint(bytes: Uint8Array): Promise<Checkpoint> {
       say`The checkpoint has version ${/^\d{1,9}$/.test(version) ? version : quoted(version)}, this program reads versions ${FIRST_VERSION} and ${VERSION}; start a new run.`,
     );
   }
-  const states = new Map([...tensors].map(([name, t]) => [name, stateOf(name, t)]));
+  const states = new Map([...tensors].map(([state, t]) => [state, stateOf(state, t, damaged)]));
   if (version === String(VERSION) && metadata.get('sha256') !== (await contentHash(run, states)))
     damaged(say`its content does not give its checksum, so it is not what was written`);
-  return { ...runOf(run), states };
+  return { ...runOf(run, damaged), states };
 }
 
 /**
@@ -201,6 +220,7 @@ export function requireStates(
   { states }: Pick<Checkpoint, 'states'>,
   wanted: ReadonlyMap<string, number>,
 ): void {
+  const damaged = damagedIn();
   for (const [name, size] of wanted) {
     const state = states.get(name) ?? damaged(say`it lacks the state ${name}`);
     if (state.length !== size)

@@ -291,6 +291,8 @@ export interface TrainerApi extends LooksApi {
   checkpoint(): Promise<Uint8Array>;
   /** Reads a checkpoint's file, with all the checks that need no run. @throws PapilioError('checkpoint') */
   readCheckpoint(file: PickedFile): Promise<CheckpointReport>;
+  /** Whether this run can go on from a checkpoint, asked before another ends for it. @throws PapilioError('checkpoint') */
+  requireGoesOn(request: RunRequest, checkpoint: Uint8Array): Promise<void>;
   beforeAfter(options: BeforeAfterOptions): Promise<OfStep<BeforeAfter>>;
   /** Probabilities of base and adapted model on one picture [size × size], 0 … 1. */
   classify(pixels: Float32Array): Promise<Both<Float32Array>>;

@@ -124,19 +124,8 @@ export async function openSession(
       ),
     );
   const setup = isTight ? computedAgain(asked) : asked;
-  const { opened, data, training, batches } = setup;
-  const identity: RunIdentity = {
-    settings: { method: request.method, config: { ...setup.config }, training },
-    modelHash: await hashOf(opened.bytes),
-    dataHash: await hashOf(data.bytes),
-    adapterHash: setup.adapterHash,
-    sources: { model: sourceNameOf(request.model), data: sourceNameOf(request.data) },
-  };
-  const resumed = options.checkpoint ? await decodeCheckpoint(options.checkpoint) : null;
-  if (resumed) {
-    requireSameRun(resumed, identity);
-    requireWithin(resumed, batches.totalSteps);
-  }
+  const identity = await identityOf(request, setup);
+  const resumed = options.checkpoint ? await checkpointOf(options.checkpoint, identity, setup) : null;
   const computes = info?.engine ?? 'webgpu';
   const of = computes === 'webgpu' ? 'pipelines' : 'graphs';
   const engineRequest = {
@@ -160,6 +149,41 @@ export async function openSession(
     // What has to stay within little memory has none to spare for it.
     options.measuresAdapter === true && !isTight,
   );
+}
+
+async function identityOf(
+  { method, model, data }: RunRequest,
+  { opened, config, training, adapterHash, data: examples }: RunSetup,
+): Promise<RunIdentity> {
+  return {
+    settings: { method, config: { ...config }, training },
+    modelHash: await hashOf(opened.bytes),
+    dataHash: await hashOf(examples.bytes),
+    adapterHash,
+    sources: { model: sourceNameOf(model), data: sourceNameOf(data) },
+  };
+}
+
+/** @throws PapilioError('checkpoint') where it is no checkpoint, or one of another run */
+async function checkpointOf(
+  bytes: Uint8Array,
+  identity: RunIdentity,
+  { batches }: RunSetup,
+): Promise<Checkpoint> {
+  const checkpoint = await decodeCheckpoint(bytes);
+  requireSameRun(checkpoint, identity);
+  requireWithin(checkpoint, batches.totalSteps);
+  return checkpoint;
+}
+
+/**
+ * Opens what a run is made of, without anything that computes it, to say whether it can go on from a checkpoint.
+ *
+ * @throws PapilioError('checkpoint') where the checkpoint is of another run; as {@link openSession} where there is no such run
+ */
+export async function requireGoesOn(request: RunRequest, host: Host, checkpoint: Uint8Array): Promise<void> {
+  const setup = await setUpRun(request, host);
+  await checkpointOf(checkpoint, await identityOf(request, setup), setup);
 }
 
 const goesOnElsewhere = (before: EngineName, now: EngineName): string =>

@@ -16,7 +16,7 @@ import type { EngineName, OpenReport, TrainerApi } from './protocol.ts';
 import { sessionProject } from './python.ts';
 import { previewData, reportData, reportModel } from './reports.ts';
 import { Run, requireOpen } from './run.ts';
-import { openSession, type Session } from './session.ts';
+import { openSession, requireGoesOn, type Session } from './session.ts';
 import { adapterFiles as filesOf } from './setup.ts';
 import { measureSpeed } from './speed.ts';
 import { stepTimer } from './stepTime.ts';
@@ -210,7 +210,7 @@ const readCheckpoint: TrainerApi['readCheckpoint'] = async (file) => {
       say`${file.name} is larger than any checkpoint that a page can hold (2 GiB): go on with it on the command line, by papilio finetune --resume.`,
     );
   const bytes = (await readFiles([file]))[0]!.bytes;
-  const { step, settings, engine, sources, adapterHash } = await decodeCheckpoint(bytes);
+  const { step, settings, engine, sources, adapterHash } = await decodeCheckpoint(bytes, file.name);
   return { bytes, step, settings, engine, sources, hasAdapter: adapterHash !== null };
 };
 
@@ -230,6 +230,7 @@ export function createTrainer(host: Host): TrainerApi {
       return measureSpeed(await run.backend(request.engine), request, host, signal);
     },
     ...{ open, play, pause, step, checkpoint, readCheckpoint, close },
+    requireGoesOn: (request, kept) => requireGoesOn(request, host, kept),
     ...{ compareMethods: run.compareMethods, stopMethodComparison: run.stopMethodComparison },
     ...{ checkDevice: run.checkDevice, stopDeviceCheck: run.stopDeviceCheck },
     ...createLooks(run, host),

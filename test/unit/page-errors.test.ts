@@ -5,7 +5,11 @@ import { createElement } from 'react';
 import { renderToStaticMarkup } from 'react-dom/server';
 import { describe, expect, it } from 'vitest';
 import type { ErrorReport } from '../../src/lib/errors.ts';
+import { heardAgain } from '../../src/lib/heard.ts';
+import { Ambient } from '../../src/page/Ambient.tsx';
 import { titleOf } from '../../src/page/errorGuide.ts';
+import type { Finder, HubState } from '../../src/page/features/hub/hub.ts';
+import { Trouble } from '../../src/page/features/hub/Trouble.tsx';
 import { newRun } from '../../src/page/features/training/runs.ts';
 import { stillness } from '../../src/page/features/training/Still.tsx';
 import { Tabs } from '../../src/page/features/training/tabs.ts';
@@ -207,4 +211,27 @@ describe('a run that does not learn', () => {
     expect(stillness({ ...run(zeros(30), 0), inspection: null })).toBeNull();
     expect(stillness({ ...run(zeros(30), 0), current: null })).toBeNull();
   });
+});
+
+it('only the words about a reset have an undo beside them', async () => {
+  const { page, trainer } = setUp();
+  await page.controller.toggle();
+  trainer.send({ type: 'step', metric: stepMetric(1), submits: 1 });
+  await page.controller.reset();
+  const said = () => shown(page, createElement(Ambient));
+  expect(said()).toMatch(/was reset at step 1\.<\/span>.*>undo</);
+  page.ui.setState({ notice: 'The browser does not let the page copy.' });
+  expect(said()).toMatch(/does not let the page copy\.<\/span>/);
+  expect(said()).not.toContain('>undo<');
+});
+
+it('what the Hub’s worker said is said again in another language', () => {
+  const view = { getState: () => ({ failed: null }), getInitialState: () => ({ failed: null }) };
+  const finder = { view: { ...view, subscribe: () => () => {} } } as unknown as Finder;
+  const report = { kind: 'not-found', message: 'There is no such model.', details: {} } as const;
+  const props = { finder, report, state: {} as HubState, onWords: () => {} };
+  const { page } = setUp();
+  expect(shown(page, createElement(Trouble, props))).toContain('There is no such model.');
+  heardAgain([['There is no such model.', '没有这个模型。']]);
+  expect(shown(page, createElement(Trouble, props))).toContain('没有这个模型。');
 });

@@ -183,6 +183,7 @@ export function fakeTrainer(): FakeTrainer {
     onEnd: () => {},
     checkpoint: () => noted('checkpoint', Uint8Array.of(step)),
     readCheckpoint: unused,
+    requireGoesOn: () => noted('requireGoesOn', undefined),
     describe: unused,
     forecast: unused,
     speed: unused,

@@ -5,6 +5,7 @@
 import { join } from 'node:path';
 import { beforeEach, describe, expect, it, vi } from 'vitest';
 import { cliHost } from '../../src/cli/sources.ts';
+import { PapilioError } from '../../src/lib/errors.ts';
 import { runRequest } from '../../src/page/features/setup/choice.ts';
 import { Controller } from '../../src/page/features/training/controller.ts';
 import { takeDropped } from '../../src/page/features/training/dropped.ts';
@@ -22,7 +23,7 @@ import { ownModels } from '../../tools/verify/families/matrix.ts';
 import { openSubject } from '../../tools/verify/families/subjects.ts';
 import { fakeTrainer, input, lockIn, stepMetric } from './page-fixtures.ts';
 
-const { readCheckpoint } = createTrainer(cliHost);
+const { readCheckpoint, requireGoesOn } = createTrainer(cliHost);
 const read = (bytes: Uint8Array<ArrayBuffer>, name = 'calm-apollo-step2.safetensors') =>
   readCheckpoint({ name, bytes: new File([bytes], name) });
 
@@ -62,6 +63,9 @@ describe('a file that a session wrote', () => {
       await session.play();
       return session.history.steps.map(({ loss }) => loss);
     };
+    await expect(requireGoesOn(request, bytes)).resolves.toBeUndefined();
+    const later = { ...request, training: { ...training, seed: 7 } };
+    await expect(requireGoesOn(later, bytes)).rejects.toThrow(/made with other settings: seed was/);
     const kept = await losses(await begin(request, bytes));
     expect(await losses(await begin(asked, report.bytes))).toEqual(kept);
     expect(kept).toHaveLength(4);
@@ -189,6 +193,21 @@ describe('the page', () => {
     expect(page.trainer.calls).toEqual(['open', 'play']);
 
     page.trainer.readCheckpoint = async () => report();
+    const { requireGoesOn: goesOn } = page.trainer;
+    page.trainer.requireGoesOn = async ({ model }, checkpoint) => {
+      // The run that the file would go on with, while the page still has its own.
+      expect([model, checkpoint]).toEqual([{ kind: 'embedded', name: 'tales-gpt' }, Uint8Array.of(2)]);
+      expect(page.choice.getState().settings.model).toBe('glyphs-vit');
+      throw new PapilioError('checkpoint', 'The checkpoint was made with another model.');
+    };
+    await page.controller.resumeFile(file);
+    const refused = page.run.getState();
+    expect(refused.error?.report.message).toBe('The checkpoint was made with another model.');
+    expect([refused.state, refused.current, refused.busy]).toEqual(['running', current, null]);
+    expect(page.trainer.calls).toEqual(['open', 'play']);
+    expect(page.choice.getState().settings.model).toBe('glyphs-vit');
+
+    page.trainer.requireGoesOn = goesOn;
     await page.controller.resumeFile(file);
     expect(page.run.getState()).toMatchObject({ current: { name: 'calm-apollo' }, error: null });
     await page.controller.undoReset();

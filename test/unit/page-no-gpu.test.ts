@@ -5,6 +5,7 @@ import { readFileSync } from 'node:fs';
 import { createElement } from 'react';
 import { renderToStaticMarkup } from 'react-dom/server';
 import { afterEach, describe, expect, it, vi } from 'vitest';
+import { openDevice } from '../../src/gpu/device.ts';
 import { RECORDED, ReaderBanner } from '../../src/page/features/device/ReaderBanner.tsx';
 import { Tabs } from '../../src/page/features/training/tabs.ts';
 import { createPage } from '../../src/page/page.ts';
@@ -30,6 +31,19 @@ function browser(answers: Readonly<Record<string, unknown>>) {
 }
 
 describe('an adapter', () => {
+  it('that no way gives, because they break, says why', async () => {
+    const gone = { any: new Error('the GPU process is gone'), 'low-power': new Error('and stays so') };
+    const { navigator } = browser(gone);
+    expect(await detectGpu(navigator, true)).toEqual({ state: 'no-adapter', reason: 'and stays so' });
+    await expect(openDevice(navigator.gpu)).rejects.toMatchObject({
+      kind: 'no-adapter',
+      message: expect.stringContaining('offers no adapter (and stays so)'),
+    });
+    await expect(openDevice(browser({}).navigator.gpu)).rejects.toThrow(/offers no adapter: check/);
+    const other = browser({ ...gone, 'high-performance': software });
+    expect(await detectGpu(other.navigator, true)).toMatchObject({ state: 'ready', isSoftware: true });
+  });
+
   it('is asked for once where it is a GPU', async () => {
     const { navigator, asked } = browser({ 'high-performance': hardware });
     expect(await detectGpu(navigator, true)).toEqual({ state: 'ready', isSoftware: false, name: 'acme v2' });
@@ -172,10 +186,13 @@ describe('the banner', () => {
     const report = { engine: 'onnxruntime', secondsPerStep: 0.25 };
     expect(shown(ready(true))).toContain('Forecast a step on this machine');
     const timed = shown(ready(true), { report });
-    expect(timed).toMatch(/Timed on this machine, what is chosen now: 250 ms a step/);
+    expect(timed).toMatch(/Timed on this machine, what is chosen now: 250 ms a step with onnxruntime\./);
     expect(timed).not.toContain('Forecast a step on this machine');
-    for (const other of [{ report, isStale: true }, { report: { ...report, engine: 'webgpu' } }])
-      expect(shown(ready(true), other)).not.toContain('Timed on this machine');
+    // Whoever has chosen WebGPU presses it too, and is told.
+    expect(shown(ready(true), { report: { ...report, engine: 'webgpu' } })).toMatch(
+      /what is chosen now: 250 ms a step with WebGPU\./,
+    );
+    expect(shown(ready(true), { report, isStale: true })).not.toContain('Timed on this machine');
   });
 });
 

@@ -82,12 +82,17 @@ describe('checkpoint', () => {
   });
 
   it('refuses what is none, is cut off, or is of another version', async () => {
-    await refuses(new TextEncoder().encode('not a checkpoint at all'), /cannot be read, start a new run/);
-    await refuses(new Uint8Array(0), /cannot be read/);
+    const isNone =
+      /^The file is no checkpoint, or only part of one: choose the \.safetensors file that was saved/;
+    await refuses(new TextEncoder().encode('not a checkpoint at all'), isNone);
+    await refuses(new Uint8Array(0), isNone);
+    await expect(decodeCheckpoint(new Uint8Array(0), 'mine.bin')).rejects.toThrow(
+      /^mine\.bin is no checkpoint/,
+    );
     const bytes = await encodeCheckpoint(checkpoint);
-    await refuses(bytes.subarray(0, bytes.length - 5), /cannot be read/);
-    await refuses(container({ format: 'pt' }), /no Papilio checkpoint/);
-    await refuses(container({ format: 'papilio-checkpoint', version: '1' }), /no Papilio checkpoint/);
+    await refuses(bytes.subarray(0, bytes.length - 5), isNone);
+    await refuses(container({ format: 'pt' }), isNone);
+    await refuses(container({ format: 'papilio-checkpoint', version: '1' }), isNone);
     await refuses(
       container({ format: 'papilio-checkpoint', version: '0', run: '{}' }),
       /has version 0, .* reads versions 1 and 2/,

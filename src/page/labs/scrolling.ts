@@ -14,6 +14,10 @@ const stoodAt = (state: unknown): number | null =>
     ? (state as Stood).y
     : null;
 
+/** Goes back to an address that has just been left, as a new entry, and stays where one stood there. */
+export const standAgain = (address: string): void =>
+  history.pushState({ y: scrollY } satisfies Stood, '', address);
+
 /** Begins to keep it, in the entries of the browser's history. */
 export function keepScrolling(): void {
   history.scrollRestoration = 'manual';

@@ -16,6 +16,8 @@ import {
 
 export interface Lab extends LabLink {
   readonly id: string;
+  /** With the values as they are. */
+  readonly address: string;
   readonly controls: readonly Control[];
   /** Sets a value by the rule of its control; what the rule refuses changes nothing. */
   set(name: string, value: number | string): void;
@@ -33,6 +35,8 @@ export interface Lab extends LabLink {
   readonly changed: Readonly<Record<string, string>>;
   /** The lesson that the link has. */
   readonly lesson: Lesson | null;
+  /** The same as links have it; null without one. */
+  readonly lessonLink: string | null;
   /** Goes on without the lesson and its locks; values stay. */
   leave(): void;
 }
@@ -78,19 +82,20 @@ export function useLabState({ id, kind, controls, start, lesson }: Place): Lab {
   const [resets, setResets] = useHeld('resets', () => 0);
   const change = (values: (before: Values) => Values) =>
     setLink((before) => ({ ...before, values: values(before.values) }));
+  const address = `#${encodeLab(id, controls, link, kind, start)}`;
   useEffect(() => {
     // Another lab's address is no setting of this one, nor is that of another lesson.
     const isOwn = () => labIn(location.hash) === id && lessonIn(location.hash) === start.packed;
-    if (isOwn()) history.replaceState(history.state, '', `#${encodeLab(id, controls, link, kind, start)}`);
+    if (isOwn()) history.replaceState(history.state, '', address);
     const read = () => {
       if (isOwn()) setLink(decodeLab(location.hash, controls, start));
     };
     addEventListener('hashchange', read);
     return () => removeEventListener('hashchange', read);
-  }, [id, controls, link, kind, start]);
+  }, [id, controls, address, start]);
   return {
     ...link,
-    ...{ id, controls, drawn, shown, lesson, resets },
+    ...{ id, address, controls, drawn, shown, lesson, lessonLink: start.packed, resets },
     changed: differing(controls, link.values),
     set(name, value) {
       const control = controls.find((one) => one.name === name);

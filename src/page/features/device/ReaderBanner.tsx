@@ -2,6 +2,7 @@
 import type { ReactNode } from 'react';
 import { useStore } from 'zustand';
 import { say } from '../../../common.ts';
+import { ENGINE_TITLES } from '../../../protocol.ts';
 import { brief } from '../../format.ts';
 import { Action } from '../../parts/Action.tsx';
 import { Fold } from '../../parts/Controls.tsx';
@@ -66,7 +67,7 @@ export function ReaderBanner() {
           text={say`copy diagnostics`}
           of={JSON.stringify({
             webgpu: hindrance,
-            ...(gpu.state === 'ready' ? { adapter: gpu.name } : {}),
+            ...(gpu.state === 'ready' ? { adapter: gpu.name } : { reason: gpu.reason }),
             browser: userAgent,
             secure: isSecureContext,
           })}
@@ -80,8 +81,8 @@ export function ReaderBanner() {
 function Pace({ isSoftware }: { readonly isSoftware: boolean }) {
   const page = usePage();
   const { report, busy, isStale } = useStore(page.forecast.view);
-  const seconds =
-    report !== null && !isStale && report.engine === 'onnxruntime' ? report.secondsPerStep : null;
+  const { engine, secondsPerStep: seconds } =
+    report === null || isStale ? { engine: null, secondsPerStep: null } : report;
   return (
     <p>
       <Sentences>
@@ -92,7 +93,7 @@ function Pace({ isSoftware }: { readonly isSoftware: boolean }) {
           ? say`Recorded on another machine, two cores without a GPU, the first preset: ${RECORDED.onnxruntime} s a step with onnxruntime, ${RECORDED.software} s with WebGPU in software, ${Math.round(RECORDED.software / RECORDED.onnxruntime)} times as long.`
           : say`Recorded on another machine, two cores without a GPU, the first preset: ${RECORDED.onnxruntime} s a step.`}
         {say`No GPU has been timed yet, so how much faster one is here is not known.`}
-        {seconds === null ? (
+        {engine === null || seconds === null ? (
           <Action
             kind="link"
             text={say`Forecast a step on this machine`}
@@ -100,7 +101,7 @@ function Pace({ isSoftware }: { readonly isSoftware: boolean }) {
             onPress={() => void page.forecast.ask()}
           />
         ) : (
-          say`Timed on this machine, what is chosen now: ${brief(seconds)} a step with onnxruntime.`
+          say`Timed on this machine, what is chosen now: ${brief(seconds)} a step with ${ENGINE_TITLES[engine]}.`
         )}
         {seconds === null ? null : <Measured of="forecast-time" about={say`A step`} />}
       </Sentences>

@@ -5,6 +5,7 @@ import { say } from '../../../common.ts';
 import { guideOf } from '../../errorGuide.ts';
 import { Action } from '../../parts/Action.tsx';
 import { rich } from '../../parts/rich.ts';
+import { useHeard } from '../../parts/useHeard.ts';
 import { TokenField } from './Access.tsx';
 import type { Finder, HubState } from './hub.ts';
 
@@ -22,12 +23,13 @@ export function Trouble(props: {
   readonly onWords: (words: string) => void;
 }) {
   const { state, finder, report, onWords } = props;
+  const now = useHeard();
   const failed = useStore(finder.view, (s) => s.failed);
   const way = String(report.details.way ?? '');
   const near = Array.isArray(report.details.near) ? report.details.near.map(String) : [];
   return (
     <div className="error-text stack" role="alert" data-testid="hub-trouble">
-      <p>{rich`${<b>{guideOf(report.kind).title}</b>}. ${report.message}`}</p>
+      <p>{rich`${<b>{guideOf(report.kind).title}</b>}. ${now(report.message)}`}</p>
       {way === 'token' ? <TokenField state={state} /> : null}
       {way === 'free' ? (
         <p className="hint">{say`What is kept stands below, with the way to free it.`}</p>

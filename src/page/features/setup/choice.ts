@@ -247,6 +247,10 @@ function settledData(
   return { data: isSame(data, before.data, []) ? before.data : data, reading };
 }
 
+/** What a change would come to. */
+export const choiceAfter = (before: ChoiceState, change: Partial<ChoiceState>): ChoiceState =>
+  settled({ ...before, ...change }, before);
+
 const noInputs: Inputs = {
   modelFiles: [],
   dataFiles: [],
@@ -278,10 +282,7 @@ export function createChoice(): StoreApi<ChoiceState> {
   }));
   const { setState } = store;
   store.setState = (change) =>
-    setState(
-      (before) => settled({ ...before, ...(typeof change === 'function' ? change(before) : change) }, before),
-      true,
-    );
+    setState((before) => choiceAfter(before, typeof change === 'function' ? change(before) : change), true);
   return store;
 }
 

@@ -266,15 +266,24 @@ export const shortly = (value: unknown): string => {
   return text.length > 200 ? `${text.slice(0, 200)} …` : text;
 };
 
-/** Settings from untrusted text: unknown or illegal parts fall back to the base, each with a sentence. */
-export function validateSettings(input: {
+interface Untrusted {
   readonly preset?: string | undefined;
   readonly model?: string | undefined;
   readonly data?: string | undefined;
   readonly method?: string | undefined;
   readonly config: Readonly<Record<string, unknown>>;
   readonly training: Readonly<Record<string, unknown>>;
-}): { readonly settings: PageSettings; readonly problems: readonly string[] } {
+}
+
+/**
+ * Settings from untrusted text, each value for itself: unknown or illegal ones fall back to the base, each with a sentence. Whether the fields of the
+ * method fit together, {@link refuseConfig} says.
+ */
+export function acceptSettings(input: Untrusted): {
+  readonly settings: PageSettings;
+  readonly base: PageSettings;
+  readonly problems: readonly string[];
+} {
   const problems: string[] = [];
   const known = (
     value: string | undefined,
@@ -323,15 +332,22 @@ export function validateSettings(input: {
     return kept;
   };
   const training = { ...base.training, ...accept(trainingShape, input.training) } as TrainingSettings;
-  const settings = {
-    ...base,
-    training,
-    config: { ...base.config, ...accept(configShape(base.method), input.config) },
-  };
+  const config = { ...base.config, ...accept(configShape(base.method), input.config) };
+  return { settings: { ...base, training, config }, base, problems };
+}
+
+/** The same as a whole: where the fields of the method do not fit together, they are the base's. */
+export function validateSettings(input: Untrusted): {
+  readonly settings: PageSettings;
+  readonly problems: readonly string[];
+} {
+  const { settings, base, problems } = acceptSettings(input);
   const reason = refuseConfig(settings);
   if (reason === null) return { settings, problems };
-  problems.push(say`The method’s settings go back to their defaults: ${reason.trim()}`);
-  return { settings: { ...settings, config: base.config }, problems };
+  return {
+    settings: { ...settings, config: base.config },
+    problems: [...problems, say`The method’s settings go back to their defaults: ${reason.trim()}`],
+  };
 }
 
 export const sameValue = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.stringify(b);

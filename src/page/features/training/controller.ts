@@ -16,7 +16,7 @@ import type { EngineName, OpenReport, Progress, RunRequest, TrainerEvent } from 
 import { emptyRun, isOpening, type RunView, type Stores } from '../../stores.ts';
 import { reportOf } from '../../task.ts';
 import type { TrainerClient } from '../../trainerClient.ts';
-import { choicesOf, runRequest } from '../setup/choice.ts';
+import { choiceAfter, choicesOf, runRequest } from '../setup/choice.ts';
 import { isLeft } from '../setup/holds.ts';
 import { type PageSettings, sameValue } from '../setup/settings.ts';
 import { choiceFor, nameIn } from './fromFile.ts';
@@ -30,7 +30,7 @@ const CHECKPOINT_EVERY_STEPS = 100;
 
 type Trainer = Pick<
   TrainerClient,
-  'open' | 'play' | 'pause' | 'step' | 'checkpoint' | 'readCheckpoint' | 'leave'
+  'open' | 'play' | 'pause' | 'step' | 'checkpoint' | 'readCheckpoint' | 'requireGoesOn' | 'leave'
 >;
 type Saved = Pick<NonNullable<RunView['checkpoint']>, 'bytes' | 'step'>;
 
@@ -158,7 +158,7 @@ export class Controller {
     return this.guarded(() => this.openSaved());
   }
 
-  /** Goes on from a checkpoint that was downloaded; the run that is open can be taken back. A file that cannot be read, or that a lesson does not let in, changes nothing. */
+  /** Goes on from a checkpoint that was downloaded; the run that is open can be taken back. A file that cannot be read, is of another run, or that a lesson does not let in, changes nothing. */
   resumeFile(file: PickedFile): Promise<void> {
     return this.guarded(async () => {
       if (this.isBusy) return;
@@ -166,6 +166,8 @@ export class Controller {
       const { bytes, step, ...report } = await this.trainer.readCheckpoint(file);
       const isGpu = ui.getState().gpu?.state === 'ready';
       const change = choiceFor({ bytes, step, ...report }, choice.getState(), isGpu);
+      if (this.isBusy || isLeft(this.stores, change)) return;
+      await this.requireGoesOn(runRequest(choiceAfter(choice.getState(), change)), bytes);
       if (this.isBusy || isLeft(this.stores, change)) return;
       await this.resetRun();
       choice.setState(change);
@@ -435,6 +437,13 @@ export class Controller {
     return this.isCurrent(record);
   }
 
+  /** Before the run on screen makes room for it. */
+  private async requireGoesOn(request: RunRequest, checkpoint: Uint8Array): Promise<void> {
+    const { busy } = this.view;
+    this.show({ busy: busy ?? say`checking the checkpoint` });
+    await this.trainer.requireGoesOn(request, checkpoint).finally(() => this.show({ busy }));
+  }
+
   private async openSaved(): Promise<void> {
     const { saved } = this.view;
     // Another tab may have been quicker.
@@ -454,7 +463,7 @@ export class Controller {
 
   private async pauseRun(): Promise<void> {
     const { busy } = this.view;
-    this.show({ busy: busy ?? 'pausing' });
+    this.show({ busy: busy ?? say`pausing` });
     await this.trainer.pause();
     await this.settle();
     this.show({ busy });
@@ -501,7 +510,7 @@ export class Controller {
     const { current, request, open, state } = this.view;
     if (current === null || this.isLeaving) return;
     this.isLeaving = true;
-    this.show({ busy: 'resetting' });
+    this.show({ busy: say`resetting` });
     const takesCheckpoint = open !== null && current.series.length > 0 && state !== 'failed';
     const bytes = await this.trainer
       .leave({ isRunning: state === 'running', takesCheckpoint })
@@ -523,7 +532,7 @@ export class Controller {
 
   /** No run is left; what was saved of it can be taken back. */
   private layDown(run: RunRecord, request: RunRequest | null, saved: Saved | null, notice: string): void {
-    const undo = saved && request && { ...saved, run, request };
+    const undo = saved && request && { ...saved, run, request, notice };
     this.tabs.release();
     this.show({ ...emptyRun, undo });
     if (undo !== null) this.stores.ui.setState({ notice });

@@ -2,7 +2,7 @@
 import { fail, say } from '../../../common.ts';
 import type { CheckpointReport, DataSource, ModelSource } from '../../../protocol.ts';
 import type { ChoiceState } from '../setup/choice.ts';
-import { MODELS, refuseConfig, validateSettings } from '../setup/settings.ts';
+import { acceptSettings, MODELS, type PageSettings, refuseConfig } from '../setup/settings.ts';
 
 /** The name that settings have for a source, which comes with Papilio or is still to be put on the page by whoever has it. */
 function nameFor(
@@ -37,11 +37,13 @@ export function choiceFor(
   const data = nameFor('data', { chosen: now.data, source: choice.data }, sources?.data);
   if (!Object.hasOwn(MODELS, model))
     fail('checkpoint', say`The checkpoint is of a run on the model ${model}, which this page does not have.`);
-  const { settings, problems } = validateSettings({
+  const accepted = acceptSettings({
     ...{ preset: now.preset, model, data, method, config },
     training: { ...training },
   });
-  const problem = refuseConfig({ ...settings, config: { ...config } })?.trim() ?? problems[0];
+  // Of the preset that is chosen nothing is added: the checkpoint has every field.
+  const settings: PageSettings = { ...accepted.settings, config: { ...config } };
+  const problem = accepted.problems[0] ?? refuseConfig(settings)?.trim();
   if (problem !== undefined)
     fail('checkpoint', say`What the checkpoint says of its run does not fit this page: ${problem}`);
   if (hasAdapter && startFrom?.method !== method)
@@ -50,8 +52,7 @@ export function choiceFor(
       say`The checkpoint’s run went on from an adapter: open that under Adapters and choose it to go on from, then open the checkpoint again.`,
     );
   return {
-    // Of the preset that is chosen nothing is added: the checkpoint has every field.
-    settings: { ...settings, config: { ...config } },
+    settings,
     startFrom: hasAdapter ? startFrom : null,
     ...(engine === 'webgpu' && !hasGpu ? {} : { engine }),
   };
