@@ -5,7 +5,7 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { describe, expect, test } from 'vitest';
 import { serveFolder } from '../tools/package.ts';
-import { servePage } from '../tools/server.ts';
+import { servePage } from '../tools/server.mjs';
 import {
   CAN_TRAIN,
   keptStep,

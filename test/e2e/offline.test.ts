@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import type { Page } from 'puppeteer-core';
 import { expect, test } from 'vitest';
 import { serveFolder } from '../tools/package.ts';
-import { type PageServer, servePage } from '../tools/server.ts';
+import { type PageServer, servePage } from '../tools/server.mjs';
 import { says, speak } from './lab-tools.ts';
 import {
   CAN_TRAIN,

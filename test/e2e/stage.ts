@@ -10,7 +10,7 @@ import { afterAll, afterEach, beforeAll, expect } from 'vitest';
 import { type Asked, askedIn, summary, unasked } from '../tools/asked.ts';
 import { downloadFolder, openBrowser } from '../tools/browser.ts';
 import type { BrowserKind } from '../tools/machine.mjs';
-import { type PageServer, servePage } from '../tools/server.ts';
+import { type PageServer, servePage } from '../tools/server.mjs';
 
 export interface Stage {
   readonly url: string;

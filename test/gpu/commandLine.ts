@@ -42,7 +42,7 @@ export function papilio(
 }
 
 /** The same in this process, without the start of another. */
-export async function here(args: readonly string[]): Promise<Ran> {
+export async function here(args: readonly string[], cache: string): Promise<Ran> {
   let [stdout, stderr] = ['', ''];
   const printed = vi.spyOn(process.stdout, 'write').mockImplementation((text) => {
     stdout += String(text);
@@ -52,9 +52,13 @@ export async function here(args: readonly string[]): Promise<Ran> {
     stderr += String(text);
     return true;
   });
+  const { PAPILIO_CACHE: before } = process.env;
+  process.env.PAPILIO_CACHE = cache;
   try {
     return { code: await runCommand(args), stdout, stderr };
   } finally {
+    if (before === undefined) delete process.env.PAPILIO_CACHE;
+    else process.env.PAPILIO_CACHE = before;
     printed.mockRestore();
     noted.mockRestore();
   }

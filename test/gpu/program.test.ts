@@ -1,5 +1,5 @@
 /** The machinery below the ops: programs agree with the interpreter, make nothing while running, pace themselves and fail well. */
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import { openGpu } from '../../src/cli/runtime.ts';
 import { compile } from '../../src/gpu/compile.ts';
 import { type Device, openDevice } from '../../src/gpu/device.ts';
@@ -15,6 +15,9 @@ import { toyFiles, toyShaders } from './toyKernels.ts';
 
 /** How long a submit may keep the GPU busy, where a test says so. */
 const budget = vi.hoisted((): { ms: number | undefined } => ({ ms: undefined }));
+afterEach(() => {
+  budget.ms = undefined;
+});
 vi.mock(import('../../src/gpu/pacing.ts'), async (original) => {
   const pacing = await original();
   return { ...pacing, createPacing: (work, speed) => pacing.createPacing(work, speed, budget.ms) };
@@ -112,7 +115,6 @@ test('a run makes no buffer, pipeline or bind group, and its outputs arrive thro
     };
   });
   expect(seen).toEqual(expected);
-  budget.ms = undefined;
   own.destroy();
 });
 
@@ -148,7 +150,6 @@ test('splitting into many submits changes no bit', async () => {
     program.destroy();
     mine.destroy();
   }
-  budget.ms = undefined;
   expect(results[1]).toEqual(results[0]);
 });
 

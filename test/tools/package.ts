@@ -10,7 +10,7 @@ import { extname, join, normalize, resolve } from 'node:path';
 import process from 'node:process';
 import { promisify } from 'node:util';
 import { parseSync } from 'vite';
-import type { PageServer } from './server.ts';
+import type { PageServer } from './server.mjs';
 
 export const run = promisify(execFile);
 const npm = process.platform === 'win32' ? 'npm.cmd' : 'npm';

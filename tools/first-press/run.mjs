@@ -10,7 +10,8 @@ import { argv, exit, stderr, stdout } from 'node:process';
 import { fileURLToPath } from 'node:url';
 import { launch } from 'puppeteer-core';
 import { launchOptions } from '../../test/tools/launchOptions.mjs';
-import { serve } from '../serve.mjs';
+import { servePage } from '../../test/tools/server.mjs';
+
 import { pressOnce } from './press.mjs';
 
 const WAYS = {
@@ -100,7 +101,7 @@ const known = () => {
     throw error;
   }
 };
-const server = await serve();
+const server = await servePage();
 try {
   for (const name of chosen.length > 0 ? chosen : Object.keys(WAYS)) {
     const record = await measure(name, WAYS[name], server.url);
@@ -113,5 +114,5 @@ try {
     );
   }
 } finally {
-  server.end();
+  await server.close();
 }

@@ -5,11 +5,12 @@
  */
 import { readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { exit, stdout } from 'node:process';
+import { stdout } from 'node:process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { launch } from 'puppeteer-core';
-import { findBrowser } from '../../test/tools/machine.mjs';
-import { serve } from '../serve.mjs';
+import { launchOptions } from '../../test/tools/launchOptions.mjs';
+import { servePage } from '../../test/tools/server.mjs';
+
 import {
   everything,
   folder,
@@ -160,23 +161,14 @@ function pageOf(files) {
   ].join('\n');
 }
 
-const executablePath = findBrowser('chrome');
-if (!executablePath) {
-  stdout.write('No Chromium, Chrome or Edge was found: install it, or name it in CHROME_PATH.\n');
-  exit(1);
-}
+// The shader lab runs on WebGPU alone; what may choose takes the processor before a software adapter.
+const options = launchOptions('chrome', true);
 if (only === '')
   for (const path of [folder, everything]) for (const file of readdirSync(path)) rmSync(join(path, file));
-const server = await serve();
+const server = await servePage();
 const browser = await launch({
-  executablePath,
-  headless: true,
-  protocolTimeout: 600_000,
-  args: [
-    ...['--no-sandbox', '--disable-dev-shm-usage', '--hide-scrollbars', '--force-color-profile=srgb'],
-    // The shader lab runs on WebGPU alone; what may choose takes the processor before a software adapter.
-    ...['--enable-unsafe-webgpu', '--ignore-gpu-blocklist', '--enable-features=Vulkan'],
-  ],
+  ...options,
+  args: [...options.args, '--hide-scrollbars', '--force-color-profile=srgb'],
 });
 try {
   if (!only.startsWith('lab'))
@@ -192,7 +184,7 @@ try {
   await takeLabs(browser, server.url);
 } finally {
   await browser.close();
-  server.end();
+  await server.close();
 }
 const files = readdirSync(folder).sort();
 writeFileSync(join(root, 'docs', 'screenshots.md'), pageOf(files));

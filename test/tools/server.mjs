@@ -1,23 +1,17 @@
-/** The production page as `npm start` serves it, on a free port. */
+/** The production page as `npm start` serves it, on a free port, for tests and for the programs of tools/ that look at it in a browser. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import process from 'node:process';
+import { env, execPath } from 'node:process';
 import { fileURLToPath } from 'node:url';
 
-export interface PageServer {
-  /** Address with a slash at the end. */
-  readonly url: string;
-  close(): Promise<void>;
-}
-
 /** Starts `npm start`'s own script, which builds the page when needed. Throws with its words when it ends instead. */
-export async function servePage(): Promise<PageServer> {
+export async function servePage() {
   const script = fileURLToPath(new URL('../../src/cli/serve.mjs', import.meta.url));
-  const child = spawn(process.execPath, [script], { env: { ...process.env, PORT: '0' } });
+  const child = spawn(execPath, [script], { env: { ...env, PORT: '0' } });
   const exited = once(child, 'exit');
   let said = '';
-  const url = await new Promise<string>((resolve, reject) => {
-    const listen = (chunk: Buffer) => {
+  const url = await new Promise((resolve, reject) => {
+    const listen = (chunk) => {
       said += chunk.toString();
       const address = /http:\/\/\S+\//.exec(said)?.[0];
       if (address) resolve(address);
