@@ -9,13 +9,13 @@ import { sizeOf } from '../../src/graph/shape.ts';
 import type { Graph, Tensor, Value } from '../../src/graph/types.ts';
 import { rng } from '../../src/lib/rng.ts';
 import { butterfly } from '../../src/ops/butterfly.ts';
-import { cayley } from '../../src/ops/cayley.ts';
+import { type CayleyAttrs, cayley, cayleyGradOp } from '../../src/ops/cayley.ts';
 import { interpret } from '../../src/ops/checks.ts';
 import { columnScale } from '../../src/ops/columnScale.ts';
 import { addN, axpy, binary, scale } from '../../src/ops/elementwise.ts';
 import { fuse } from '../../src/ops/fuse.ts';
 import { linear } from '../../src/ops/linear.ts';
-import { concat, split, view } from '../../src/ops/moves.ts';
+import { concat, pack, split, view } from '../../src/ops/moves.ts';
 import { layerNorm, rmsNorm } from '../../src/ops/norms.ts';
 import type { ProductAttrs } from '../../src/ops/product.ts';
 import { stackedMatmul } from '../../src/ops/stackedMatmul.ts';
@@ -142,6 +142,50 @@ describe('fuse', () => {
       expect(count(after, 'cayleyGrad')).toBe(2);
     }
   });
+
+  it.each(['exact', 'neumann'] as const)(
+    'does not move a rotation or its gradient past a write of the numbers that it is made of: %s',
+    (kind) => {
+      const build = (place: 'rotations' | 'gradients' | 'nowhere') => {
+        const g = createBuilder();
+        const packed = g.state('packed', { dtype: 'f32', shape: [576] }, () => draw(576, 5));
+        const write = (at: typeof place) => {
+          if (at !== place) return;
+          const change = g.constant({ dtype: 'f32', shape: [576] }, draw(576, 6));
+          axpy(g, packed, change, g.constant({ dtype: 'f32', shape: [1] }, Float32Array.of(1)));
+        };
+        const leaves = split(g, packed, [
+          { offset: 0, shape: [32, 6] },
+          { offset: 192, shape: [64, 6] },
+        ]);
+        const attrs = { b: 4, kind, terms: 5 } as const;
+        const rotations = leaves.map((q, i) => {
+          if (i > 0) write('rotations');
+          return cayley(g, q, attrs);
+        });
+        const gradients = leaves.map((q, i) => {
+          if (i > 0) write('gradients');
+          const rotation = rotations[i]!;
+          const dR = g.constant(rotation, draw(sizeOf(rotation.shape), 9 + i));
+          const [d] = g.emit(
+            cayleyGradOp,
+            [kind === 'exact' ? rotation : q, dR],
+            rotation.producer!.attrs as CayleyAttrs,
+          );
+          return d!;
+        });
+        const d = pack(g, gradients, { offsets: [0, 192], size: 576 });
+        return g.finish({ ...Object.fromEntries(rotations.map((R, i) => [`R${i}`, R])), d });
+      };
+      const counts = (place: Parameters<typeof build>[0]) => {
+        const after = fused(build(place));
+        return [count(after, 'cayley'), count(after, 'cayleyGrad')];
+      };
+      expect(counts('nowhere')).toEqual([1, 1]);
+      expect(counts('rotations')).toEqual([2, 2]);
+      expect(counts('gradients')).toEqual([1, 2]);
+    },
+  );
 
   it('gives each of three products of a sum the update that belongs to it', () => {
     const after = fused(

@@ -74,16 +74,35 @@ function groupsOf(graph: Graph, links: Links): Group[] {
   return [...alike.values()].flatMap((members) => {
     const attrs = members[0]!.node.attrs as CayleyAttrs;
     const sorted = members.toSorted((a, b) => a.place.from - b.place.from);
-    return runsOf(sorted, attrs).map((run) => ({ members: run, attrs, gradients: gradientsOf(run, links) }));
+    return runsOf(sorted, attrs, links).map((run) => ({
+      members: run,
+      attrs,
+      gradients: gradientsOf(run, links),
+    }));
   });
 }
 
+/** Whether all may be computed where the first or the last of them is: they read the same state there, since nothing is written in between. */
+function areMovable(nodes: readonly Node[], links: Links): boolean {
+  const positions = nodes.map((node) => links.position(node));
+  return !links.writesBetween(Math.min(...positions), Math.max(...positions));
+}
+
 /** Two or more that follow each other without a gap, with results that may be bound one by one. */
-function runsOf(sorted: readonly Member[], attrs: CayleyAttrs): Member[][] {
+function runsOf(sorted: readonly Member[], attrs: CayleyAttrs, links: Links): Member[][] {
   const runs: Member[][] = [];
   let end = -1;
   for (const member of sorted) {
-    if (member.place.from === end) runs.at(-1)!.push(member);
+    const run = runs.at(-1) ?? [];
+    const isNext = member.place.from === end;
+    if (
+      isNext &&
+      areMovable(
+        [...run, member].map(({ node }) => node),
+        links,
+      )
+    )
+      run.push(member);
     else runs.push([member]);
     const isWhole = (member.blocks * attrs.b ** 2) % ALIGNED === 0;
     end = isWhole ? member.place.from + member.blocks * sizeOf(sourceShape([], attrs)) : -1;
@@ -91,7 +110,7 @@ function runsOf(sorted: readonly Member[], attrs: CayleyAttrs): Member[][] {
   return runs.filter(({ length }) => length > 1);
 }
 
-/** Null where they are not all there, or lie apart in what is packed of them. */
+/** Null where they are not all there, may not be moved to the last of them, or lie apart in what is packed of them. */
 function gradientsOf(run: readonly Member[], links: Links): Gradients | null {
   const nodes: Node[] = [];
   const between: Node[] = [];
@@ -113,6 +132,7 @@ function gradientsOf(run: readonly Member[], links: Links): Gradients | null {
     }
     values.push(value);
   }
+  if (!areMovable(nodes, links)) return null;
   const packs = new Set(values.map((value) => links.readers(value)[0]!));
   const [packed] = packs;
   const first = packed!.inputs.indexOf(values[0]!);
