@@ -2,7 +2,7 @@
 import type { CommandTable } from '../src/cli/commands.ts';
 import { TOOL_COMMANDS } from '../src/cli/toolCommands.mjs';
 
-const { verify, reproduce, record, pretrain, bench, check } = TOOL_COMMANDS;
+const { verify, reproduce, record, pretrain, bench, card, check } = TOOL_COMMANDS;
 
 export const tools: CommandTable = {
   verify: { summary: verify, load: () => import('./verify/verify.ts').then((m) => m.verifyCommand) },
@@ -13,5 +13,6 @@ export const tools: CommandTable = {
     load: () => import('./pretrain/pretrain.ts').then((m) => m.pretrainCommand),
   },
   bench: { summary: bench, load: () => import('./bench/bench.ts').then((m) => m.benchCommand) },
+  card: { summary: card, load: () => import('./bench/card.ts').then((m) => m.cardCommand) },
   check: { summary: check, load: () => import('./verify/check.ts').then((m) => m.checkCommand) },
 };

@@ -1,3 +1,3 @@
 export const TOOL_COMMANDS: Readonly<
-  Record<'verify' | 'reproduce' | 'record' | 'pretrain' | 'bench' | 'check', string>
+  Record<'verify' | 'reproduce' | 'record' | 'pretrain' | 'bench' | 'card' | 'check', string>
 >;

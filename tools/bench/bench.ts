@@ -10,16 +10,32 @@ import { withOut } from '../../src/cli/outFolder.ts';
 import { openGpu, writeBytes } from '../../src/cli/runtime.ts';
 import { print } from '../../src/cli/terminal.ts';
 import { fail } from '../../src/lib/errors.ts';
+import type { Backend } from '../../src/training/backend.ts';
 import { openJax } from './jax.ts';
 import { benchSubject } from './measure.ts';
 import type { Peer } from './peers.ts';
-import { openSubject, SUBJECTS, type SubjectName } from './subjects.ts';
+import { CONTEXT, openSubject, type Sizes, SUBJECTS, type SubjectName } from './subjects.ts';
 import { tableOf } from './table.ts';
 import { openTfjs } from './tfjs.ts';
 import { benchTorch } from './torch.ts';
 
 /** Steps of which the median is taken. */
-const STEPS = { hardware: 10, software: 3 } as const;
+export const STEPS = { hardware: 10, software: 3 } as const;
+
+/** Of the graphs of GPT-2's shape that are made for this. */
+export const sizeOptions = {
+  layers: {
+    type: 'number',
+    about: 'layers of the models that are made for this',
+    otherwise: "the models' own",
+  },
+  batch: { type: 'number', about: 'examples of a batch of theirs', otherwise: 'what suits the device' },
+  tokens: {
+    type: 'number',
+    about: `tokens of each, at most ${CONTEXT}`,
+    otherwise: 'what suits the device',
+  },
+} as const satisfies OptionTable;
 
 const options = {
   only: {
@@ -35,11 +51,7 @@ const options = {
     about: 'steps of which the median is taken',
     otherwise: `${STEPS.hardware}; ${STEPS.software} where there is no GPU`,
   },
-  layers: {
-    type: 'number',
-    about: 'layers of the models that are made for this',
-    otherwise: "the models' own",
-  },
+  ...sizeOptions,
   peers: {
     type: 'string',
     value: 'a,b',
@@ -57,14 +69,32 @@ const options = {
   engine: { ...engineOptions.engine, default: 'webgpu' },
 } as const satisfies OptionTable;
 
-function wholeNumber(flag: string, n: number): number {
+export function wholeNumber(flag: string, n: number): number {
   return Number.isInteger(n) && n >= 1
     ? n
     : fail('bad-argument', `--${flag} takes a whole number above 0, not "${n}".`);
 }
 
+/** @throws PapilioError('bad-argument') */
+export function sizesOf({ layers, batch, tokens }: Values<typeof sizeOptions>): Sizes {
+  if (tokens !== undefined && tokens > CONTEXT)
+    fail(
+      'bad-argument',
+      `--tokens takes at most ${CONTEXT}, the positions that the models have, not ${tokens}.`,
+    );
+  return {
+    ...(layers === undefined ? {} : { layers: wholeNumber('layers', layers) }),
+    ...(batch === undefined ? {} : { batch: wholeNumber('batch', batch) }),
+    ...(tokens === undefined ? {} : { tokens: wholeNumber('tokens', tokens) }),
+  };
+}
+
+/** The device, in words. */
+export const wordsOf = ({ info: { vendor, architecture, description } }: Backend): string =>
+  [...new Set([vendor, architecture, description])].filter(Boolean).join(', ');
+
 /** The names given, checked against those there are; all of them when none is given. */
-function chosen<T extends string>(
+export function chosen<T extends string>(
   flag: string,
   given: readonly string[] | undefined,
   all: readonly T[],
@@ -96,20 +126,17 @@ function bench(values: BenchValues): Promise<number> {
 async function benchInto(values: BenchValues): Promise<number> {
   const names = chosen<SubjectName>('only', values.only.length > 0 ? values.only : undefined, SUBJECTS);
   const methods = chosen<MethodId>('methods', values.methods?.split(','), Object.keys(METHODS) as MethodId[]);
-  const layers = values.layers === undefined ? {} : { layers: wholeNumber('layers', values.layers) };
-
+  const sizes = sizesOf(values);
   const wanted = chosen('peers', values.peers === 'none' ? [] : values.peers.split(','), PEERS);
 
   const on = await openEngine(values);
   const { isSoftware } = on.info;
   const steps = wholeNumber('steps', values.steps ?? STEPS[isSoftware ? 'software' : 'hardware']);
-  const { vendor, architecture, description } = on.info;
-  const words = [...new Set([vendor, architecture, description])].filter(Boolean).join(', ');
   const say = (line: string): void => {
     if (!values.json) print(`${line}\n`);
   };
   const date = new Date().toISOString();
-  say(`${on.info.engine} in ${programOf(on)} on ${words}${isSoftware ? ' (no GPU)' : ''}, ${date}`);
+  say(`${on.info.engine} in ${programOf(on)} on ${wordsOf(on)}${isSoftware ? ' (no GPU)' : ''}, ${date}`);
   say(`median of ${steps} steps, lanes that are compared taking turns`);
   if (isSoftware) say('without a GPU a lane is compared by the seconds of all processors that it took');
   const peers: Peer[] = [];
@@ -118,7 +145,7 @@ async function benchInto(values: BenchValues): Promise<number> {
 
   const subjects = [];
   for (const name of names) {
-    const subject = await openSubject(name, { caps: on.caps, software: isSoftware, ...layers });
+    const subject = await openSubject(name, { caps: on.caps, software: isSoftware, ...sizes });
     say(`\n${subject.name}: ${subject.about}`);
     const result = await benchSubject({ on, kernels: values.kernels, peers, subject, methods, steps });
     for (const line of tableOf(result)) say(line);

@@ -41,12 +41,22 @@ export interface Subject {
 export const SUBJECTS = ['glyphs-vit', 'tales-gpt', 'medium', 'gpt2'] as const;
 export type SubjectName = (typeof SUBJECTS)[number];
 
-export interface SubjectOptions {
+/** Sizes of the graphs of GPT-2's shape, in place of the usual. */
+export interface Sizes {
+  readonly layers?: number;
+  /** Examples of a batch. */
+  readonly batch?: number;
+  /** Tokens of each, at most {@link CONTEXT}. */
+  readonly tokens?: number;
+}
+
+/** Positions of the graphs of GPT-2's shape. */
+export const CONTEXT = 1024;
+
+export interface SubjectOptions extends Sizes {
   readonly caps: Caps;
   /** Computes on the processor: GPT-2's graph is then cut to one layer and a smaller vocabulary, and batches are smaller. */
   readonly software: boolean;
-  /** Depth of the graphs of GPT-2's shape, in place of the usual. */
-  readonly layers?: number;
 }
 
 const SEED = 7;
@@ -169,7 +179,7 @@ function talesGpt(model: LoadedModel): Subject {
 }
 
 /** GPT-2 small; on a processor too much of it is cut for its figures to say anything about a GPU. */
-function gpt2Small({ caps, software, layers }: SubjectOptions): Subject {
+function gpt2Small({ caps, software, layers, batch, tokens }: SubjectOptions): Subject {
   // The whole embedding must fit into one binding.
   const whole = 50257 * 768 * 4 <= caps.maxStorageBindingBytes;
   return gpt2Subject('gpt2', {
@@ -177,15 +187,16 @@ function gpt2Small({ caps, software, layers }: SubjectOptions): Subject {
     width: 768,
     heads: 12,
     vocabulary: software || !whole ? 8192 : 50257,
-    ...(software ? { batchSize: 1, sequence: 64 } : { batchSize: 4, sequence: 256 }),
+    batchSize: batch ?? (software ? 1 : 4),
+    sequence: tokens ?? (software ? 64 : 256),
   });
 }
 
 /** Large enough that attention, the head and long sums count, and small enough for a processor. */
-const medium = ({ software, layers = 4 }: SubjectOptions): Subject =>
+const medium = ({ software, layers = 4, batch, tokens = 256 }: SubjectOptions): Subject =>
   gpt2Subject('medium', {
     ...{ layers, width: 384, heads: 6, vocabulary: 16384 },
-    ...{ batchSize: software ? 1 : 8, sequence: 256 },
+    ...{ batchSize: batch ?? (software ? 1 : 8), sequence: tokens },
   });
 
 interface Gpt2Sizes extends Omit<Gpt2Shape, 'context'> {
@@ -195,7 +206,7 @@ interface Gpt2Sizes extends Omit<Gpt2Shape, 'context'> {
 
 function gpt2Subject(name: string, sizes: Gpt2Sizes): Subject {
   const { layers, width, heads, vocabulary, batchSize, sequence } = sizes;
-  const onnx = gpt2Model({ layers, width, heads, vocabulary, context: 1024 });
+  const onnx = gpt2Model({ layers, width, heads, vocabulary, context: CONTEXT });
   const bytes = encodeModel(onnx);
   const config = new TextEncoder().encode(
     JSON.stringify({ model_type: 'gpt2', n_head: heads, n_embd: width }),

@@ -81,7 +81,7 @@ function roofline({ peaks }: StepKernels): string {
 }
 
 /** Columns of equal width; the first and the last begin at the left. */
-function aligned(rows: readonly (readonly string[])[]): string[] {
+export function aligned(rows: readonly (readonly string[])[]): string[] {
   const widths = rows[0]!.map((_, i) => Math.max(...rows.map((row) => row[i]!.length)));
   return rows.map((row) =>
     row

@@ -28,7 +28,7 @@ export const checkCommand = command(
 );
 
 /** @returns the exit code: 1 when an op fails */
-async function check(values: Values<typeof options>): Promise<number> {
+export async function check(values: Values<typeof options>): Promise<number> {
   const chosen = opsNamed(values.ops?.split(','));
   const device = await openDevice(await openGpu());
   const say = (line: string): void => {

@@ -1,0 +1,150 @@
+/**
+ * `papilio card`: all that is to be measured on a GPU, in one go: every kernel against its reference, then kernels and steps of GPT-2 small with each method,
+ * the same in PyTorch + PEFT, and what was predicted beside what was measured.
+ */
+import type { MethodId } from '../../src/adapters/registry.ts';
+import { type engineOptions, openEngine, programOf, runtimeOf } from '../../src/cli/engine.ts';
+import { command, type OptionTable, type Values } from '../../src/cli/options.ts';
+import { withOut } from '../../src/cli/outFolder.ts';
+import { writeBytes } from '../../src/cli/runtime.ts';
+import { print } from '../../src/cli/terminal.ts';
+import { check } from '../verify/check.ts';
+import { chosen, STEPS, sizeOptions, sizesOf, wholeNumber, wordsOf } from './bench.ts';
+import { benchSubject, type MethodResult } from './measure.ts';
+import { type Beside, besidePredictions, isPredicted, PREDICTED_OF } from './predictions.ts';
+import { openSubject } from './subjects.ts';
+import { aligned, tableOf } from './table.ts';
+import { benchTorch, type TorchResult } from './torch.ts';
+
+const METHODS = ['lora', 'boft', 'oft', 'fourierft'] as const satisfies readonly MethodId[];
+
+const options = {
+  methods: {
+    type: 'string',
+    value: 'a,b',
+    default: METHODS.join(','),
+    about: `of ${METHODS.join(', ')}`,
+  },
+  ops: { type: 'string', value: 'a,b', about: 'only these ops are checked', otherwise: 'all' },
+  steps: {
+    type: 'number',
+    about: 'steps of which the median is taken',
+    otherwise: `${STEPS.hardware}; ${STEPS.software} where there is no GPU`,
+  },
+  ...sizeOptions,
+  peak: {
+    type: 'number',
+    about:
+      'what the card makes of f32 at most by its data sheet, in TFLOP/s; the best product is held against it',
+  },
+  out: { type: 'string', value: 'FILE', about: 'where all figures go, as JSON' },
+} as const satisfies OptionTable;
+
+export const cardCommand = command(
+  {
+    name: 'card',
+    about:
+      'All that is to be measured on a GPU, in one go: check, then kernels and steps of GPT-2 small with each method, PyTorch with PEFT, and what was predicted beside what was measured.',
+    options,
+  },
+  card,
+);
+
+type CardValues = Values<typeof options>;
+
+function card(values: CardValues): Promise<number> {
+  const { out: path } = values;
+  return withOut(path === undefined ? [] : [{ path, isFile: true, overwrite: true }], () => cardInto(values));
+}
+
+/** @returns the exit code: 1 when a check fails, since figures of wrong kernels say nothing */
+async function cardInto(values: CardValues): Promise<number> {
+  const say = (line: string): void => print(`${line}\n`);
+  const methods = chosen('methods', values.methods.split(','), METHODS);
+  const sizes = sizesOf(values);
+  say('1. Every kernel and gradient against its reference');
+  const failed = await check({ ops: values.ops, json: false });
+  if (failed !== 0) {
+    say('Nothing is timed before every check passes.');
+    return failed;
+  }
+
+  const on = await openEngine({ engine: 'webgpu' } as EngineValues);
+  const { isSoftware } = on.info;
+  const steps = wholeNumber('steps', values.steps ?? STEPS[isSoftware ? 'software' : 'hardware']);
+  const device = `${programOf(on)} on ${wordsOf(on)}${isSoftware ? ' (no GPU)' : ''}`;
+  say(`\n2. Kernels and steps: ${device}, median of ${steps} steps`);
+  const wanted = isSoftware ? sizes : { tokens: PREDICTED_OF.sequence, ...sizes };
+  const subject = await openSubject('gpt2', { caps: on.caps, software: isSoftware, ...wanted });
+  say(`${subject.name}: ${subject.about}`);
+  const result = await benchSubject({ on, kernels: true, peers: [], subject, methods, steps });
+  for (const line of tableOf(result)) say(line);
+
+  say('\n3. The same steps in PyTorch + PEFT');
+  const torch = await benchTorch(subject, methods, steps);
+  for (const line of torch.lines) say(line);
+
+  say(`\n4. Predicted for an ${PREDICTED_OF.card}, and measured here`);
+  const beside = besidePredictions(result.methods);
+  for (const line of linesOf(beside, isPredicted(subject))) say(line);
+
+  say('\n5. The aims');
+  for (const line of aimsOf(result.methods, torch.result, values.peak)) say(line);
+  if (values.out !== undefined) {
+    const report = {
+      ...{ date: new Date().toISOString(), runtime: runtimeOf(on), adapter: { ...on.info } },
+      ...{ steps, subject: result, torch: torch.result, predictions: beside },
+    };
+    await writeBytes(values.out, `${JSON.stringify(report, null, 2)}\n`);
+  }
+  on.close();
+  return 0;
+}
+
+const { batchSize, sequence, layers, vocabulary } = PREDICTED_OF;
+const SIZES = `${layers} layers, ${batchSize} × ${sequence} tokens, vocabulary ${vocabulary}`;
+
+/** @param isSame whether what was measured has the sizes of the predictions: only then is one over the other a figure */
+function linesOf(beside: readonly Beside[], isSame: boolean): string[] {
+  const figure = (value: number | null, unit: Beside['unit']): string =>
+    value === null ? '–' : unit === 'ms' ? value.toPrecision(3) : String(value);
+  const rows = beside.map(({ what, method, unit, predicted, measured }) => [
+    what,
+    method,
+    `${figure(predicted, unit)} ${unit}`,
+    figure(measured, unit),
+    isSame && measured !== null && predicted > 0 ? `${(measured / predicted).toFixed(2)} times` : '',
+  ]);
+  const lines = aligned([['', 'method', 'predicted', 'measured', 'measured over predicted'], ...rows]);
+  return isSame ? lines : [`The predictions are of ${SIZES}; what was measured is smaller.`, ...lines];
+}
+
+/** Each with its figure, or why there is none. */
+function aimsOf(
+  methods: readonly MethodResult[],
+  torch: TorchResult | null,
+  peakTeraflops: number | undefined,
+): string[] {
+  const lines = methods.flatMap(({ method, secondsPerStep }) => {
+    const other = torch?.methods[method];
+    if (!other) return [];
+    const times = secondsPerStep / other.secondsPerStep;
+    return [`${method}: ${times.toFixed(2)} times as long as PyTorch + PEFT (at most 1.5)`];
+  });
+  if (lines.length === 0) lines.push('beside PyTorch + PEFT: not measured');
+  for (const { method, timesLora } of methods)
+    if (timesLora !== null)
+      lines.push(`${method}: ${timesLora.toFixed(2)} times the nearest LoRA (at most 1.10)`);
+  const best = Math.max(0, ...methods.map(({ kernels }) => kernels?.peaks.workPerSecond ?? 0));
+  const teraflops = (2 * best) / 1e12;
+  const share =
+    peakTeraflops === undefined
+      ? '--peak says of how much'
+      : `${Math.round((100 * teraflops) / peakTeraflops)} % of ${peakTeraflops} (at least 70 %)`;
+  lines.push(
+    best === 0
+      ? 'the best product: not timed, the device has no timestamps'
+      : `the best product: ${teraflops.toPrecision(3)} TFLOP/s, ${share}`,
+  );
+  return lines;
+}

@@ -1,0 +1,133 @@
+/**
+ * What the changes to the kernels were predicted to come to on a card, before any was there: milliseconds that the kernels of a change take in one step of
+ * GPT-2 small, by cycle arithmetic for an H100. docs/performance.md has what each change saves by the same arithmetic.
+ */
+import type { MethodId } from '../../src/adapters/registry.ts';
+import type { KernelCost } from '../../src/training/kernels.ts';
+import type { MethodResult } from './measure.ts';
+import type { Subject } from './subjects.ts';
+
+/** What the predictions are of. */
+export const PREDICTED_OF = {
+  card: 'H100',
+  ...{ layers: 12, vocabulary: 50257, batchSize: 4, sequence: 1024 },
+} as const;
+
+type Kernel = Pick<KernelCost, 'label' | 'kernel'>;
+
+const opOf = ({ label }: Kernel): string => label.split(' ')[0]!;
+const ofOps =
+  (...ops: readonly string[]) =>
+  (kernel: Kernel): boolean =>
+    ops.includes(opOf(kernel));
+
+interface Change {
+  /** As a heading of docs/performance.md. */
+  readonly change: string;
+  /** In whose step. */
+  readonly method: MethodId;
+  readonly isOf: (kernel: Kernel) => boolean;
+  readonly milliseconds: number;
+}
+
+export const CHANGES: readonly Change[] = [
+  {
+    change: 'The loss of a frozen head',
+    method: 'lora',
+    isOf: ofOps('linearCrossEntropy'),
+    milliseconds: 14.7,
+  },
+  {
+    change: 'Attention in tiles',
+    method: 'lora',
+    isOf: ofOps('attention', 'attentionGrad'),
+    milliseconds: 6,
+  },
+  {
+    change: 'Products with few columns or rows',
+    method: 'lora',
+    isOf: ({ kernel }) => kernel.startsWith('skinny '),
+    milliseconds: 2.5,
+  },
+  {
+    change: 'The inner loop of products',
+    method: 'lora',
+    isOf: (kernel) => kernel.kernel.startsWith('matmul ') && opOf(kernel) !== 'linearCrossEntropy',
+    milliseconds: 29.5,
+  },
+  { change: 'Column sums', method: 'boft', isOf: ofOps('columnScaleGrad'), milliseconds: 1.5 },
+  {
+    change: 'Rotations in pairs of factors',
+    method: 'boft',
+    isOf: ofOps('butterfly', 'butterflyGrad'),
+    milliseconds: 3.5,
+  },
+  {
+    change: 'Rotations by blocks of 16 and more as products',
+    method: 'oft',
+    isOf: ofOps('butterfly', 'butterflyGrad', 'cayley', 'cayleyGrad'),
+    milliseconds: 3.6,
+  },
+  {
+    change: 'FourierFT through the activations',
+    method: 'fourierft',
+    isOf: ofOps('spectral', 'spectralGrad', 'sparseIdft', 'sparseDft'),
+    milliseconds: 5,
+  },
+  {
+    change: 'Queries, keys and values as columns of one matrix',
+    method: 'lora',
+    isOf: ofOps('slice', 'unslice', 'concat'),
+    milliseconds: 0,
+  },
+];
+
+/** Whole steps, in which all other changes are: low-rank updates inside the products, one finishing sum, updates in flight. */
+export const STEPS: Readonly<
+  Partial<Record<MethodId, { readonly milliseconds: number; readonly dispatches: number }>>
+> = {
+  lora: { milliseconds: 60, dispatches: 335 },
+  boft: { milliseconds: 62, dispatches: 361 },
+  oft: { milliseconds: 61, dispatches: 360 },
+  fourierft: { milliseconds: 62, dispatches: 309 },
+};
+
+export interface Beside {
+  readonly what: string;
+  readonly method: MethodId;
+  readonly unit: 'ms' | 'dispatches';
+  readonly predicted: number;
+  /** Null where the method was not measured, or no kernel could be timed. */
+  readonly measured: number | null;
+}
+
+/** Every prediction with what was measured of it. */
+export function besidePredictions(methods: readonly MethodResult[]): Beside[] {
+  const of = (method: MethodId) => methods.find((one) => one.method === method);
+  const changes = CHANGES.map(({ change, method, isOf, milliseconds }): Beside => {
+    const kernels = of(method)?.kernels?.kernels.filter(isOf);
+    const microseconds = kernels?.reduce((sum, kernel) => sum + kernel.count * kernel.microseconds, 0);
+    const measured = microseconds === undefined ? null : microseconds / 1000;
+    return { what: change, method, unit: 'ms', predicted: milliseconds, measured };
+  });
+  const steps = Object.entries(STEPS).flatMap(([id, { milliseconds, dispatches }]): Beside[] => {
+    const method = id as MethodId;
+    const found = of(method);
+    const time = found === undefined ? null : 1000 * found.secondsPerStep;
+    return [
+      { what: 'a step', method, unit: 'ms', predicted: milliseconds, measured: time },
+      {
+        ...{ what: 'its dispatches', method, unit: 'dispatches', predicted: dispatches },
+        measured: found?.dispatches ?? null,
+      },
+    ];
+  });
+  return [...changes, ...steps];
+}
+
+/** Whether a subject is of the sizes that the predictions are of. */
+export const isPredicted = ({ peer, vocabulary, batchSize, sequence }: Subject): boolean =>
+  peer.shape.layers === PREDICTED_OF.layers &&
+  vocabulary === PREDICTED_OF.vocabulary &&
+  batchSize === PREDICTED_OF.batchSize &&
+  sequence === PREDICTED_OF.sequence;
