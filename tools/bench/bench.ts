@@ -20,22 +20,26 @@ import { openTfjs } from './tfjs.ts';
 import { benchTorch } from './torch.ts';
 
 /** Steps of which the median is taken. */
-export const STEPS = { hardware: 10, software: 3 } as const;
+const STEPS = { hardware: 10, software: 3 } as const;
 
-/** Of the graphs of GPT-2's shape that are made for this. */
-export const sizeOptions = {
+/** Options of every measurement; the sizes are of the graphs of GPT-2's shape that are made for it. */
+export const measureOptions = {
+  steps: {
+    type: 'number',
+    about: 'steps of which the median is taken',
+    otherwise: `${STEPS.hardware}; ${STEPS.software} where there is no GPU`,
+  },
   layers: {
     type: 'number',
     about: 'layers of the models that are made for this',
     otherwise: "the models' own",
   },
   batch: { type: 'number', about: 'examples of a batch of theirs', otherwise: 'what suits the device' },
-  tokens: {
-    type: 'number',
-    about: `tokens of each, at most ${CONTEXT}`,
-    otherwise: 'what suits the device',
-  },
+  tokens: { type: 'number', about: `tokens of each, at most ${CONTEXT}`, otherwise: 'what suits the device' },
+  out: { type: 'string', value: 'FILE', about: 'where all figures go, as JSON' },
 } as const satisfies OptionTable;
+
+type MeasureValues = Values<typeof measureOptions>;
 
 const options = {
   only: {
@@ -46,12 +50,7 @@ const options = {
     otherwise: 'all',
   },
   methods: { type: 'string', value: 'a,b', about: 'methods with commas between them', otherwise: 'all' },
-  steps: {
-    type: 'number',
-    about: 'steps of which the median is taken',
-    otherwise: `${STEPS.hardware}; ${STEPS.software} where there is no GPU`,
-  },
-  ...sizeOptions,
+  ...measureOptions,
   peers: {
     type: 'string',
     value: 'a,b',
@@ -63,20 +62,19 @@ const options = {
     type: 'boolean',
     about: 'times each kernel of a step by itself, and says how near it and the step are to the roofline',
   },
-  out: { type: 'string', value: 'FILE', about: 'where all figures go, as JSON' },
   json: { type: 'boolean', about: 'one line of figures instead of the table' },
   ...engineOptions,
   engine: { ...engineOptions.engine, default: 'webgpu' },
 } as const satisfies OptionTable;
 
-export function wholeNumber(flag: string, n: number): number {
+function wholeNumber(flag: string, n: number): number {
   return Number.isInteger(n) && n >= 1
     ? n
     : fail('bad-argument', `--${flag} takes a whole number above 0, not "${n}".`);
 }
 
 /** @throws PapilioError('bad-argument') */
-export function sizesOf({ layers, batch, tokens }: Values<typeof sizeOptions>): Sizes {
+export function sizesOf({ layers, batch, tokens }: MeasureValues): Sizes {
   if (tokens !== undefined && tokens > CONTEXT)
     fail(
       'bad-argument',
@@ -88,6 +86,13 @@ export function sizesOf({ layers, batch, tokens }: Values<typeof sizeOptions>): 
     ...(tokens === undefined ? {} : { tokens: wholeNumber('tokens', tokens) }),
   };
 }
+
+export const stepsOf = ({ steps }: MeasureValues, { info }: Backend): number =>
+  wholeNumber('steps', steps ?? STEPS[info.isSoftware ? 'software' : 'hardware']);
+
+/** Measures, once it is known that the figures can be kept where they are wanted. @param measure gives the exit code */
+export const intoFile = ({ out }: MeasureValues, measure: () => Promise<number>): Promise<number> =>
+  withOut(out === undefined ? [] : [{ path: out, isFile: true, overwrite: true }], measure);
 
 /** The device, in words. */
 export const wordsOf = ({ info: { vendor, architecture, description } }: Backend): string =>
@@ -117,10 +122,7 @@ export const benchCommand = command(
 type BenchValues = Values<typeof options>;
 
 function bench(values: BenchValues): Promise<number> {
-  const { out: path } = values;
-  return withOut(path === undefined ? [] : [{ path, isFile: true, overwrite: true }], () =>
-    benchInto(values),
-  );
+  return intoFile(values, () => benchInto(values));
 }
 
 async function benchInto(values: BenchValues): Promise<number> {
@@ -131,7 +133,7 @@ async function benchInto(values: BenchValues): Promise<number> {
 
   const on = await openEngine(values);
   const { isSoftware } = on.info;
-  const steps = wholeNumber('steps', values.steps ?? STEPS[isSoftware ? 'software' : 'hardware']);
+  const steps = stepsOf(values, on);
   const say = (line: string): void => {
     if (!values.json) print(`${line}\n`);
   };

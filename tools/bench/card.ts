@@ -3,13 +3,12 @@
  * the same in PyTorch + PEFT, and what was predicted beside what was measured.
  */
 import type { MethodId } from '../../src/adapters/registry.ts';
-import { type engineOptions, openEngine, programOf, runtimeOf } from '../../src/cli/engine.ts';
+import { type EngineValues, openEngine, programOf, runtimeOf } from '../../src/cli/engine.ts';
 import { command, type OptionTable, type Values } from '../../src/cli/options.ts';
-import { withOut } from '../../src/cli/outFolder.ts';
 import { writeBytes } from '../../src/cli/runtime.ts';
 import { print } from '../../src/cli/terminal.ts';
 import { check } from '../verify/check.ts';
-import { chosen, STEPS, sizeOptions, sizesOf, wholeNumber, wordsOf } from './bench.ts';
+import { chosen, intoFile, measureOptions, sizesOf, stepsOf, wordsOf } from './bench.ts';
 import { benchSubject, type MethodResult } from './measure.ts';
 import { type Beside, besidePredictions, isPredicted, PREDICTED_OF } from './predictions.ts';
 import { openSubject } from './subjects.ts';
@@ -26,18 +25,12 @@ const options = {
     about: `of ${METHODS.join(', ')}`,
   },
   ops: { type: 'string', value: 'a,b', about: 'only these ops are checked', otherwise: 'all' },
-  steps: {
-    type: 'number',
-    about: 'steps of which the median is taken',
-    otherwise: `${STEPS.hardware}; ${STEPS.software} where there is no GPU`,
-  },
-  ...sizeOptions,
+  ...measureOptions,
   peak: {
     type: 'number',
     about:
       'what the card makes of f32 at most by its data sheet, in TFLOP/s; the best product is held against it',
   },
-  out: { type: 'string', value: 'FILE', about: 'where all figures go, as JSON' },
 } as const satisfies OptionTable;
 
 export const cardCommand = command(
@@ -53,8 +46,7 @@ export const cardCommand = command(
 type CardValues = Values<typeof options>;
 
 function card(values: CardValues): Promise<number> {
-  const { out: path } = values;
-  return withOut(path === undefined ? [] : [{ path, isFile: true, overwrite: true }], () => cardInto(values));
+  return intoFile(values, () => cardInto(values));
 }
 
 /** @returns the exit code: 1 when a check fails, since figures of wrong kernels say nothing */
@@ -71,7 +63,7 @@ async function cardInto(values: CardValues): Promise<number> {
 
   const on = await openEngine({ engine: 'webgpu' } as EngineValues);
   const { isSoftware } = on.info;
-  const steps = wholeNumber('steps', values.steps ?? STEPS[isSoftware ? 'software' : 'hardware']);
+  const steps = stepsOf(values, on);
   const device = `${programOf(on)} on ${wordsOf(on)}${isSoftware ? ' (no GPU)' : ''}`;
   say(`\n2. Kernels and steps: ${device}, median of ${steps} steps`);
   const wanted = isSoftware ? sizes : { tokens: PREDICTED_OF.sequence, ...sizes };
