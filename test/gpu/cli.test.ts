@@ -177,7 +177,9 @@ describe('a run', () => {
 
   test('that is stopped keeps what it has and goes on with --resume', async () => {
     const out = at('stopped');
-    const long = finetune({ out, steps: '100000', 'eval-every': '2' });
+    // What is kept and taken up again is no matter of the engine, and this one begins at once.
+    const engine = 'onnxruntime';
+    const long = finetune({ out, engine, steps: '100000', 'eval-every': '2' });
     const stopped = await papilio(long, (stderr) => stderr.includes('step 4:'));
     expect(stopped.code, stopped.stderr).toBe(130);
     expect(stopped.stderr).toMatch(/Stopped after step \d+ of 100000\. .*--resume/);
@@ -186,7 +188,7 @@ describe('a run', () => {
     expect(loss.curve).toHaveLength(steps);
 
     const more = finetune({
-      out,
+      ...{ out, engine },
       steps: String(steps + 3),
       // Another rate, which a resumed run may have: without the checkpoint the curve would begin otherwise.
       lr: '0.05',
@@ -202,7 +204,7 @@ describe('a run', () => {
     const again = await papilio([...more, '--resume']);
     expect([again.code, again.stdout]).toEqual([0, expect.stringContaining('every step was done')]);
     expect((await recordIn(out)).loss.curve).toEqual(curve);
-    const further = await papilio([...finetune({ out, steps: '2' }), '--resume']);
+    const further = await papilio([...finetune({ out, engine, steps: '2' }), '--resume']);
     expect([further.code, further.stderr]).toEqual([2, expect.stringMatching(/and the run has 2 in all/)]);
   });
 
@@ -210,7 +212,7 @@ describe('a run', () => {
     const out = at('diverged');
     const config = '{"target_modules": ["query", "key"], "r": 2, "lora_alpha": 1e19}';
     const { code, stderr } = await papilio(
-      finetune({ out, config, lr: '10', warmup: '0', 'max-grad-norm': '0' }),
+      finetune({ out, config, engine: 'onnxruntime', lr: '10', warmup: '0', 'max-grad-norm': '0' }),
     );
     expect(code, stderr).toBe(2);
     expect(sentences(stderr).at(-1)).toMatch(

@@ -1,7 +1,7 @@
 /**
  * onnxruntime's native build computes the same bits with one thread and with two: losses, held-out score and trained numbers of the embedded vision model. It
  * is no dependency of the project (`npm install --no-save onnxruntime-node` puts it there), so this runs wherever it is installed. onnxruntime-web has no
- * threads in Node; `test/e2e/no-gpu.test.ts` compares its one and two threads in a browser. Seen to fail with: another sum order for the second run.
+ * threads in Node; `test/e2e/no-gpu.test.ts` compares its one and two threads in a browser. Seen to fail with: a last bit that moves with the second thread.
  */
 import { createRequire } from 'node:module';
 import { describe, expect, it } from 'vitest';
