@@ -1,6 +1,6 @@
 /** Files of a repository or an address, from the store where they are there and else from the web: listed, weighed, fetched, read. */
 
-import { say } from '../lib/say.ts';
+import { fixed, say } from '../lib/say.ts';
 import {
   contentName,
   knownListing,
@@ -65,8 +65,7 @@ export async function weigh(
   return { done, total, isWhole };
 }
 
-const inMegabytes = (bytes: number): string =>
-  `${(bytes / 2 ** 20).toFixed(bytes < 10 * 2 ** 20 ? 1 : 0)} MB`;
+const inMegabytes = (bytes: number): string => `${fixed(bytes / 2 ** 20, bytes < 10 * 2 ** 20 ? 1 : 0)} MB`;
 
 /** @throws PapilioError 'quota' where less room is left than will be written */
 async function requireRoom(bytes: number, what: string, host: HubHost): Promise<void> {

@@ -1,6 +1,6 @@
 /** From what a model or dataset is named by to its files: revision pinned, files chosen, everything fetched that is not there yet. */
 
-import { say } from '../lib/say.ts';
+import { fixed, say } from '../lib/say.ts';
 import { namesLike } from './client.ts';
 import { cachedFiles, downloadFiles, downloadUrl, findListing } from './fetching.ts';
 import { filesOf, splitsOf, USUAL_SIDECARS, usualSplit, type Variant, variantsOf } from './layout.ts';
@@ -33,7 +33,7 @@ export interface OpenedFiles {
   readonly beside: (names: readonly string[]) => Promise<readonly CachedFile[]>;
 }
 
-const inMegabytes = (bytes: number): string => `${(bytes / 2 ** 20).toFixed(1)} MB`;
+const inMegabytes = (bytes: number): string => `${fixed(bytes / 2 ** 20, 1)} MB`;
 
 /** The same at another Hub, to which the token does not belong. */
 function atHub(host: HubHost, hub: string = host.hub): HubHost {

@@ -12,7 +12,7 @@ import { schedule } from '../graph/schedule.ts';
 import { sizeOf } from '../graph/shape.ts';
 import type { Caps, Graph, Value } from '../graph/types.ts';
 import { fail, PapilioError } from '../lib/errors.ts';
-import { say } from '../lib/say.ts';
+import { fixed, say } from '../lib/say.ts';
 import type { Precision } from '../models/import/emit.ts';
 import { type MemoryOverhead, NO_OVERHEAD } from '../onnxruntime/runtime.ts';
 import { storedParameter, widening } from '../ops/fuse/stored.ts';
@@ -192,8 +192,7 @@ export function forecastRun(
   };
 }
 
-export const mebibytes = (bytes: number): string =>
-  `${(bytes / 2 ** 20).toFixed(bytes < 2 ** 24 ? 1 : 0)} MiB`;
+export const mebibytes = (bytes: number): string => `${fixed(bytes / 2 ** 20, bytes < 2 ** 24 ? 1 : 0)} MiB`;
 
 function refusalOf(peak: number, largest: Forecast['largest'], limits: ForecastLimits): string | null {
   if (largest.bytes > limits.maxBufferBytes)

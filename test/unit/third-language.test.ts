@@ -1,7 +1,7 @@
 /**
  * A third language is one file: forms of a sentence by a number, numbers with the language's own point, and a file that is found and checked without being
  * named anywhere. The languages here are invented, with the rules of Polish and German. Seen to fail with: the form of another number, a group of
- * thousands taken for parts, forms that a language has not, a number of a lab written with a point.
+ * thousands taken for parts, forms that a language has not, a number of a picture written with a point.
  */
 import { mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -77,9 +77,10 @@ describe('a language with a comma', () => {
   });
 
   /** Places on screen, styles and what a slider snaps to are no words. */
-  const PLACES = /<path|`M\$|L\$|style=|NeuronPlane|Plane\.tsx|PlaneFigure|digitsOf\(step\)|WireGraph/;
-  it('has it in every number of the labs', () => {
-    const folder = 'src/page/labs';
+  const PLACES =
+    /^features\/training\/controller\.ts|^features\/inspect\/Learnt\.tsx|<path|`M\$|L\$|style=|NeuronPlane|Plane\.tsx|PlaneFigure|digitsOf\(step\)|WireGraph/;
+  it('has it in every number of the page', () => {
+    const folder = 'src/page';
     const pointed = readdirSync(folder, { recursive: true, encoding: 'utf8' })
       .filter((path) => /\.tsx?$/.test(path))
       .flatMap((path) =>

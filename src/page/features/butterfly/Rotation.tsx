@@ -2,7 +2,7 @@
 import { useEffect, useMemo, useRef } from 'react';
 import { say } from '../../../common.ts';
 import type { Inspection } from '../../../protocol.ts';
-import { real } from '../../format.ts';
+import { fixed, real } from '../../format.ts';
 import { cssColor } from '../../parts/Chart.tsx';
 import { Block, Figure } from '../../parts/Facts.tsx';
 import { SaveMenu } from '../../parts/SaveMenu.tsx';
@@ -17,7 +17,7 @@ import { Overlay } from './Overlay.tsx';
 import type { View } from './view.ts';
 import { filledIn, forFilled } from './wiring.ts';
 
-const degrees = (angle: number): string => `${((angle * 180) / Math.PI).toFixed(2)}°`;
+const degrees = (angle: number): string => `${fixed((angle * 180) / Math.PI, 2)}°`;
 
 export function Rotation(props: {
   readonly view: View;

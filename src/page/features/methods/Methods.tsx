@@ -5,7 +5,7 @@ import { inEnglish, say } from '../../../common.ts';
 import { METHODS, type MethodId } from '../../../methods.ts';
 import { type MethodRow, methodComparisonMarkdown, provenance, settingsText } from '../../../protocol.ts';
 import { saveFile } from '../../exports.ts';
-import { bytes, methodTitle, metricText, scoredOn, scoreText, whole } from '../../format.ts';
+import { bytes, fixed, methodTitle, metricText, scoredOn, scoreText, whole } from '../../format.ts';
 import { Action } from '../../parts/Action.tsx';
 import { Chart, type ChartSpec } from '../../parts/Chart.tsx';
 import { Check, Fold, TextField } from '../../parts/Controls.tsx';
@@ -133,7 +133,7 @@ const stepText = ({ now }: MethodComparisonView): string =>
   now === null ? say`preparing` : say`${methodTitle(now.method)}: step ${now.step} of ${now.total}`;
 
 const seconds = (value: number | null): string =>
-  value === null ? '–' : value < 1 ? `${(value * 1000).toFixed(0)} ms` : `${value.toFixed(2)} s`;
+  value === null ? '–' : value < 1 ? `${fixed(value * 1000, 0)} ms` : `${fixed(value, 2)} s`;
 
 /** The sentences of the trainer by the column they are about. */
 const TITLES = (): Readonly<Record<string, string>> => ({

@@ -1,7 +1,7 @@
 /** The drawn runs over each other: held-out score, held-out loss or the loss of training. */
 import { useCallback, useMemo, useState } from 'react';
 import { useStore } from 'zustand';
-import { say } from '../../../common.ts';
+import { fixed, say } from '../../../common.ts';
 import { Chart, type ChartLine, type ChartSpec } from '../../parts/Chart.tsx';
 import { Block } from '../../parts/Facts.tsx';
 import { Picker } from '../../parts/Picker.tsx';
@@ -109,7 +109,7 @@ export function Curves({ book }: { readonly book: RunBook }) {
       <p className="hint">
         <Sentences>
           {say`Tick the runs to draw in the table; press a line to see which run it is.`}
-          {kind === 'loss' ? say`Smoothed by ${smoothing.toFixed(2)}, as under Train.` : null}
+          {kind === 'loss' ? say`Smoothed by ${fixed(smoothing, 2)}, as under Train.` : null}
         </Sentences>
       </p>
     </Block>

@@ -1,7 +1,7 @@
 /** The table of runs as values: what each column shows of a run, how rows are sorted, and how one differs from a baseline. */
 import { say } from '../../../common.ts';
 import { isMoreBetter } from '../../../protocol.ts';
-import { brief, bytes, count, duration, percent, real, scoreText } from '../../format.ts';
+import { brief, bytes, count, duration, fixed, percent, real, scoreText } from '../../format.ts';
 import type { RunRecord } from '../training/runs.ts';
 import type { RunFigures } from './figures.ts';
 
@@ -36,7 +36,7 @@ function ofScores(figures: RunFigures, from: RunFigures): string {
   if (!Number.isFinite(a) || !Number.isFinite(b) || figures.metric !== from.metric) return '';
   if (a === b) return say`the same`;
   const by = Math.abs(a - b);
-  return signed(a - b, figures.metric === 'accuracy' ? say`${(by * 100).toFixed(1)} points` : real(by));
+  return signed(a - b, figures.metric === 'accuracy' ? say`${fixed(by * 100, 1)} points` : real(by));
 }
 
 const column = (

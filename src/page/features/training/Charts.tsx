@@ -2,7 +2,7 @@
 import { useMemo } from 'react';
 import { say } from '../../../common.ts';
 import { learningRateAt, type TrainingSettings } from '../../../protocol.ts';
-import { metricText } from '../../format.ts';
+import { fixed, metricText } from '../../format.ts';
 import { Chart, type ChartLine, type ChartSpec } from '../../parts/Chart.tsx';
 import { Toggle } from '../../parts/Controls.tsx';
 import { Block } from '../../parts/Facts.tsx';
@@ -184,7 +184,7 @@ function LossControls() {
         min={0}
         max={0.99}
         step={0.01}
-        format={(value) => value.toFixed(2)}
+        format={(value) => fixed(value, 2)}
         tip={
           <Tip
             about={say`smoothing`}

@@ -2,7 +2,7 @@
 import { useShallow } from 'zustand/react/shallow';
 import { say } from '../../../common.ts';
 import { ENGINE_TITLES, type OpenReport } from '../../../protocol.ts';
-import { bytes, duration, metricText, rate, real, scoredOn, scoreText, whole } from '../../format.ts';
+import { bytes, duration, fixed, metricText, rate, real, scoredOn, scoreText, whole } from '../../format.ts';
 import { Figure, Warnings } from '../../parts/Facts.tsx';
 import { Measured } from '../../parts/Measured.tsx';
 import { useChoice, useRun, useSeries, useUi } from '../../usePage.ts';
@@ -96,8 +96,8 @@ export function Figures() {
             pace === null
               ? '–'
               : pace < 1
-                ? say`${(1 / pace).toFixed(1)} steps/s`
-                : say`${pace.toFixed(1)} s/step`
+                ? say`${fixed(1 / pace, 1)} steps/s`
+                : say`${fixed(pace, 1)} s/step`
           }
           note={
             pace === null

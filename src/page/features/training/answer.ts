@@ -5,7 +5,7 @@
 import { paragraph, say } from '../../../common.ts';
 import { type Layer, METHODS } from '../../../methods.ts';
 import { type EvalMetric, isMoreBetter, type ModelReport } from '../../../protocol.ts';
-import { metricText, percent, power, real, scoreText, whole } from '../../format.ts';
+import { fixed, metricText, percent, power, real, scoreText, whole } from '../../format.ts';
 import type { RunView } from '../../stores.ts';
 import { reach, wiringOf } from '../butterfly/wiring.ts';
 import type { RunFigures } from '../runs/figures.ts';
@@ -252,7 +252,7 @@ function kept({ view, current }: Told): string[] {
       ? change
       : paragraph([
           change,
-          say`Its inputs are turned by at most ${((rotation.maxAngle * 180) / Math.PI).toFixed(1)}°, and ‖RᵀR − I‖ is ${power(rotation.orthogonality)}: as near as that, lengths and angles between its neurons are kept.`,
+          say`Its inputs are turned by at most ${fixed((rotation.maxAngle * 180) / Math.PI, 1)}°, and ‖RᵀR − I‖ is ${power(rotation.orthogonality)}: as near as that, lengths and angles between its neurons are kept.`,
         ]),
   ];
 }

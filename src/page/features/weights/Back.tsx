@@ -7,7 +7,7 @@ import { useStore } from 'zustand';
 import { say } from '../../../common.ts';
 import { METHODS } from '../../../methods.ts';
 import type { BeforeAfter } from '../../../protocol.ts';
-import { metricText, percent, real, scoredOn, scoreText } from '../../format.ts';
+import { fixed, metricText, percent, real, scoredOn, scoreText } from '../../format.ts';
 import { Action } from '../../parts/Action.tsx';
 import { Chart, type ChartSpec } from '../../parts/Chart.tsx';
 import { Fold, Segments } from '../../parts/Controls.tsx';
@@ -76,7 +76,7 @@ export function Back({ weights, module }: { readonly weights: Weights; readonly 
         min={0}
         max={count === null ? 0 : 1}
         step={0.05}
-        format={(value) => value.toFixed(2)}
+        format={(value) => fixed(value, 2)}
         onChange={(next) => void weights.moving.goTo(next, module)}
       />
       {count === null ? null : <Strengths way={way} at={at} count={count} />}
@@ -98,7 +98,7 @@ function Strengths({ way, at, count }: { readonly way: Way; readonly at: number;
   return (
     <p className="hint tabular" data-testid="strengths">
       {strengthsAt(way, at, count)
-        .map((t, k) => `${pretty(`B_${k}`)} ${t.toFixed(2)}`)
+        .map((t, k) => `${pretty(`B_${k}`)} ${fixed(t, 2)}`)
         .join(' · ')}
     </p>
   );
@@ -113,7 +113,7 @@ function Said({ back: { answer } }: { readonly back: BackView }) {
     <>
       <dl className="figures figures-small" data-testid="back-figures" data-at={at}>
         <Figure
-          name={say`Held out, at ${at.toFixed(2)}`}
+          name={say`Held out, at ${fixed(at, 2)}`}
           how="held-out"
           value={scoreText(metric)}
           note={say`${metricText(metric.metric)} on ${scoredOn(metric)}, loss ${real(metric.loss)}`}
@@ -127,7 +127,7 @@ function Said({ back: { answer } }: { readonly back: BackView }) {
             <Figure
               name={say`Largest angle`}
               how="angle"
-              value={`${((rotation.maxAngle * 180) / Math.PI).toFixed(2)}°`}
+              value={`${fixed((rotation.maxAngle * 180) / Math.PI, 2)}°`}
             />
             <Figure name={'‖RᵀR − I‖'} how="orthogonality" value={real(rotation.orthogonality)} />
           </>
@@ -199,7 +199,7 @@ function Curve({ back, weights }: { readonly back: BackView; readonly weights: W
               label={say`Points on the way`}
               head={[say`strength`, metric, say`loss`]}
               rows={along.map((point) => [
-                point.at.toFixed(2),
+                fixed(point.at, 2),
                 scoreText(point.metric),
                 real(point.metric.loss),
               ])}
@@ -212,7 +212,7 @@ function Curve({ back, weights }: { readonly back: BackView; readonly weights: W
 }
 
 function Answers({ at, comparison }: { readonly at: number; readonly comparison: BeforeAfter }) {
-  const title = say`at ${at.toFixed(2)}`;
+  const title = say`at ${fixed(at, 2)}`;
   if (comparison.kind === 'text')
     return (
       <Lines

@@ -2,7 +2,7 @@
 import { useEffect, useMemo } from 'react';
 import { useStore } from 'zustand';
 import { say } from '../../../common.ts';
-import { methodTitle, percent, power, real, whole } from '../../format.ts';
+import { fixed, methodTitle, percent, power, real, whole } from '../../format.ts';
 import { Action } from '../../parts/Action.tsx';
 import { Chart, type ChartSpec } from '../../parts/Chart.tsx';
 import { Fold } from '../../parts/Controls.tsx';
@@ -85,7 +85,7 @@ const changeText = (share: number): string =>
 
 const degrees = (angle: number): string => {
   const value = (angle * 180) / Math.PI;
-  return `${value !== 0 && value < 0.01 ? power(value) : value.toFixed(2)}°`;
+  return `${value !== 0 && value < 0.01 ? power(value) : fixed(value, 2)}°`;
 };
 
 function Figures({ own }: { readonly own: Looked }) {
