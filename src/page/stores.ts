@@ -40,7 +40,7 @@ interface ErrorView {
 }
 
 /** A run as it was before it was reset. */
-interface UndoView {
+export interface UndoView {
   readonly run: RunRecord;
   readonly request: RunRequest;
   /** Of its checkpoint. */
@@ -48,6 +48,8 @@ interface UndoView {
   readonly step: number;
   /** What was said when it was reset. */
   readonly notice: string;
+  /** What was reset before it and can be taken back next. */
+  readonly older: UndoView | null;
 }
 
 export interface RunView {

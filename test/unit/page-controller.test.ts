@@ -94,6 +94,27 @@ describe('a run', () => {
     expect(page.run.getState().current).toMatchObject({ name: second, series: { length: 1 } });
   });
 
+  test('three resets one after the other can be taken back, the newest first; of a fourth the oldest is gone', async () => {
+    const names: string[] = [];
+    for (const steps of [5, 4, 3, 2]) {
+      await train(steps);
+      names.push(page.run.getState().current!.name);
+      await page.controller.reset();
+    }
+    const undos = () => {
+      const found: string[] = [];
+      for (let { undo } = page.run.getState(); undo !== null; undo = undo.older) found.push(undo.run.name);
+      return found;
+    };
+    expect(undos()).toEqual([names[3], names[2], names[1]]);
+    await page.controller.undoReset();
+    expect(page.run.getState().current).toMatchObject({ name: names[3], series: { length: 2 } });
+    expect(undos()).toEqual([names[2], names[1]]);
+    // A run that is reset again stands there once.
+    await page.controller.reset();
+    expect(undos()).toEqual([names[3], names[2], names[1]]);
+  });
+
   test('a reset can be taken back with its curve', async () => {
     await train(5);
     const { current } = page.run.getState();

@@ -90,7 +90,7 @@ export const PRESETS: readonly Preset[] = [
   },
   {
     id: 'why-m',
-    title: () => say`Why m matters`,
+    title: () => say`Does m matter?`,
     question: () =>
       say`Many small factors or one with large blocks: with as many numbers, which learns more?`,
     model: 'glyphs-vit',

@@ -46,6 +46,16 @@ function gathered(downloads: Map<string, Download>, last: Download): Download {
   };
 }
 
+/** Runs that were reset and can be taken back, beside the one that is. */
+const OLDER_RUNS = 2;
+
+/** What can be taken back, newest first, without one of the runs, and no more than are kept. */
+function undosWithout(undo: RunView['undo'], key: string, most = OLDER_RUNS): RunView['undo'] {
+  if (undo === null || most === 0) return null;
+  if (undo.run.key === key) return undosWithout(undo.older, key, most);
+  return { ...undo, older: undosWithout(undo.older, key, most - 1) };
+}
+
 /** Of a log: how many lines it keeps, and how long they may be. */
 const LINES = 20;
 const LETTERS = 200;
@@ -417,7 +427,7 @@ export class Controller {
     this.show({
       ...emptyRun,
       // What was reset before can be taken back while another run goes on.
-      undo: undo === from ? null : undo,
+      undo: undosWithout(undo, record.key),
       current: record,
       request,
       checkpoint: from && { bytes: from.bytes, step: from.step, at: this.now() },
@@ -532,9 +542,10 @@ export class Controller {
 
   /** No run is left; what was saved of it can be taken back. */
   private layDown(run: RunRecord, request: RunRequest | null, saved: Saved | null, notice: string): void {
-    const undo = saved && request && { ...saved, run, request, notice };
+    const older = undosWithout(this.view.undo, run.key);
+    const undo = saved && request && { ...saved, run, request, notice, older };
     this.tabs.release();
-    this.show({ ...emptyRun, undo });
-    if (undo !== null) this.stores.ui.setState({ notice });
+    this.show({ ...emptyRun, undo: undo ?? older });
+    if (undo) this.stores.ui.setState({ notice });
   }
 }
