@@ -9,7 +9,9 @@ import { outcomeNow } from '../runs/keeping.ts';
 import { isLeft } from '../setup/holds.ts';
 import { type AnswerRow, answerOf, rowTexts } from './answer.ts';
 
-export function Answer() {
+/** @param props.isOfRecorded shown of the recorded run alone, else of the page's own alone: curves come before what nobody has asked for */
+export function Answer({ isOfRecorded = false }: { readonly isOfRecorded?: boolean }) {
+  const isRecorded = useIsRecorded();
   const store = useRunStore();
   const current = useRun((s) => s.current);
   const state = useRun((s) => s.state);
@@ -22,7 +24,7 @@ export function Answer() {
     const view = store.getState();
     return state === 'finished' ? answerOf(view, outcomeNow(view)?.figures ?? null) : null;
   }, [store, state, current?.series.version, runs, inspection, merged]);
-  if (answer === null) return null;
+  if (answer === null || isRecorded !== isOfRecorded) return null;
   const { rows, says } = answer;
   return (
     <Block

@@ -28,7 +28,7 @@ const FromFile = later('FromFile', () => import('./Banners.tsx'));
 const Still = later<'Still', object>('Still', () => import('./Still.tsx'));
 const Figures = later('Figures', () => import('./Figures.tsx'));
 const Drawn = later('Drawn', () => import('./Drawn.tsx'));
-const Answer = later('Answer', () => import('./Answer.tsx'));
+const Answer = later<'Answer', { readonly isOfRecorded?: boolean }>('Answer', () => import('./Answer.tsx'));
 const Charts = later('Charts', () => import('./Charts.tsx'));
 
 export function Training() {
@@ -52,6 +52,7 @@ export function Training() {
         <Answer />
         <Figures />
         <Charts />
+        <Answer isOfRecorded />
       </Shown>
       <Drawn />
       <RecordedAgain />
