@@ -6,7 +6,7 @@
 import { Environment, Interpreter, parse, Template, tokenize } from '@huggingface/jinja';
 import { BOUNDS, type BoundName } from '../lib/budget.ts';
 import { fail } from '../lib/errors.ts';
-import { say } from '../lib/say.ts';
+import { say, whole } from '../lib/say.ts';
 import type { Span } from './types.ts';
 
 /** A stretch of a rendering that is words of message `message`; empty where these are trimmed to nothing. */
@@ -487,14 +487,11 @@ const refuse = (why: string, bound: BoundName = 'renderingSteps'): never =>
 /** @throws PapilioError 'too-large' for a template that cannot even be read in reasonable time */
 function refuseLongTemplate(source: string): void {
   if (source.length > MOST_LETTERS)
-    refuse(
-      say`has ${source.length.toLocaleString('en-GB')} letters, and the most is ${MOST_LETTERS.toLocaleString('en-GB')}`,
-    );
+    refuse(say`has ${whole(source.length)} letters, and the most is ${whole(MOST_LETTERS)}`);
   let blanks = 0;
   for (let at = 0; at < source.length; at++) {
     blanks = source[at]!.trim() === '' ? blanks + 1 : 0;
-    if (blanks > MOST_BLANKS)
-      refuse(say`has more than ${MOST_BLANKS.toLocaleString('en-GB')} blanks in a row`);
+    if (blanks > MOST_BLANKS) refuse(say`has more than ${whole(MOST_BLANKS)} blanks in a row`);
   }
 }
 

@@ -6,7 +6,7 @@ import type { Tokenizer as HfTokenizer } from '@huggingface/tokenizers';
 import { BOUNDS, type Budget, createBudget } from '../lib/budget.ts';
 import { fail, PapilioError } from '../lib/errors.ts';
 import { boundedRegExp } from '../lib/regex/script.ts';
-import { say } from '../lib/say.ts';
+import { say, whole } from '../lib/say.ts';
 import { z } from '../lib/schema.ts';
 
 /** A part of the library's tokenizer; Sequences have further ones. */
@@ -275,7 +275,7 @@ export function checkTokenizer(json: object): void {
   if (most > 2 * (entries + added.length) + gap)
     fail(
       'too-large',
-      say`tokenizer.json has ${(entries + added.length).toLocaleString('en-GB')} tokens and the id ${most.toLocaleString('en-GB')}, which leaves more than ${gap.toLocaleString('en-GB')} ${unit()}; ${advice()}.`,
+      say`tokenizer.json has ${whole(entries + added.length)} tokens and the id ${whole(most)}, which leaves more than ${whole(gap)} ${unit()}; ${advice()}.`,
       { bound: 'tokenIds' },
     );
   const sets = createBudget('patternSets');
@@ -319,9 +319,7 @@ const SPARE_MERGES = 4096;
 
 function checkMerges(merges: readonly unknown[], tokens: number): void {
   if (merges.length > MERGES_PER_TOKEN * tokens + SPARE_MERGES)
-    refuse(
-      say`model.merges: ${merges.length.toLocaleString('en-GB')} of them cannot make ${tokens.toLocaleString('en-GB')} tokens`,
-    );
+    refuse(say`model.merges: ${whole(merges.length)} of them cannot make ${whole(tokens)} tokens`);
   const isPair = (merge: unknown) =>
     Array.isArray(merge) && merge.length === 2 && merge.every((half) => typeof half === 'string');
   const bad = merges.findIndex((merge) => typeof merge !== 'string' && !isPair(merge));

@@ -3,7 +3,7 @@
  * what goes beyond is one kind of error that names the node, row, entry or file.
  */
 import { fail } from './errors.ts';
-import { say } from './say.ts';
+import { say, whole } from './say.ts';
 
 export interface Bound {
   readonly most: number;
@@ -267,7 +267,7 @@ export function mostFor(name: BoundName, inputBytes: number): number {
   return Math.min(never, Math.max(most, Math.floor(perByte * inputBytes)));
 }
 
-const words = (n: number): string => (Number.isFinite(n) ? n.toLocaleString('en-GB') : say`endless`);
+const words = (n: number): string => (Number.isFinite(n) ? whole(n) : say`endless`);
 
 /**
  * `count` if it is within the bound.

@@ -3,7 +3,7 @@ import { schedule } from '../graph/schedule.ts';
 import { byteSizeOf } from '../graph/shape.ts';
 import { baseCaps, type Caps, type DeviceData, type Graph } from '../graph/types.ts';
 import { fail, PapilioError } from '../lib/errors.ts';
-import { say } from '../lib/say.ts';
+import { say, whole } from '../lib/say.ts';
 
 export interface OrtModelSession {
   run(
@@ -55,7 +55,7 @@ function bytesOf(graph: Graph): number {
   }
 }
 
-const mebibytes = (bytes: number): string => `${Math.ceil(bytes / 2 ** 20).toLocaleString('en-GB')} MiB`;
+const mebibytes = (bytes: number): string => `${whole(Math.ceil(bytes / 2 ** 20))} MiB`;
 
 /** @throws PapilioError('limit') with both numbers for a graph that takes more than there is */
 export function requireMemory(graph: Graph, available: number): void {

@@ -1,7 +1,7 @@
 /** Rows of tables as examples of a task: texts with classes or numbers, words with tags, conversations, documents. What a row lacks is noted. */
 import { BOUNDS } from '../../lib/budget.ts';
 import { plainWords } from '../../lib/json.ts';
-import { say } from '../../lib/say.ts';
+import { say, whole } from '../../lib/say.ts';
 import type { ClassRow, TaggedRow, TextRow, ValueRow } from '../classes.ts';
 import type { ChatRow } from '../instructions.ts';
 import { readLabels } from '../labels.ts';
@@ -276,6 +276,6 @@ export const documentRows = (entries: readonly Entry[], { drops }: Reading): Tex
   keep(entries, drops, (entry) => {
     const row = readText(entry);
     return typeof row !== 'string' && longestStretch(row.text) > BOUNDS.unbrokenLetters.most
-      ? say`has more than ${BOUNDS.unbrokenLetters.most.toLocaleString('en-GB')} letters in one word or one white space`
+      ? say`has more than ${whole(BOUNDS.unbrokenLetters.most)} letters in one word or one white space`
       : row;
   }).map((m) => m.made);

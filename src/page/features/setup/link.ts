@@ -3,7 +3,7 @@
  * form's validator, so a link can say nothing that the form would refuse. It carries settings, never data: what it leaves out is told.
  */
 import type { StoreApi } from 'zustand/vanilla';
-import { anyOf, jsonOf, PapilioError, say, within } from '../../../common.ts';
+import { anyOf, jsonOf, PapilioError, say, whole, within } from '../../../common.ts';
 import { nameOf } from '../../../hub.ts';
 import { type DataSource, ENGINES, type ModelSource } from '../../../protocol.ts';
 import { type ChoiceState, withPadding, withPrecision } from './choice.ts';
@@ -112,9 +112,7 @@ function inBrief(problems: readonly string[]): string[] {
     .slice(0, MOST_PROBLEMS)
     .map((problem) => (problem.length > MOST_LETTERS ? `${problem.slice(0, MOST_LETTERS)} …` : problem));
   const more = problems.length - first.length;
-  return more === 0
-    ? first
-    : [...first, say`${more.toLocaleString('en-GB')} more parts of it are not used either.`];
+  return more === 0 ? first : [...first, say`${whole(more)} more parts of it are not used either.`];
 }
 
 interface Linked extends ReturnType<typeof validateSettings> {
