@@ -13,7 +13,7 @@ import {
   undrawnText,
   unitOf,
 } from '../../src/page/features/training/series.ts';
-import { stepMetric } from './page-fixtures.ts';
+import { openReport, stepMetric } from './page-fixtures.ts';
 
 test('columns grow and keep every value', () => {
   const series = createSeries();
@@ -96,7 +96,7 @@ test('the table holds raw and smoothed values and evaluations at their steps', (
   expect(two?.slice(8)).toEqual(['accuracy', '0.5', '2']);
 });
 
-test('a pace is of the last twenty steps, in tokens where there are any', () => {
+test('a pace is of the last twenty steps, in tokens where there are texts', () => {
   const series = createSeries();
   // A tenth of a second a step, from step 31 on a fifth.
   for (let step = 1; step <= 60; step++)
@@ -105,14 +105,13 @@ test('a pace is of the last twenty steps, in tokens where there are any', () => 
       tokens: 500 * step,
       seconds: step <= 30 ? step / 10 : 3 + (step - 30) / 5,
     });
-  expect(unitOf(series)).toBe('tokens');
   const paces = pacesOf(series, 'tokens');
   expect(paces[0]).toBeNaN();
   expect(paces[1]).toBeCloseTo(5000, 6);
   expect(paces[29]).toBeCloseTo(5000, 6);
   expect(paces[39]).toBeCloseTo((20 * 500) / (1 + 2), 6);
   expect(paces[59]).toBeCloseTo(2500, 6);
-  const pictures = createSeries();
-  pictures.add(stepMetric(1));
-  expect(unitOf(pictures)).toBe('examples');
+  const { data } = openReport({ steps: 1 });
+  expect(unitOf({ data })).toBe('examples');
+  expect(unitOf({ data: { ...data, kind: 'text' } })).toBe('tokens');
 });

@@ -9,6 +9,7 @@ import { pacesOf, unitOf } from './series.ts';
 /** The curves in figures, for those who cannot or would not read the charts. */
 export function CurveTable() {
   const current = useRun((s) => s.current);
+  const unit = useRun((s) => unitOf(s.open));
   useSeries(current?.series ?? null);
   if (current === null || current.series.evals.length === 0) return null;
   const { evals } = current.series;
@@ -16,7 +17,7 @@ export function CurveTable() {
   const losses = current.series.column('loss');
   const rates = current.series.column('learningRate');
   const norms = current.series.column('gradNorm');
-  const paces = pacesOf(current.series, unitOf(current.series));
+  const paces = pacesOf(current.series, unit);
   const text = (value: number | undefined) => (value === undefined ? '–' : real(value));
   return (
     <Fold summary={say`The curves as a table`}>
@@ -28,7 +29,7 @@ export function CurveTable() {
           say`Held-out ${metricText(evals[0]!.metric)}`,
           say`Learning rate`,
           say`Gradient norm`,
-          unitOf(current.series) === 'tokens' ? say`Tokens a second` : say`Examples a second`,
+          unit === 'tokens' ? say`Tokens a second` : say`Examples a second`,
           '‖ΔW‖ / ‖W‖',
           '‖RᵀR − I‖',
         ]}

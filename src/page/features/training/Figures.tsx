@@ -9,7 +9,7 @@ import { useChoice, useRun, useSeries, useUi } from '../../usePage.ts';
 import { deviceName } from '../runs/figures.ts';
 import { ForecastBeside } from './Forecast.tsx';
 import { remarksOf } from './runs.ts';
-import { secondsPerStep, smooth } from './series.ts';
+import { secondsPerStep, smooth, unitOf } from './series.ts';
 
 /** What came of a run that has ended, where that is worth a word. */
 function Remarks() {
@@ -62,7 +62,7 @@ export function Figures() {
   const step = series?.column('step').at(-1) ?? 0;
   const total = open?.totalSteps ?? null;
   const left = pace !== null && total !== null && state === 'running' ? pace * (total - step) : null;
-  const unit = open?.data.kind === 'image' ? 'examples' : 'tokens';
+  const unit = unitOf(open);
   const done = series?.column(unit);
   const perStep = done && done.length > 1 ? done.at(-1)! - done.at(-2)! : 0;
   return (

@@ -24,13 +24,16 @@ const atEvaluations =
     };
   };
 
-const pace: Points = ({ series }) => {
-  const paces = pacesOf(series, unitOf(series));
-  const steps = series.column('step');
-  const places = thin(paces).filter((i) => Number.isFinite(paces[i]!));
-  return { x: places.map((i) => steps[i]!), y: places.map((i) => paces[i]!) };
-};
+const paceIn =
+  (unit: 'tokens' | 'examples'): Points =>
+  ({ series }) => {
+    const paces = pacesOf(series, unit);
+    const steps = series.column('step');
+    const places = thin(paces).filter((i) => Number.isFinite(paces[i]!));
+    return { x: places.map((i) => steps[i]!), y: places.map((i) => paces[i]!) };
+  };
 
+const PACES = { tokens: paceIn('tokens'), examples: paceIn('examples') };
 const RATIO = '‖ΔW‖ / ‖W‖';
 const DISTANCE = '‖RᵀR − I‖';
 
@@ -39,7 +42,8 @@ const DEFECT = atEvaluations('orthogonality');
 
 export function FurtherCharts() {
   const current = useRun((s) => s.current);
-  const isTokens = current !== null && unitOf(current.series) === 'tokens';
+  const unit = useRun((s) => unitOf(s.open));
+  const isTokens = unit === 'tokens';
   const paceTitle = isTokens ? say`Tokens a second` : say`Examples a second`;
   const turns = current === null || METHODS[current.settings.method].family === 'rotation';
   return (
@@ -48,7 +52,7 @@ export function FurtherCharts() {
         title={paceTitle}
         how={<Measured of="pace-curve" about={paceTitle} />}
         axis={isTokens ? 'tokens/s' : 'examples/s'}
-        points={pace}
+        points={PACES[unit]}
         nothing={say`from the second step on`}
       />
       <Further

@@ -3,7 +3,7 @@
  * then thinned for drawing, so nothing already drawn changes when the run grows.
  */
 import { say, whole } from '../../../common.ts';
-import type { EvalMetric, StepMetric } from '../../../protocol.ts';
+import type { EvalMetric, OpenReport, StepMetric } from '../../../protocol.ts';
 
 /** What is measured of every step. */
 export const MEASURED = ['loss', 'learningRate', 'gradNorm', 'examples', 'tokens', 'seconds'] as const;
@@ -169,9 +169,9 @@ export function secondsPerStep(seconds: Float64Array, since = 0): number | null 
   return gaps.length % 2 === 1 ? gaps[middle]! : (gaps[middle - 1]! + gaps[middle]!) / 2;
 }
 
-/** What a run counts its pace in: tokens where it has texts. */
-export const unitOf = ({ column }: Pick<Series, 'column'>): 'tokens' | 'examples' =>
-  (column('tokens').at(-1) ?? 0) > 0 ? 'tokens' : 'examples';
+/** What a run counts its pace in: pictures one by one, texts in tokens. */
+export const unitOf = (open: Pick<OpenReport, 'data'> | null): 'tokens' | 'examples' =>
+  open === null || open.data.kind === 'image' ? 'examples' : 'tokens';
 
 /** Steps that a pace is the mean of. */
 const PACE_STEPS = 20;
