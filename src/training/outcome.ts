@@ -6,7 +6,7 @@
 import { startRate } from '../adapters/start.ts';
 import type { AdapterMethod, Layer } from '../adapters/types.ts';
 import { greatest } from '../lib/numbers.ts';
-import { listOf, paragraph, say } from '../lib/say.ts';
+import { listOf, local, paragraph, say } from '../lib/say.ts';
 import type { EvalMetric, StepMetric } from './protocol.ts';
 import type { TrainingSettings } from './settings.ts';
 import { isMoreBetter, metricText, scoredOn } from './words.ts';
@@ -69,13 +69,16 @@ function isWorse({ before, after }: RunFacts): boolean {
   return isBetter(before.metric, before.value, after.value) && Math.abs(after.value - before.value) > noise;
 }
 
+/** So many significant figures, as the language writes them. */
+const figures = (value: number, digits: number): string => local(value.toPrecision(digits));
+
 export function outcomeOf(facts: RunFacts): Outcome {
   const { before, after } = facts;
   const scores = [scoreRemark(say`before training`, before), scoreRemark(say`after training`, after)].filter(
     (remark) => remark !== null,
   );
   if (!isWorse(facts)) return { isWorse: false, remarks: scores };
-  const shown = (m: EvalMetric): string => (before.value === after.value ? m.loss : m.value).toPrecision(4);
+  const shown = (m: EvalMetric): string => figures(before.value === after.value ? m.loss : m.value, 4);
   const what = before.value === after.value ? say`loss` : metricText(before.metric);
   return {
     isWorse: true,
@@ -95,7 +98,7 @@ function scoreRemark(when: string, { metric, value, loss, examples }: EvalMetric
   if (Number.isNaN(value))
     return say`Held-out ${metricText(metric)} ${when} is not a number: the model's answers to some of the ${examples} examples are not numbers, so its weights or activations overflow.`;
   return Number.isFinite(loss)
-    ? say`Held-out ${metricText(metric)} ${when} is infinite: it is e to the mean loss, which is ${loss.toPrecision(4)}, and no number is large enough. The model is certain of wrong answers; compare by the loss.`
+    ? say`Held-out ${metricText(metric)} ${when} is infinite: it is e to the mean loss, which is ${figures(loss, 4)}, and no number is large enough. The model is certain of wrong answers; compare by the loss.`
     : say`Held-out ${metricText(metric)} ${when} is infinite: to some right answer among the ${examples} examples the model gives a probability of 0.`;
 }
 
@@ -141,7 +144,8 @@ function startCause({ method, config, before, steps, training }: RunFacts): read
   const times = scaling / fitting;
   if (times < 2) return null;
   const first = steps[0]!.loss;
-  const [share, next] = [times.toPrecision(2), fitting.toPrecision(2)];
+  // What is to be written into a configuration keeps its point.
+  const [share, next] = [figures(times, 2), fitting.toPrecision(2)];
   const cause = say`Likely cause: the scaling.`;
   if (!random)
     return [
@@ -153,7 +157,7 @@ function startCause({ method, config, before, steps, training }: RunFacts): read
     cause,
     ...(first > before.loss * 1.2
       ? [
-          say`FourierFT starts at random coefficients, and the first step's loss was ${first.toPrecision(4)} already, against ${before.loss.toPrecision(4)} without the adapter.`,
+          say`FourierFT starts at random coefficients, and the first step's loss was ${figures(first, 4)} already, against ${figures(before.loss, 4)} without the adapter.`,
         ]
       : []),
     say`A scaling of ${scaling} weighs ${share} times as much on layers of this size as the paper's does on its own.`,
@@ -175,8 +179,8 @@ function rateCause({ training, method, steps }: RunFacts, first: number): readon
   ];
   return [
     say`Likely cause: the learning rate.`,
-    say`The training loss rose, from ${Math.min(first, steps[0]!.loss).toPrecision(4)} to ${peak.loss.toPrecision(4)} at step ${peak.step}.`,
-    ...(grew > 10 ? [say`The gradient's norm grew to ${grew.toPrecision(2)} times its first.`] : []),
+    say`The training loss rose, from ${figures(Math.min(first, steps[0]!.loss), 4)} to ${figures(peak.loss, 4)} at step ${peak.step}.`,
+    ...(grew > 10 ? [say`The gradient's norm grew to ${figures(grew, 2)} times its first.`] : []),
     say`${learningRate} is too high here; try ${listOf(tries)}.`,
   ];
 }
@@ -188,7 +192,7 @@ function guessingCause({ classes, after, training }: RunFacts, last: number): re
   if (last < 0.95 * guess || after.value > 1.3 / classes) return null;
   return [
     say`Likely cause: nothing is learnt.`,
-    say`The training loss, ${last.toPrecision(3)}, is that of guessing among ${classes} classes.`,
+    say`The training loss, ${figures(last, 3)}, is that of guessing among ${classes} classes.`,
     say`Check that the labels belong to the examples, that the head trains, and try another learning rate than ${training.learningRate}.`,
   ];
 }
@@ -200,7 +204,7 @@ function spreadCause(
   last: number,
 ): readonly string[] {
   const passes = steps.at(-1)!.examples / Math.max(1, trainExamples);
-  const [from, to] = [first.toPrecision(4), last.toPrecision(4)];
+  const [from, to] = [figures(first, 4), figures(last, 4)];
   if (last >= first * (1 - 10 * NOISE))
     return [
       say`Likely cause: too little training.`,
@@ -209,7 +213,7 @@ function spreadCause(
   if (passes >= 2)
     return [
       say`Likely cause: few examples.`,
-      say`The training loss went from ${from} to ${to} while each of the ${trainExamples} training examples was seen ${passes.toPrecision(2)} times: they are learnt by heart.`,
+      say`The training loss went from ${from} to ${to} while each of the ${trainExamples} training examples was seen ${figures(passes, 2)} times: they are learnt by heart.`,
       say`Try fewer steps, more data, or fewer trainable numbers.`,
     ];
   return [
