@@ -7,6 +7,7 @@ import type { Session } from '../../src/training/session.ts';
 import type { TrainingSettings } from '../../src/training/settings.ts';
 import { talesGpt, talesGptConfig, talesGptDefaults } from '../../tools/pretrain/architectures/talesGpt.ts';
 import { trainBpe } from '../../tools/pretrain/bpe.ts';
+import { framedAsBert } from '../tools/contractModels.ts';
 import { encoder, VOCABULARY } from '../tools/graphs.ts';
 import { openTiny } from './tinyRuns.ts';
 
@@ -50,24 +51,7 @@ function wordTokenizer(words: readonly string[]): string {
       lowercase: true,
     },
     pre_tokenizer: { type: 'BertPreTokenizer' },
-    post_processor: {
-      type: 'TemplateProcessing',
-      single: [
-        { SpecialToken: { id: '[CLS]', type_id: 0 } },
-        { Sequence: { id: 'A', type_id: 0 } },
-        { SpecialToken: { id: '[SEP]', type_id: 0 } },
-      ],
-      pair: [
-        { SpecialToken: { id: '[CLS]', type_id: 0 } },
-        { Sequence: { id: 'A', type_id: 0 } },
-        { SpecialToken: { id: '[SEP]', type_id: 0 } },
-        { Sequence: { id: 'B', type_id: 1 } },
-        { SpecialToken: { id: '[SEP]', type_id: 1 } },
-      ],
-      special_tokens: Object.fromEntries(
-        ['[CLS]', '[SEP]'].map((t) => [t, { id: t, ids: [SPECIALS.indexOf(t)], tokens: [t] }]),
-      ),
-    },
+    post_processor: framedAsBert(SPECIALS),
     decoder: { type: 'WordPiece', prefix: '##', cleanup: true },
     model: {
       type: 'WordPiece',

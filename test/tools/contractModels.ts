@@ -18,6 +18,20 @@ export const json = (name: string, value: unknown): InputFile => ({
 });
 export const text = (name: string, content: string): InputFile => ({ name, bytes: utf8(content) });
 
+/** A tokenizer's frame around one text or two, as BERT has it. @param vocabulary has [CLS] and [SEP] at their ids */
+export function framedAsBert(vocabulary: readonly string[]) {
+  const special = (id: string, type_id: number) => ({ SpecialToken: { id, type_id } });
+  const text = (id: string, type_id: number) => ({ Sequence: { id, type_id } });
+  const single = [special('[CLS]', 0), text('A', 0), special('[SEP]', 0)];
+  const tokens = ['[CLS]', '[SEP]'].map((id) => [id, { id, ids: [vocabulary.indexOf(id)], tokens: [id] }]);
+  return {
+    type: 'TemplateProcessing',
+    single,
+    pair: [...single, text('B', 1), special('[SEP]', 1)],
+    special_tokens: Object.fromEntries(tokens),
+  };
+}
+
 /** Words between spaces, framed as BERT does; `more` are further tokens with the next ids. */
 export const tokenizer = (more: readonly string[] = [], changes: object = {}): InputFile =>
   json('tokenizer.json', {
@@ -30,25 +44,7 @@ export const tokenizer = (more: readonly string[] = [], changes: object = {}): I
     })),
     normalizer: null,
     pre_tokenizer: { type: 'WhitespaceSplit' },
-    post_processor: {
-      type: 'TemplateProcessing',
-      single: [
-        { SpecialToken: { id: '[CLS]', type_id: 0 } },
-        { Sequence: { id: 'A', type_id: 0 } },
-        { SpecialToken: { id: '[SEP]', type_id: 0 } },
-      ],
-      pair: [
-        { SpecialToken: { id: '[CLS]', type_id: 0 } },
-        { Sequence: { id: 'A', type_id: 0 } },
-        { SpecialToken: { id: '[SEP]', type_id: 0 } },
-        { Sequence: { id: 'B', type_id: 1 } },
-        { SpecialToken: { id: '[SEP]', type_id: 1 } },
-      ],
-      special_tokens: {
-        '[CLS]': { id: '[CLS]', ids: [2], tokens: ['[CLS]'] },
-        '[SEP]': { id: '[SEP]', ids: [3], tokens: ['[SEP]'] },
-      },
-    },
+    post_processor: framedAsBert(WORDS),
     decoder: null,
     model: {
       type: 'WordLevel',
