@@ -157,7 +157,8 @@ test('paused, reloaded and resumed, the curve is the same bit for bit', async ()
   await page.close();
 });
 
-// By onnxruntime, whose first steps are those of WebGPU (gpu/engines-agree). OFT is in own-data.test.ts, FourierFT in weights.test.ts, LoRA in runs.test.ts.
+// By onnxruntime, since each method more took 5 to 28 s here on WebGPU, in software: what a link makes of a request is in unit/page-link.test.ts, and every method
+// trains on WebGPU in gpu/training-methods.test.ts. In the page WebGPU trains BOFT, OFT (own-data.test.ts) and LoRA.
 test.each(['head', 'full'])('%s trains from a link', async (method) => {
   const { page, errors } = await openPage(stage, onProcessor(`${TALES}&method=${method}&t.steps=3`));
   await trainToTheEnd(page);

@@ -1,12 +1,14 @@
 /**
  * The link: every field of every method and of training goes there and back, what the form refuses the link refuses with a sentence, and what it does not
- * hold is told. Seen to fail with: a copied link without the engine, a field that is lost on the way, a value that only the link takes.
+ * hold is told. Seen to fail with: a copied link without the engine, a field that is lost on the way, a value that only the link takes, a
+ * link whose engine is left to the machine.
  */
 import { describe, expect, test } from 'vitest';
 import { METHODS, type MethodId } from '../../src/adapters/registry.ts';
 import { parseSource } from '../../src/hub/names.ts';
+import { runRequest } from '../../src/page/features/setup/choice.ts';
 import { controlOf } from '../../src/page/features/setup/controls.ts';
-import { besideOf, decodeHash, encodeHash, leftOut } from '../../src/page/features/setup/link.ts';
+import { besideOf, decodeHash, encodeHash, leftOut, takeLink } from '../../src/page/features/setup/link.ts';
 import {
   baseSettings,
   configShape,
@@ -207,5 +209,19 @@ describe('what a link does not hold', () => {
     choice.setState({ settings: baseSettings('own-model', { model: 'hub', data: 'text' }) });
     input(stores, { text: 'Once upon a time.' });
     expect(leftOut(choice.getState())).toEqual(['your text']);
+  });
+});
+
+describe('a link that a run is asked for with', () => {
+  test.each(METHOD_IDS)('says its model, data, method, steps and engine: %s', (method) => {
+    const { choice } = createStores();
+    const setSettings = (settings: PageSettings) => choice.setState({ settings });
+    takeLink({ choice, setSettings }, `v=1&preset=tales-recipes&engine=webgpu&method=${method}&t.steps=3`);
+    expect(choice.getState().problems).toEqual([]);
+    expect(runRequest(choice.getState())).toMatchObject({
+      model: { kind: 'embedded', name: 'tales-gpt' },
+      data: { kind: 'embedded', name: 'recipes' },
+      ...{ method, engine: 'webgpu', training: { steps: 3 } },
+    });
   });
 });
