@@ -12,6 +12,7 @@ import { cellsOf, PARTS, symbolsOf } from '../../src/labs/shader/parts.ts';
 import { placesIn } from '../../src/labs/shader/places.ts';
 import { KERNELS, type KernelName } from '../../src/labs/shader/protocol.ts';
 import { createShaderLab } from '../../src/labs/shader/shaderLab.ts';
+import { cellByKey } from '../../src/page/labs/shader/Cells.tsx';
 import { idleLines, movedLines } from '../../src/page/labs/shader/lines.ts';
 
 const filesOf = (name: KernelName) =>
@@ -207,4 +208,17 @@ describe('lines', () => {
     expect(idleLines(text, ['a', 'b'])).toEqual([...new Array(9).fill(false), true, true, false]);
     expect(idleLines(text, ['c'])).toEqual([...new Array(7).fill(true), false, true, false, false, false]);
   });
+});
+
+it('leads from cell to cell by keys, and never out of the picture', () => {
+  const of = { rows: 2, columns: 3 };
+  const keys = (...pressed: string[]) =>
+    pressed.reduce<{ row: number; column: number } | null>((at, key) => cellByKey(key, at, of) ?? at, null);
+  expect(keys('ArrowDown')).toEqual({ row: 0, column: 0 });
+  expect(keys('ArrowDown', 'ArrowRight', 'ArrowRight', 'ArrowRight', 'ArrowDown')).toEqual({
+    row: 1,
+    column: 2,
+  });
+  expect(keys('ArrowLeft', 'ArrowLeft', 'ArrowUp')).toEqual({ row: 0, column: 0 });
+  expect(cellByKey('Enter', null, of)).toBeNull();
 });

@@ -94,8 +94,9 @@ export function CellFigure(props: {
         ))}
       </div>
       <div className="shader-matrices">
-        <Row {...{ name, of: expected, values: found, wrong }} onCell={setAt} />
+        <Row {...{ name, of: expected, values: found, wrong, at }} onCell={setAt} />
       </div>
+      <p className="hint">{say`Point at a cell, or reach the picture with Tab and take the arrow keys, to read its numbers below.`}</p>
     </LabFigure>
   );
 }
@@ -106,9 +107,10 @@ function Row(props: {
   readonly of: Matrices;
   readonly values: readonly (number | null)[];
   readonly wrong?: readonly number[];
+  readonly at?: CellAt | null;
   readonly onCell?: (cell: CellAt | null) => void;
 }) {
-  const { name, of, values, wrong = [], onCell } = props;
+  const { name, of, values, wrong = [], at = null, onCell } = props;
   const size = of.rows * of.columns;
   return Array.from({ length: of.count }, (_, index) => {
     const title = nameOf(name, of, index);
@@ -120,7 +122,7 @@ function Row(props: {
           {...{ of, index, parts: PARTS[name], full: fullOf(of) }}
           values={values.slice(index * size, (index + 1) * size)}
           wrong={wrong.flatMap((cell) => (Math.floor(cell / size) === index ? [cell % size] : []))}
-          {...(onCell === undefined ? {} : { onCell })}
+          {...(onCell === undefined ? {} : { at, onCell })}
         />
         <figcaption>{title}</figcaption>
       </figure>
