@@ -28,6 +28,7 @@ import type { TuningReport } from './tuning.ts';
 import type {
   BeforeAfter,
   BeforeAfterOptions,
+  Classified,
   EvalMetric,
   Forgetting,
   Inspection,
@@ -39,6 +40,7 @@ import type { EngineName } from './words.ts';
 export type {
   BeforeAfter,
   BeforeAfterOptions,
+  Classified,
   EvalMetric,
   Forgetting,
   ImageBeforeAfter,
@@ -295,7 +297,7 @@ export interface TrainerApi extends LooksApi {
   requireGoesOn(request: RunRequest, checkpoint: Uint8Array): Promise<void>;
   beforeAfter(options: BeforeAfterOptions): Promise<OfStep<BeforeAfter>>;
   /** Probabilities of base and adapted model on one picture [size × size], 0 … 1. */
-  classify(pixels: Float32Array): Promise<Both<Float32Array>>;
+  classify(pixels: Float32Array): Promise<Classified>;
   inspect(module: string): Promise<OfStep<Inspection>>;
   /** adapter_config.json, adapter_model.safetensors, and sentences worth showing. */
   exportAdapter(): Promise<{ readonly files: readonly InputFile[]; readonly warnings: readonly string[] }>;

@@ -4,7 +4,7 @@ import { fail } from '../lib/errors.ts';
 import { englishOf, say } from '../lib/say.ts';
 import { createAdapterSet } from './adapterSet.ts';
 import { type Backend, openBackend } from './backend.ts';
-import { beforeAfter, classifyPixels } from './beforeAfter.ts';
+import { beforeAfter } from './beforeAfter.ts';
 import { decodeCheckpoint } from './checkpoint.ts';
 import { forecastReport, limitsOf } from './forecast.ts';
 import { readFiles, sizeOf } from './inputFiles.ts';
@@ -20,6 +20,7 @@ import { openSession, requireGoesOn, type Session } from './session.ts';
 import { adapterFiles as filesOf } from './setup.ts';
 import { measureSpeed } from './speed.ts';
 import { stepTimer } from './stepTime.ts';
+import { classifyDrawing } from './whatIf.ts';
 
 /** What computes, the run that is open on it, if one is, and what gives way to it. */
 class CurrentRun {
@@ -235,7 +236,8 @@ export function createTrainer(host: Host): TrainerApi {
     ...{ checkDevice: run.checkDevice, stopDeviceCheck: run.stopDeviceCheck },
     ...createLooks(run, host),
     beforeAfter: async (options) => run.session.atStep((session) => beforeAfter(session, options)),
-    classify: async (pixels) => classifyPixels(run.session, pixels),
+    classify: async (pixels) =>
+      (await run.session.atStep((session) => classifyDrawing(session, pixels))).value,
     inspect: async (module) => run.session.atStep((session) => session.inspect(module)),
     async exportAdapter() {
       const written = await run.session.exportAdapter();

@@ -107,6 +107,12 @@ export interface TextValueBeforeAfter {
 
 export type BeforeAfter = ImageBeforeAfter | TextBeforeAfter | TextClassBeforeAfter | TextValueBeforeAfter;
 
+/** Probabilities of a drawing's classes. */
+export interface Classified extends Both<Float32Array> {
+  /** Of the new head as trained, without the adapter; null where there is no new head, or nothing but it. */
+  readonly head: Float32Array | null;
+}
+
 /** What base and adapted model are asked. */
 export interface BeforeAfterOptions {
   readonly prompt?: string;

@@ -9,9 +9,9 @@ import { atStrengths, canGoBack, strengthCount } from '../adapters/strength.ts';
 import { fail } from '../lib/errors.ts';
 import { sizeOf } from '../lib/numbers.ts';
 import { say } from '../lib/say.ts';
-import { beforeAfter } from './beforeAfter.ts';
+import { beforeAfter, classifyPixels } from './beforeAfter.ts';
 import { evaluateHeld } from './evaluation.ts';
-import type { EvalMetric, WhatIf, WhatIfAnswer, WhatIfRequest } from './protocol.ts';
+import type { Classified, EvalMetric, WhatIf, WhatIfAnswer, WhatIfRequest } from './protocol.ts';
 import type { Session } from './session.ts';
 
 /** The tensor that {@link WhatIf.spectrum} is about. */
@@ -22,19 +22,38 @@ export async function askWhatIf(
   session: Session,
   { change, module, scored = 0, compared }: WhatIfRequest,
 ): Promise<WhatIfAnswer> {
-  const { engine, plan, setup, model } = session;
+  const { plan, model } = session;
+  return supposing(session, change, async () => ({
+    inspection: module === undefined ? null : await session.inspect(module),
+    metric: scored > 0 ? await score(session, scored) : null,
+    comparison: compared === undefined ? null : await beforeAfter(session, compared),
+    strengths: canGoBack(plan, model.fresh) ? strengthCount(plan) : 0,
+  }));
+}
+
+/** Runs a task on other numbers; then the run has its own again. */
+async function supposing<T>(session: Session, change: WhatIf, task: () => Promise<T>): Promise<T> {
+  const { engine, setup, model } = session;
   const own = await engine.readState(TRAINABLE);
   engine.writeState(TRAINABLE, supposed(setup, model.fresh, own, change));
   try {
-    return {
-      inspection: module === undefined ? null : await session.inspect(module),
-      metric: scored > 0 ? await score(session, scored) : null,
-      comparison: compared === undefined ? null : await beforeAfter(session, compared),
-      strengths: canGoBack(plan, model.fresh) ? strengthCount(plan) : 0,
-    };
+    return await task();
   } finally {
     engine.writeState(TRAINABLE, own);
   }
+}
+
+/**
+ * Both models on a drawing, as {@link classifyPixels}, and the new head as it is trained on the base without the adapter, where there are both.
+ * @param session as {@link Session.atStep} gives it
+ */
+export async function classifyDrawing(session: Session, pixels: Float32Array): Promise<Classified> {
+  const { plan, model } = session;
+  const both = await classifyPixels(session, pixels);
+  if (model.fresh.length === 0 || plan.groups.length === 0) return { ...both, head: null };
+  const strengths = Array.from({ length: strengthCount(plan) }, () => 0);
+  const { after } = await supposing(session, { strengths }, () => classifyPixels(session, pixels));
+  return { ...both, head: after };
 }
 
 const score = ({ engine, dataset, batches, position }: Session, examples: number): Promise<EvalMetric> =>

@@ -226,6 +226,14 @@ function TryDrawing({ labels }: { readonly labels: readonly string[] }) {
         {answer === null ? null : (
           <div className="try-answer">
             <BothBars labels={labels} {...answer} />
+            {answer.head === null ? null : (
+              <Bars
+                title={say`after, its head without the adapter`}
+                labels={labels}
+                values={answer.head}
+                truth={null}
+              />
+            )}
           </div>
         )}
       </div>
