@@ -196,20 +196,27 @@ test('the lab of Fourier against low rank comes to the least that is possible, a
 });
 
 test('the first fine-tuning takes three steps, with the head alone and with a method, is asked about, merged and left', async () => {
-  const { page, errors } = await openLab(
-    stage,
-    'lab=first&steps=3&method=fourierft&n=50&lock=steps',
-    'en-GB',
-  );
+  const { page, errors } = await openLab(stage, 'start', 'en-GB');
+  const lab = '#lab=first&method=fourierft&n=50&steps=3&lock=steps';
+  await page.evaluate((hash) => void (location.hash = hash), lab);
   await says(page, 'letters', /12 of the letters.*20,000 to learn from and 2,000 held out, of 26 classes/s);
   expect(await answer(page, 'own', '1200')).toMatch(
     /The page cannot tell yet\. Train the head alone and the adapter first/,
   );
-  const train = async (which: string) => {
+  const train = async (which: string, meanwhile: () => Promise<unknown> = async () => {}) => {
     await page.click(part(`train-${which}`));
+    await meanwhile();
     await page.waitForSelector(`${part(`state-${which}`)}[data-state=finished]`, { timeout: 60_000 });
   };
-  await train('head');
+  // Back asks, and who stays finds everything as it was.
+  await train('head', async () => {
+    const asked = new Promise<string>((resolve) => {
+      page.once('dialog', (dialog) => void dialog.dismiss().then(() => resolve(dialog.message())));
+    });
+    await page.evaluate(() => history.back());
+    expect(await asked).toMatch(/^A run is under way, and leaving this lab ends it/);
+    expect(await page.evaluate(() => location.hash)).toBe(lab);
+  });
   await says(page, 'head', /The head alone trains 6,682 numbers\. At step 3 .* of 260 held-out letters/s);
   await train('adapter');
   await says(page, 'run', /FourierFT trains 7,882 numbers\. At step 3 .* Computed by onnxruntime-web/s);
