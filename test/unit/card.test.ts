@@ -58,6 +58,9 @@ describe('predictions', () => {
     expect(found.filter(({ what, method }) => what === 'a step' && method === 'lora')).toMatchObject([
       { predicted: STEPS.lora!.milliseconds, measured: 500 },
     ]);
+    const without = { ...result('lora'), kernels: { kernels: [] } } as unknown as MethodResult;
+    const none = besidePredictions([without]).filter(({ unit, what }) => unit === 'ms' && what !== 'a step');
+    for (const { what, predicted, measured } of none) expect(measured, what).toBe(predicted > 0 ? null : 0);
     expect(found.filter(({ method }) => method !== 'lora').every(({ measured }) => measured === null)).toBe(
       true,
     );

@@ -107,7 +107,9 @@ export function besidePredictions(methods: readonly MethodResult[]): Beside[] {
   const changes = CHANGES.map(({ change, method, isOf, milliseconds }): Beside => {
     const kernels = of(method)?.kernels?.kernels.filter(isOf);
     const microseconds = kernels?.reduce((sum, kernel) => sum + kernel.count * kernel.microseconds, 0);
-    const measured = microseconds === undefined ? null : microseconds / 1000;
+    // A smaller model may go another way, which is no figure of this change.
+    const isOther = kernels?.length === 0 && milliseconds > 0;
+    const measured = microseconds === undefined || isOther ? null : microseconds / 1000;
     return { what: change, method, unit: 'ms', predicted: milliseconds, measured };
   });
   const steps = Object.entries(STEPS).flatMap(([id, { milliseconds, dispatches }]): Beside[] => {
