@@ -1,13 +1,19 @@
+/** The page in Firefox, on WebGPU: trained and merged, resumed, compared and linked to. */
+import type { Page } from 'puppeteer-core';
 import { expect, test } from 'vitest';
 import {
+  CAN_TRAIN,
   expectLearning,
+  keptStep,
   LEARNING,
   mergeAndCheck,
+  metrics,
   named,
   openPage,
   openTab,
   part,
   press,
+  QUICK,
   trainToTheEnd,
   until,
   untilState,
@@ -17,29 +23,71 @@ import { setStage } from './stage.ts';
 
 const stage = setStage('firefox');
 
-test('Firefox: the held-out accuracy improves, the merged file answers as the trained model, and two runs are compared and linked to', async () => {
-  const { page, errors } = await openPage(stage, LEARNING);
+const TABLE = `${named('All runs')} tbody tr`;
+
+/** For {@link openPage}: ends the page's training worker as a browser that is short of memory would, which tells nobody. */
+async function toKill(page: Page): Promise<void> {
+  await page.evaluateOnNewDocument(() => {
+    const started: Worker[] = [];
+    Object.assign(window, { kill: () => started.at(-1)!.terminate() });
+    window.Worker = class extends Worker {
+      constructor(url: string | URL, options?: WorkerOptions) {
+        super(url, options);
+        if (options?.name === 'trainer') started.push(this);
+      }
+    };
+  });
+}
+
+test('Firefox: the held-out accuracy improves, the merged file answers as the trained model, and three runs are compared and linked to', async () => {
+  const { page, errors } = await openPage(stage, LEARNING, 1280, toKill);
   await trainToTheEnd(page);
   await expectLearning(page);
   await mergeAndCheck(page);
-  await page.evaluate(
-    (hash) => {
-      location.hash = hash;
-    },
-    LEARNING.replace('t.steps=16', 't.steps=2'),
-  );
+  await page.evaluate((hash) => {
+    location.hash = hash;
+  }, `${QUICK}&t.steps=3`);
   await press(page, 'Restart with changes');
-  await until(async () => /of 2 steps/.test(await words(page, part('clocks'))), 'the next run', 60);
+  await until(async () => /of 3 steps/.test(await words(page, part('clocks'))), 'the next run', 60);
   await untilState(page, 'finished');
+  const undisturbed = await metrics(page, stage.downloads);
+  expect(undisturbed).toHaveLength(1 + 3);
+
+  // Once more: reloaded after its first step, its worker killed in the second.
+  await press(page, 'Reset');
+  await untilState(page, 'idle');
+  await page.waitForSelector(CAN_TRAIN);
+  await press(page, 'Step');
+  await untilState(page, 'paused');
+  await until(async () => (await keptStep(page)) === 1, 'the checkpoint of step 1');
+  await page.reload({ waitUntil: 'load' });
+  await page.waitForSelector(named('A run to resume'));
+  await press(page, 'Resume');
+  await untilState(page, 'paused');
+  await page.evaluate(() => (window as unknown as { kill(): void }).kill());
+  await press(page, 'Continue');
+  await until(
+    async () => /waiting for step 2 … \d+ s; Reset ends it/.test(await words(page, part('run-state'))),
+    'what is waited for, and the way out',
+    30,
+  );
+  await press(page, 'Reset');
+  await press(page, 'undo reset');
+  await untilState(page, 'paused');
+  await press(page, 'Continue');
+  await untilState(page, 'finished');
+  expect(await metrics(page, stage.downloads)).toEqual(undisturbed);
+
   await openTab(page, 'Runs');
-  const rows = `${named('All runs')} tbody tr`;
-  await until(async () => (await page.$$(rows)).length === 2, 'two runs', 30);
-  expect(await words(page, rows)).toMatch(/steps 16 → 2/);
+  await until(async () => (await page.$$(TABLE)).length === 3, 'three runs', 30);
+  const said = await page.$$eval(TABLE, (all) => all.map((one) => one.textContent));
+  expect(said[1]).toMatch(/glyphs-vit → tales-gpt/);
+  await until(() => page.$(`${named('Curves')} .js-plotly-plot .scatterlayer .trace`), 'curves', 30);
   await press(page, 'Copy a link to these settings');
   expect(await until(() => words(page, part('notice')), 'what the link holds', 10)).toContain(
     'It holds the whole setup.',
   );
-  expect(page.url()).toContain('t.steps=2');
+  expect(page.url()).toContain('t.steps=3');
   expect(errors).toEqual([]);
   await page.close();
 });

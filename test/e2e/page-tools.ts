@@ -1,5 +1,5 @@
 /** Driving the page as a person would: by what is written on it. */
-import { readdir, readFile, stat } from 'node:fs/promises';
+import { readdir, readFile, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import axe from 'axe-core';
 import type { ElementHandle, Page } from 'puppeteer-core';
@@ -198,14 +198,26 @@ export async function downloaded(folder: string, ending: string): Promise<string
   return join(folder, await until(find, `a download ending in ${ending}`, 60));
 }
 
-/** Step and loss of every step that the page has on record, read from the table it offers for download. */
-export async function metrics(page: Page): Promise<string[]> {
+/** A folder of its own for what the page saves from now on; Firefox has no such way. */
+async function savedHere(page: Page): Promise<string> {
   const into = await downloadFolder();
   const client = await page.createCDPSession();
   await client.send('Browser.setDownloadBehavior', { behavior: 'allow', downloadPath: into });
+  return into;
+}
+
+/**
+ * Step and loss of every step that the page has on record, read from the table it offers for download.
+ *
+ * @param into where the browser saves, if no other folder can be named to it
+ */
+export async function metrics(page: Page, into?: string): Promise<string[]> {
+  const folder = into ?? (await savedHere(page));
   await openTab(page, 'Merge');
   await takeAway(page, 'Metrics');
-  const csv = await readFile(await downloaded(into, '-metrics.csv'), 'utf8');
+  const path = await downloaded(folder, '-metrics.csv');
+  const csv = await readFile(path, 'utf8');
+  await rm(path);
   return csv
     .trim()
     .split('\n')

@@ -1,14 +1,20 @@
-/** A run outlives what happens to the page: a worker that hangs, and a second tab. Seen to fail: a Reset that waits for the worker. */
+/**
+ * A run on WebGPU outlives what happens to the page: a reload, a worker that hangs, a device that is destroyed, a worker that breaks, and a second tab. Seen to fail: a
+ * Reset that waits for the worker.
+ */
+import type { Page } from 'puppeteer-core';
 import { expect, test } from 'vitest';
 import {
   CAN_TRAIN,
   keptStep,
+  metrics,
   named,
   onProcessor,
   openPage,
   part,
   press,
   QUICK,
+  trainToTheEnd,
   until,
   untilState,
   untilWhole,
@@ -17,17 +23,79 @@ import {
 import { setStage } from './stage.ts';
 
 const stage = setStage();
-const RUN = onProcessor(`${QUICK}&t.steps=4`);
+const RUN = `${QUICK}&t.steps=8`;
+/** What is kept and who has it is no matter of the engine. */
+const LOOKED_ON = onProcessor(`${QUICK}&t.steps=4`);
 
-test('a worker that hangs says so, is left by Reset, and the run goes on from its checkpoint', async () => {
+const trainerOf = (page: Page) =>
+  until(
+    async () => page.workers().findLast((one) => /\/worker-[^/]*$/.test(one.url())),
+    'the training worker',
+    30,
+  );
+
+/**
+ * Lets the training worker destroy the devices that it has as soon as it tells of a step from `destroyedAt` on, and break at the first step from `brokenAt` on
+ * that it tells of after that: in the midst of training both times, however quick it is.
+ */
+async function letStrike(page: Page, destroyedAt: number, brokenAt: number): Promise<void> {
+  const worker = await trainerOf(page);
+  const prototype = await worker.evaluateHandle(() => GPUDevice.prototype);
+  const { objects } = await worker.client.send('Runtime.queryObjects', {
+    prototypeObjectId: prototype.remoteObject().objectId!,
+  });
+  const strike = function (this: readonly GPUDevice[], from: number, then: number) {
+    const { postMessage } = MessagePort.prototype;
+    const devices = this;
+    let next = from;
+    MessagePort.prototype.postMessage = function (...args: unknown[]) {
+      Reflect.apply(postMessage, this, args);
+      const told = /"type":"step".*"step":(\d+)/.exec(JSON.stringify(args[0]));
+      if (told === null || Number(told[1]) < next) return;
+      if (next === from) for (const device of devices) device.destroy();
+      else
+        setTimeout(() => {
+          throw new Error('struck');
+        });
+      next = next === from ? then : Number.POSITIVE_INFINITY;
+    };
+    return this.length;
+  };
+  const { result } = await worker.client.send('Runtime.callFunctionOn', {
+    objectId: objects.objectId!,
+    functionDeclaration: strike.toString(),
+    arguments: [{ value: destroyedAt }, { value: brokenAt }],
+  });
+  expect(result.value).toBeGreaterThan(0);
+}
+
+/** Waits for the card of an error, and goes on from the last checkpoint as it offers. */
+async function resume(page: Page, expected: RegExp): Promise<void> {
+  await untilState(page, 'failed');
+  expect(await words(page, part('run-error'))).toMatch(expected);
+  await press(page, 'Resume from the last checkpoint');
+}
+
+test('reloaded, hung and left by Reset, without its device, and broken, a run on WebGPU ends as the undisturbed one, bit for bit', async () => {
   const { page } = await openPage(stage, RUN);
+  await trainToTheEnd(page);
+  const undisturbed = await metrics(page);
+  // What was held out before the first step stands in a row of its own.
+  expect(undisturbed).toHaveLength(1 + 8);
+  await press(page, 'Reset');
+  await untilState(page, 'idle');
+
   await page.waitForSelector(CAN_TRAIN);
   await press(page, 'Step');
   await untilState(page, 'paused');
   await until(async () => (await keptStep(page)) === 1, 'the checkpoint of step 1');
-  const [trainer] = page.workers();
+  await page.reload({ waitUntil: 'load' });
+  await page.waitForSelector(named('A run to resume'));
+  await press(page, 'Resume');
+  await untilState(page, 'paused');
+  const trainer = await trainerOf(page);
   // Never answered: the worker's thread is taken for good.
-  void trainer!
+  void trainer
     .evaluate(() => {
       for (;;);
     })
@@ -39,11 +107,21 @@ test('a worker that hangs says so, is left by Reset, and the run goes on from it
     30,
   );
   await press(page, 'Reset');
-  await until(() => page.$('::-p-aria([name="undo reset"][role="button"])'), 'the way back', 10);
-  expect(await words(page, part('notice'))).toMatch(/did not answer and was ended; step 1 of it is kept/);
+  await until(
+    async () => /did not answer and was ended; step 1 of it is kept/.test(await words(page, part('notice'))),
+    'what became of it',
+    10,
+  );
   await press(page, 'undo reset');
   await untilState(page, 'paused');
-  await until(async () => /step 1 of 4/.test(await words(page, part('figures'))), 'step 1', 10);
+  await until(async () => /step 1 of 8/.test(await words(page, part('figures'))), 'step 1', 10);
+
+  await letStrike(page, 2, 3);
+  await press(page, 'Continue');
+  await resume(page, /The GPU device was lost/);
+  await resume(page, /Something broke[\s\S]*struck/);
+  await untilState(page, 'finished');
+  expect(await metrics(page)).toEqual(undisturbed);
   await page.close();
 });
 
@@ -52,7 +130,7 @@ test('a second tab looks on, and takes the run over when the first is closed', a
   const openHere = async () => {
     const page = await context.newPage();
     await page.setViewport({ width: 1280, height: 900 });
-    await page.goto(`${stage.url}#${RUN}`, { waitUntil: 'load' });
+    await page.goto(`${stage.url}#${LOOKED_ON}`, { waitUntil: 'load' });
     await untilWhole(page);
     await page.waitForSelector(CAN_TRAIN);
     return page;
