@@ -33,6 +33,19 @@ const RUN = `${QUICK.replace('&engine=webgpu', '')}&seed=4&t.steps=4`;
 const openHere = (stage: ReturnType<typeof setStage>, link = RUN) =>
   openPage(stage, link, 1280, withoutWebGpu);
 
+/** One press, from a page that says what it lacks to a merged file. */
+async function trainAndMerge(stage: ReturnType<typeof setStage>): Promise<void> {
+  const { page, errors } = await openHere(stage, FIRST);
+  await page.waitForSelector(named('No WebGPU'));
+  expect(await words(page, named('No WebGPU'))).toMatch(/the processor trains/);
+  await trainToTheEnd(page);
+  expect(await words(page, part('machine'))).toMatch(/onnxruntime[\s\S]*threads?/);
+  expect(await words(page, part('clocks'))).toContain('3 of 3 steps');
+  await mergeAndCheck(page);
+  expect(errors).toEqual([]);
+  await page.close();
+}
+
 /**
  * The curve of two threads and more, where the machine has them. It is of a small model: with the first preset's the run of one thread took 17 to 23 s, with this
  * one 6 to 8. unit/onnxruntime-threads.test.ts holds that one, with its held-out score, to the same bits in onnxruntime's native build.
@@ -41,17 +54,7 @@ let curve: readonly string[] = [];
 
 describe('without WebGPU', () => {
   const stage = setStage();
-  test('one press trains, and the merged file computes what was trained', async () => {
-    const { page, errors } = await openHere(stage, FIRST);
-    await page.waitForSelector(named('No WebGPU'));
-    expect(await words(page, named('No WebGPU'))).toMatch(/the processor trains/);
-    await trainToTheEnd(page);
-    expect(await words(page, part('machine'))).toMatch(/onnxruntime[\s\S]*threads?/);
-    expect(await words(page, part('clocks'))).toContain('3 of 3 steps');
-    await mergeAndCheck(page);
-    expect(errors).toEqual([]);
-    await page.close();
-  });
+  test('one press trains, and the merged file computes what was trained', () => trainAndMerge(stage));
 
   test('paused, reloaded and resumed, the curve is the same bit for bit', async () => {
     const whole = await openHere(stage);
@@ -106,4 +109,9 @@ test('onnxruntime’s threads begin with its own file alone', async () => {
   expect(started.length).toBeGreaterThan(0);
   for (const { name, text } of started)
     expect(text.match(/\b(import|from)\s*["'`]\.\/[^"'`]+["'`]/g) ?? [], name).toEqual([]);
+});
+
+describe('Firefox without WebGPU', () => {
+  const stage = setStage('firefox', { hasWebGpu: false });
+  test('one press trains, and the merged file computes what was trained', () => trainAndMerge(stage));
 });

@@ -1,6 +1,6 @@
 /**
- * The product's promise in Chromium: open, train on one press, compare, merge, parity, download, open the download again; pause, reload
- * and resume bit for bit. Runs are small, since the adapter may be the processor.
+ * The product's promise in Chromium: open, train on one press, compare, merge, parity, download, open the download again; every preset.
+ * What a run outlives is in survive.test.ts. Runs are small, since the adapter may be the processor.
  */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -9,22 +9,19 @@ import { unzipSync } from 'fflate';
 import { expect, test } from 'vitest';
 import { readAdapter } from '../../src/adapters/peft.ts';
 import { openSession } from '../../src/inference/session.ts';
+import { PRESETS } from '../../src/page/features/setup/presets.ts';
 import {
   CAN_TRAIN,
   click,
   downloaded,
   expectLearning,
-  keptStep,
   LEARNING,
   mergeAndCheck,
-  metrics,
   named,
-  onProcessor,
   openPage,
   openTab,
   part,
   press,
-  QUICK,
   TALES,
   takeAway,
   trainToTheEnd,
@@ -134,42 +131,61 @@ test('one press trains: unseen letters are read; answers, parity and files follo
   await page.close();
 });
 
-test('paused, reloaded and resumed, the curve is the same bit for bit', async () => {
-  const hash = `${QUICK}&t.steps=4&seed=4`;
-  const whole = await openPage(stage, hash);
-  await trainToTheEnd(whole.page);
-  const expected = await metrics(whole.page);
-  await whole.page.close();
-
-  const { page } = await openPage(stage, hash);
-  await page.waitForSelector(CAN_TRAIN);
-  await press(page, 'Step');
-  await untilState(page, 'paused');
-  await until(async () => /step 1 of 4/.test(await words(page, part('figures'))), 'the first step');
-  await until(async () => (await keptStep(page)) === 1, 'the checkpoint of step 1');
-  await page.reload({ waitUntil: 'load' });
-  await page.waitForSelector(named('A run to resume'));
-  await press(page, 'Resume');
-  await untilState(page, 'paused');
-  await press(page, 'Continue');
-  await untilState(page, 'finished');
-  expect(await metrics(page)).toEqual(expected);
-  await page.close();
-});
+/** Presets by their links, and the two ways of training that are no adapter, in as few numbers as show that they train. */
+const WALK = [
+  ...PRESETS.filter(({ model }) => model !== 'own').map(({ id }) => `v=1&preset=${id}`),
+  ...['head', 'full'].map((method) => `v=1&preset=tales-recipes&method=${method}`),
+];
 
 // By onnxruntime, since each method more took 5 to 28 s here on WebGPU, in software: what a link makes of a request is in unit/page-link.test.ts, and every method
-// trains on WebGPU in gpu/training-methods.test.ts. In the page WebGPU trains BOFT, OFT (own-data.test.ts) and LoRA.
-test.each(['head', 'full'])('%s trains from a link', async (method) => {
-  const { page, errors } = await openPage(stage, onProcessor(`${TALES}&method=${method}&t.steps=3`));
-  await trainToTheEnd(page);
-  expect(await words(page, part('clocks'))).toContain('3 of 3 steps');
+// trains on WebGPU in gpu/training-methods.test.ts. In the page WebGPU trains BOFT, OFT and one's own model (own-data.test.ts) and LoRA.
+test('every preset opens from its link, is forecast and trains; so do the head alone and the whole model', async () => {
+  const { page, errors } = await openPage(stage, WALK[0]!);
+  for (const link of WALK) {
+    const few = `${link}&engine=onnxruntime&seed=1&t.batchSize=2&t.steps=2&t.evalEvery=0&t.evalExamples=4&t.warmupSteps=0`;
+    const short = link.includes('tales') ? `${few}&t.sequenceLength=32` : few;
+    await page.evaluate((hash) => {
+      location.hash = hash;
+    }, short);
+    const preset = new URLSearchParams(link).get('preset');
+    await page.waitForSelector(`${named('Presets')} input[value="${preset}"]:checked`);
+    await page.waitForSelector(CAN_TRAIN);
+    expect(await page.$(part('link-problems')), link).toBeNull();
+    if (!link.includes('method')) {
+      await press(page, await page.$eval(`${named('Forecast')} button`, (one) => one.textContent!));
+      await until(
+        async () => {
+          const said = await words(page, named('Forecast'));
+          return /Peak\s+[\d.]+ [kMG]B[\s\S]*About .+ a step/.test(said) && !said.includes('changed since');
+        },
+        `the forecast of ${link}`,
+        60,
+      );
+    }
+    await trainToTheEnd(page);
+    await until(
+      async () => (await words(page, part('clocks'))).includes('2 of 2 steps'),
+      `both steps of ${link}`,
+      10,
+    );
+    await press(page, 'Reset');
+    await untilState(page, 'idle');
+  }
   expect(errors).toEqual([]);
   await page.close();
 });
 
-test('a language model trains and writes', async () => {
+test('a language model trains in a tab that is not on screen, and writes', async () => {
   const { page } = await openPage(stage, `${TALES}&t.steps=3`);
-  await trainToTheEnd(page);
+  await page.waitForSelector(CAN_TRAIN);
+  const front = await stage.browser.newPage();
+  await front.bringToFront();
+  await until(() => page.evaluate(() => document.hidden), 'the tab to be hidden', 10);
+  await page.$eval(part('toggle'), (button) => (button as HTMLElement).click());
+  await untilState(page, 'finished');
+  expect(await page.evaluate(() => document.hidden)).toBe(true);
+  await page.bringToFront();
+  await front.close();
   expect(await words(page, part('figures'))).toMatch(/Held-out perplexity\s+[\d.]+/i);
   const text = await until(() => words(page, part('texts')), 'texts side by side');
   expect(text).toMatch(/before[\s\S]+after/);

@@ -1,6 +1,7 @@
 /**
- * Runs side by side in a browser: three are trained and compared, a reload keeps them, one is deleted and taken back, and a file brings them into
- * another browser; a sweep. Seen to fail with: a list that is only in memory, a deletion that is not taken back, a queue that is only in memory.
+ * Runs side by side in a browser: three are trained and compared, a reload keeps them, one is deleted and taken back, a file brings them into
+ * another browser, and a link the setup; a sweep. Seen to fail with: a list that is only in memory, a deletion that is not taken back, a queue that is only
+ * in memory, a part of the setup that a link does not bring.
  */
 import { readFile } from 'node:fs/promises';
 import type { Page } from 'puppeteer-core';
@@ -16,6 +17,7 @@ import {
   press,
   QUICK,
   trainToTheEnd,
+  unfold,
   until,
   untilState,
   untilWhole,
@@ -24,6 +26,7 @@ import {
 import { setStage } from './stage.ts';
 
 const stage = setStage();
+const SECTIONS = ['model', 'data', 'method', 'targets', 'training'] as const;
 const LINK = onProcessor(`${QUICK}&t.steps=2`);
 
 /** The list of runs, row by row. */
@@ -32,6 +35,41 @@ const rows = async (page: Page): Promise<string[]> =>
     // biome-ignore lint/performance/useDomNodeTextContent: what a person sees is meant.
     all.map((one) => (one as HTMLElement).innerText.replace(/\s+/g, ' ').trim()),
   );
+
+/** Settings of every kind that a link can hold: numbers, choices, lists, tables, switches, and what stands beside them. */
+const CHANGED =
+  'v=1&preset=tales-recipes&method=lora&engine=webgpu&seed=7&padding=longest&precision=f16&recompute=yes&t.batchSize=2&t.sequenceLength=32&t.schedule=linear&t.weightDecay=0.25&c.r=3&c.lora_alpha=5&c.target_modules=["q_proj","v_proj"]&c.rank_pattern={"layers.1.*":2}&c.lora_dropout=0.1&c.use_rslora=true&c.bias="all"';
+
+/** Every control of Choose by its name, with what it is set to, and the sentences beside them. */
+async function setup(page: Page): Promise<readonly string[]> {
+  for (const section of SECTIONS) await unfold(page, section);
+  await page.$$eval(`${named('Choose')} details`, (all) => {
+    for (const fold of all) fold.open = true;
+  });
+  const read = () =>
+    page.$eval(named('Choose'), (choose) => [
+      ...[...choose.querySelectorAll('input, textarea')].map((one) => {
+        const { id, value, checked } = one as HTMLInputElement;
+        const { labels } = one as HTMLInputElement;
+        return `${id || labels?.[0]?.textContent}: ${one.matches('[type=checkbox], [type=radio]') ? checked : value}`;
+      }),
+      // biome-ignore lint/performance/useDomNodeTextContent: what a person sees is meant.
+      ...(choose as HTMLElement).innerText.split('\n'),
+    ]);
+  // What is counted and previewed comes after what is chosen.
+  let last = await read();
+  await until(
+    async () => {
+      const before = last;
+      last = await read();
+      const isRead = !last.some((line) => line.startsWith('Reading the data'));
+      return isRead && last.join() === before.join();
+    },
+    'the setup to stand still',
+    20,
+  );
+  return last;
+}
 
 /** A page of a browser that keeps nothing yet. */
 async function freshPage(link: string) {
@@ -80,10 +118,30 @@ test('three runs are compared, outlive a reload and a deletion, and move to anot
   const file = await downloaded(stage.downloads, '-runs.json');
   expect(JSON.parse(await readFile(file, 'utf8')).runs).toHaveLength(3);
   const kept = (await rows(page)).map((row) => row.replace(/ on screen/, ''));
+
+  await page.evaluate((hash) => {
+    location.hash = hash;
+  }, CHANGED);
+  // One by hand: it is the form that the link is made of.
+  await unfold(page, 'training');
+  const steps = (await page.waitForSelector('#training-steps'))!;
+  await steps.evaluate((box) => (box as HTMLInputElement).select());
+  await steps.type('11\n');
+  await stage.browser
+    .defaultBrowserContext()
+    .overridePermissions(new URL(stage.url).origin, ['clipboard-read', 'clipboard-sanitized-write']);
+  await press(page, 'Copy a link to these settings');
+  expect(await until(() => words(page, part('notice')), 'what the link holds', 10)).toContain(
+    'It holds the whole setup.',
+  );
+  const link = await page.evaluate(() => navigator.clipboard.readText());
+  const wanted = await setup(page);
+  expect(wanted).toContain('training-steps: 11');
   expect(errors).toEqual([]);
   await page.close();
 
-  const other = await freshPage(LINK);
+  const other = await freshPage(new URL(link).hash.slice(1));
+  expect(await setup(other.page)).toEqual(wanted);
   await openTab(other.page, 'Runs');
   const [chooser] = await Promise.all([
     other.page.waitForFileChooser(),
