@@ -80,7 +80,7 @@ export function SpectrumEditor(props: {
             onChoose={(k) => setChosen({ module, k })}
             onMove={(k, value) => change(movedTo(edit, k, value))}
           />
-          <figcaption>{say`Frequencies along the outputs (down) and the inputs (across), 0 in the middle, the finest waves at the rim. Click one; drag it up or down.`}</figcaption>
+          <figcaption className="is-still">{say`Frequencies along the outputs (down) and the inputs (across), 0 in the middle, the finest waves at the rim. Click one; drag it up or down.`}</figcaption>
         </figure>
         <DeltaMap delta={shown} />
       </div>
@@ -128,7 +128,9 @@ function Figures(props: {
             name={say`Held-out ${metricText(score.metric)}`}
             how="held-out"
             value={scoreText(score)}
-            note={trained === null ? '' : say`as trained ${scoreText(trained)}`}
+            note={
+              trained === null ? scoredOn(score) : say`as trained ${scoreText(trained)}; ${scoredOn(score)}`
+            }
           />
         )}
       </dl>
