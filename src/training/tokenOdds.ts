@@ -11,12 +11,16 @@ export function piecesOf(
 ): string[] {
   const whole = tokenizer.decode([...head, ...made]);
   const upTo = (count: number): number =>
-    Math.min(
-      whole.length,
-      tokenizer.decode([...head, ...made.slice(0, count)]).replace(/\ufffd+$/, '').length,
-    );
+    Math.min(whole.length, completeIn(tokenizer.decode([...head, ...made.slice(0, count)])));
   const ends = made.map((_, i) => (i === made.length - 1 ? whole.length : upTo(i + 1)));
   return ends.map((end, i) => whole.slice(i === 0 ? upTo(0) : ends[i - 1]!, end));
+}
+
+/** How long a text is without the letters at its end of which only a part is there yet. */
+function completeIn(text: string): number {
+  let end = text.length;
+  while (text[end - 1] === '\ufffd') end--;
+  return end;
 }
 
 /** Softmax of one row of logits [rows, width], of one class. */

@@ -164,7 +164,7 @@ describe('the sheet of keys', () => {
       readFileSync(`src/page/${path}`, 'utf8').includes('application'),
     );
     const lines = OWN_KEYS.map(({ keys }) => new Set(keys));
-    expect(pictures).toHaveLength(3);
+    expect(pictures).toHaveLength(4);
     for (const path of pictures) {
       const walked = listened.filter((one) => one.path === path);
       expect(
