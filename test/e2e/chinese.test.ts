@@ -28,7 +28,7 @@ const NAMES: readonly RegExp[] = [
   /^[a-z]+-[a-z]+$/,
 ];
 
-/** Texts and labels of what is on screen; what stands in code, formulas and pictures is none. */
+/** Texts and labels of what is on screen; what stands in code, formulas and pictures is none, nor is what a model wrote. */
 const readAll = (page: Page): Promise<string[]> =>
   page.evaluate(() => {
     for (const fold of document.querySelectorAll('details')) fold.open = true;
@@ -36,7 +36,9 @@ const readAll = (page: Page): Promise<string[]> =>
     const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
     while (walker.nextNode()) {
       const { data, parentElement } = walker.currentNode as Text;
-      const isCode = parentElement?.closest('script, noscript, style, code, kbd, pre, svg, textarea, .katex');
+      const isCode = parentElement?.closest(
+        'script, noscript, style, code, kbd, pre, svg, textarea, .katex, [translate=no]',
+      );
       if (!isCode) out.push(data.trim());
     }
     for (const name of ['aria-label', 'title', 'placeholder', 'alt'])

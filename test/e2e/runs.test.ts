@@ -43,7 +43,8 @@ const CHANGED =
 /** Every control of Choose by its name, with what it is set to, and the sentences beside them. */
 async function setup(page: Page): Promise<readonly string[]> {
   for (const section of SECTIONS) await unfold(page, section);
-  await page.$$eval(`${named('Choose')} details`, (all) => {
+  // What makes a lesson of the setup is no part of it.
+  await page.$$eval(`${named('Choose')} details:not(:has(> ${part('make-lesson')}))`, (all) => {
     for (const fold of all) fold.open = true;
   });
   const read = () =>

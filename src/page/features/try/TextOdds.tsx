@@ -29,7 +29,7 @@ export function TextOdds({ comparison }: { readonly comparison: TextBeforeAfter 
         {sides.map(({ id, title, tokens }) => (
           <section key={id} className="text-side" aria-label={title}>
             <h3>{title}</h3>
-            <p className="text-body">
+            <p className="text-body" translate="no">
               <b>{prompt}</b>
               {tokens.map((token, i) => (
                 <span
@@ -51,7 +51,7 @@ export function TextOdds({ comparison }: { readonly comparison: TextBeforeAfter 
         <Sentences>
           {chosen === null
             ? say`Point at a word: its probability in both models is written here.`
-            : rich`“${<b>{visibleToken(chosen.text)}</b>}”: ${shown(chosen.before)} before, ${shown(chosen.after)} after.`}
+            : rich`“${<b translate="no">{visibleToken(chosen.text)}</b>}”: ${shown(chosen.before)} before, ${shown(chosen.after)} after.`}
           <Measured of="odds" about={say`the probability of a token`} />
         </Sentences>
       </p>
@@ -62,7 +62,9 @@ export function TextOdds({ comparison }: { readonly comparison: TextBeforeAfter 
               {tokens.map((token, i) => (
                 // biome-ignore lint/suspicious/noArrayIndexKey: a token is its place.
                 <tr key={i}>
-                  <th scope="row">{visibleToken(token.text)}</th>
+                  <th scope="row" translate="no">
+                    {visibleToken(token.text)}
+                  </th>
                   <td className="number">{shown(token.before)}</td>
                   <td className="number">{shown(token.after)}</td>
                 </tr>
