@@ -2,10 +2,9 @@
 import type { Page } from 'puppeteer-core';
 import { expect, test } from 'vitest';
 import {
-  CAN_TRAIN,
   expectLearning,
-  keptStep,
   LEARNING,
+  leaveHanging,
   mergeAndCheck,
   metrics,
   named,
@@ -14,6 +13,7 @@ import {
   part,
   press,
   QUICK,
+  stepReloadResume,
   trainToTheEnd,
   until,
   untilState,
@@ -56,22 +56,9 @@ test('Firefox: the held-out accuracy improves, the merged file answers as the tr
   // Once more: reloaded after its first step, its worker killed in the second.
   await press(page, 'Reset');
   await untilState(page, 'idle');
-  await page.waitForSelector(CAN_TRAIN);
-  await press(page, 'Step');
-  await untilState(page, 'paused');
-  await until(async () => (await keptStep(page)) === 1, 'the checkpoint of step 1');
-  await page.reload({ waitUntil: 'load' });
-  await page.waitForSelector(named('A run to resume'));
-  await press(page, 'Resume');
-  await untilState(page, 'paused');
+  await stepReloadResume(page);
   await page.evaluate(() => (window as unknown as { kill(): void }).kill());
-  await press(page, 'Continue');
-  await until(
-    async () => /waiting for step 2 … \d+ s; Reset ends it/.test(await words(page, part('run-state'))),
-    'what is waited for, and the way out',
-    30,
-  );
-  await press(page, 'Reset');
+  await leaveHanging(page);
   await press(page, 'undo reset');
   await untilState(page, 'paused');
   await press(page, 'Continue');

@@ -7,8 +7,6 @@ import { describe, expect, test } from 'vitest';
 import { serveFolder } from '../tools/package.ts';
 import { servePage } from '../tools/server.mjs';
 import {
-  CAN_TRAIN,
-  keptStep,
   mergeAndCheck,
   metrics,
   named,
@@ -16,8 +14,8 @@ import {
   part,
   press,
   QUICK,
+  stepReloadResume,
   trainToTheEnd,
-  until,
   untilState,
   withoutWebGpu,
   words,
@@ -63,14 +61,7 @@ describe('without WebGPU', () => {
     await whole.page.close();
     const { page } = await openHere(stage);
     await press(page, 'forget it');
-    await page.waitForSelector(CAN_TRAIN);
-    await press(page, 'Step');
-    await untilState(page, 'paused');
-    await until(async () => (await keptStep(page)) === 1, 'the checkpoint of step 1');
-    await page.reload({ waitUntil: 'load' });
-    await page.waitForSelector(named('A run to resume'));
-    await press(page, 'Resume');
-    await untilState(page, 'paused');
+    await stepReloadResume(page);
     await press(page, 'Continue');
     await untilState(page, 'finished');
     expect(await metrics(page)).toEqual(curve);

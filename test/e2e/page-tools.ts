@@ -259,3 +259,26 @@ export async function findings(
     nodes.map((node) => `${where}: ${id}: ${node.target.join(' ')}: ${node.failureSummary}`),
   );
 }
+
+/** One step, its checkpoint kept, the page loaded anew, and the run taken up again; it is paused then. */
+export async function stepReloadResume(page: Page): Promise<void> {
+  await page.waitForSelector(CAN_TRAIN);
+  await press(page, 'Step');
+  await untilState(page, 'paused');
+  await until(async () => (await keptStep(page)) === 1, 'the checkpoint of step 1');
+  await page.reload({ waitUntil: 'load' });
+  await page.waitForSelector(named('A run to resume'));
+  await press(page, 'Resume');
+  await untilState(page, 'paused');
+}
+
+/** Continues a run whose worker never answers the second step, until the page says so and names the way out; takes that. */
+export async function leaveHanging(page: Page): Promise<void> {
+  await press(page, 'Continue');
+  await until(
+    async () => /waiting for step 2 … \d+ s; Reset ends it/.test(await words(page, part('run-state'))),
+    'what is waited for, and the way out',
+    30,
+  );
+  await press(page, 'Reset');
+}

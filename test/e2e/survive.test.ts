@@ -7,6 +7,7 @@ import { expect, test } from 'vitest';
 import {
   CAN_TRAIN,
   keptStep,
+  leaveHanging,
   metrics,
   named,
   onProcessor,
@@ -14,6 +15,7 @@ import {
   part,
   press,
   QUICK,
+  stepReloadResume,
   trainToTheEnd,
   until,
   untilState,
@@ -85,14 +87,7 @@ test('reloaded, hung and left by Reset, without its device, and broken, a run on
   await press(page, 'Reset');
   await untilState(page, 'idle');
 
-  await page.waitForSelector(CAN_TRAIN);
-  await press(page, 'Step');
-  await untilState(page, 'paused');
-  await until(async () => (await keptStep(page)) === 1, 'the checkpoint of step 1');
-  await page.reload({ waitUntil: 'load' });
-  await page.waitForSelector(named('A run to resume'));
-  await press(page, 'Resume');
-  await untilState(page, 'paused');
+  await stepReloadResume(page);
   const trainer = await trainerOf(page);
   // Never answered: the worker's thread is taken for good.
   void trainer
@@ -100,13 +95,7 @@ test('reloaded, hung and left by Reset, without its device, and broken, a run on
       for (;;);
     })
     .catch(() => {});
-  await press(page, 'Continue');
-  await until(
-    async () => /waiting for step 2 … \d+ s; Reset ends it/.test(await words(page, part('run-state'))),
-    'what is waited for, and the way out',
-    30,
-  );
-  await press(page, 'Reset');
+  await leaveHanging(page);
   await until(
     async () => /did not answer and was ended; step 1 of it is kept/.test(await words(page, part('notice'))),
     'what became of it',
