@@ -12,9 +12,10 @@ export const pointOf = (locale: string): string =>
 
 /** The number that a text has, as a language writes it: 1.234,5 is 1234.5 in German. NaN where it has none. */
 export function numberOf(text: string, point: string): number {
-  const [first, ...parts] = text.replace('−', '-').split(point);
-  const whole = first!.replaceAll(/[^\d-]/g, '');
-  return whole === '' ? Number.NaN : Number(`${whole}.${parts.join('').replaceAll(/\D/g, '') || '0'}`);
+  const [digits] = /-?\d[\d\s.,'’]*/.exec(text.replace('−', '-')) ?? [];
+  if (digits === undefined) return Number.NaN;
+  const [whole, ...parts] = digits.split(point);
+  return Number(`${whole!.replaceAll(/[^\d-]/g, '')}.${parts.join('').replaceAll(/\D/g, '') || '0'}`);
 }
 
 /** The form that belongs to a value. */

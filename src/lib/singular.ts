@@ -264,18 +264,18 @@ export function rankAbove(
 }
 
 /** ‖A‖ of all singular values of A. */
-const sizeOf = (values: ArrayLike<number>): number => Math.hypot(...Array.from(values));
+const normOf = (values: ArrayLike<number>): number => Math.hypot(...Array.from(values));
 
 /** The share of ‖A‖² in its `rank` largest singular values: what its best approximation of that rank has of it (Eckart and Young 1936). */
-export function shareOfRank(values: ArrayLike<number>, rank: number, whole = sizeOf(values)): number {
+export function shareOfRank(values: ArrayLike<number>, rank: number, whole = normOf(values)): number {
   let part = 0;
   for (let i = 0; i < Math.min(rank, values.length); i++) part += values[i]! ** 2;
   return whole === 0 ? 1 : Math.min(1, part / whole ** 2);
 }
 
 /** What no approximation of that rank leaves less of, as a share of ‖A‖: the singular values beyond it. */
-export const leftOfRank = (values: ArrayLike<number>, rank: number, whole = sizeOf(values)): number =>
-  whole === 0 ? 0 : sizeOf(Array.from(values).slice(rank)) / whole;
+export const leftOfRank = (values: ArrayLike<number>, rank: number, whole = normOf(values)): number =>
+  whole === 0 ? 0 : normOf(Array.from(values).slice(rank)) / whole;
 
 /** The fewest of the largest singular values that hold a share of ‖A‖². */
 export function rankOfShare(values: ArrayLike<number>, share: number): number {

@@ -1,17 +1,17 @@
 /**
  * How onnxruntime's threads begin: workers of a worker. In Firefox some never came, and whoever opened a session waited for good, for two reasons.
  *
- * Firefox takes a worker back that nothing but its own handlers, and what waits for those, refers to; that somebody waits does not count. A thread is such
- * a worker until it has loaded. So it is held meanwhile.
+ * Firefox collects a worker that only its own handlers refer to, even while a promise waits for what they do. A thread is such a worker until it has
+ * loaded: a reference is kept until then.
  *
- * And the file of a worker that is begun while a service worker fetches the page's files is now and then never answered. So the two take turns.
+ * And the file of a worker that is begun while a service worker fetches the page's files is now and then never answered: the two take turns.
  */
 
 type Begin = typeof globalThis.Worker;
 
 /** Of all workers, service workers and tabs of the page. */
 const TURN = 'papilio-threads-or-files';
-/** A turn that somebody keeps from the others for longer is passed over. */
+/** Whoever waits longer for a turn begins without one. */
 const PATIENCE_MS = 15_000;
 
 const held = new Set<InstanceType<Begin>>();
@@ -39,26 +39,26 @@ async function holdingWorkers<T>(work: () => Promise<T>): Promise<T> {
   }
 }
 
-/** Does what may begin threads, each of which then comes; where there are no workers, just does it. */
-export async function beginningThreads<T>(work: () => Promise<T>): Promise<T> {
-  if (globalThis.Worker === undefined) return work();
+/** Does `work` in a turn, or without one where there are no locks, or none comes in time. */
+async function inTurn<T>(mode: LockMode, work: () => Promise<T>): Promise<T> {
   const locks: LockManager | undefined = globalThis.navigator?.locks;
-  if (locks === undefined) return holdingWorkers(work);
+  if (locks === undefined) return work();
   let isBegun = false;
-  const inTurn = () => {
+  const begun = () => {
     isBegun = true;
-    return holdingWorkers(work);
+    return work();
   };
   try {
-    return await locks.request(TURN, { mode: 'shared', signal: AbortSignal.timeout(PATIENCE_MS) }, inTurn);
+    return await locks.request(TURN, { mode, signal: AbortSignal.timeout(PATIENCE_MS) }, begun);
   } catch (error) {
     if (isBegun) throw error;
-    return holdingWorkers(work);
+    return work();
   }
 }
 
-/** Does what fetches the page's files, while no thread begins; where there are no locks, just does it. */
-export async function whileNoThreadBegins<T>(work: () => Promise<T>): Promise<T> {
-  const locks: LockManager | undefined = globalThis.navigator?.locks;
-  return locks === undefined ? work() : locks.request(TURN, work);
-}
+/** Does what may begin threads, each of which then comes; where there are no workers, just does it. */
+export const beginningThreads = <T>(work: () => Promise<T>): Promise<T> =>
+  globalThis.Worker === undefined ? work() : inTurn('shared', () => holdingWorkers(work));
+
+/** Does what fetches the page's files, while no thread begins. */
+export const whileNoThreadBegins = <T>(work: () => Promise<T>): Promise<T> => inTurn('exclusive', work);

@@ -27,8 +27,6 @@ export type MeasuredAdapter = {
 
 export interface AdapterMeasures {
   readonly graph: Graph;
-  /** Modules that it looks at, of all that are adapted. */
-  readonly modules: readonly string[];
   /** What the graph's one output comes to. */
   read(outputs: Readonly<Record<string, Float32Array>>): MeasuredAdapter;
 }
@@ -41,15 +39,14 @@ const squares = (g: Builder, x: Value): Value =>
 /** Numbers of a turned vector of this layer. */
 const turned = (layer: Layer): number => (layer.kind === 'embedding' ? layer.out : layer.in);
 
-/** Modules as they come, as long as their sizes add up to no more. */
+/** The first modules, as long as their sizes add up to no more. */
 function within<T>(all: readonly T[], sizeOfOne: (one: T) => number, most: number): T[] {
   let sum = 0;
-  return all.filter((one) => {
-    const size = sizeOfOne(one);
-    if (sum + size > most) return false;
-    sum += size;
-    return true;
+  const end = all.findIndex((one) => {
+    sum += sizeOfOne(one);
+    return sum > most;
   });
+  return end === -1 ? [...all] : all.slice(0, end);
 }
 
 /** Null where nothing is adapted, or every module is too large. */
@@ -88,7 +85,6 @@ export function adapterMeasures(
   const graph = g.finish({ [OUTPUT]: pack(g, values, { offsets, size: values.length * ALIGNED }) });
   return {
     graph,
-    modules: layers.map(({ name }) => name),
     read({ [OUTPUT]: found }) {
       const sums = offsets.map((at) => found![at]!);
       const change = sums.slice(0, changes).reduce((a, b) => a + b, 0);

@@ -275,7 +275,7 @@ function measuring({ plan, parameters, initial }: RunSetup, engine: Engine) {
     try {
       return (await (await made)?.()) ?? null;
     } catch (error) {
-      if (!(error instanceof PapilioError) || error.kind !== 'out-of-memory') throw error;
+      if (!(error instanceof PapilioError) || !['out-of-memory', 'limit'].includes(error.kind)) throw error;
       made = Promise.resolve(null);
       return null;
     }

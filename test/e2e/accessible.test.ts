@@ -44,6 +44,9 @@ async function nameless(page: Page): Promise<string[]> {
 
 const NARROW = 360;
 
+/** The rules of axe that read colours. */
+const COLOURS = ['color-contrast', 'link-in-text-block'];
+
 /** Of what the page holds, which is the window's unless something stands beside it. */
 const width = (page: Page): Promise<number> => page.evaluate(() => document.documentElement.scrollWidth);
 
@@ -92,7 +95,7 @@ test('axe finds nothing, light and dark, before a run and after it', async () =>
   // A theme changes colours alone, and of axe's rules these two read them: all the others look at elements, names and sizes.
   for (const [theme, rules] of [
     ['dark', null],
-    ['light', ['color-contrast', 'link-in-text-block']],
+    ['light', COLOURS],
   ] as const) {
     for (const tab of TABS) {
       await openTab(page, tab);
@@ -134,7 +137,7 @@ test('axe finds nothing in any lab or page of the textbook, wide and light, narr
       [NARROW, 'dark'],
     ] as const) {
       // Labs are read wide and light in labs.test.ts, after their questions were answered: what is left are the colours of what is folded there.
-      const rules = wide !== NARROW && hash.startsWith('#lab=') ? ['color-contrast'] : null;
+      const rules = wide !== NARROW && hash.startsWith('#lab=') ? COLOURS : null;
       await page.setViewport({ width: wide, height: 900 });
       // A colour on its way to another would be looked at.
       await page.emulateMediaFeatures([

@@ -75,6 +75,7 @@ const WALKS: readonly Walk[] = [
     ...{ lab: 'forgetting', link: 'budget=48&method=boft', question: 'directions', wrong: '2', right: '1' },
     async walk({ page, either }) {
       await page.waitForSelector(`${part('kept')}[data-done=true]`, { timeout: SECONDS * 1000 });
+      await says(page, 'kept', either(/After \d+ steps/, /\d+ 步/));
       await (await page.waitForSelector(`${part('control-method')} ::-p-text(LoRA)`))!.click();
       await says(page, 'singular', either(/LoRA changes the weight in 1 of 32/, /LoRA.*32/));
     },

@@ -264,7 +264,9 @@ test('card checks, times and says what was predicted, on an adapter where nothin
   const places = [...order, 'Attention in tiles', 'The aims'].map((words) => said.indexOf(words));
   expect(places).toEqual(places.toSorted((a, b) => a - b));
   expect(places[0]).toBeGreaterThan(0);
-  expect(said).toMatch(/what was measured is smaller\.[\s\S]*Attention in tiles +lora +6\.00 ms +[\d.]+\n/);
+  expect(said).toMatch(
+    /what was measured has other sizes\.[\s\S]*Attention in tiles +lora +6\.00 ms +[\d.]+\n/,
+  );
   expect(said).toMatch(/the best product: [\d.e-]+ TFLOP\/s, \d+ % of 1 \(at least 70 %\)/);
   const { subject, torch, predictions } = await json('card.json');
   expect([subject.methods[0].method, subject.tokensPerStep, torch]).toEqual(['lora', 16, null]);

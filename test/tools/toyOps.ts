@@ -1,5 +1,5 @@
 /** Ops without shaders, for tests of the scheduler: each names a `shader` that `runPlan` (planExecutor.ts) knows. */
-// The project's ops are listed before these are checked, too, whatever file of a worker comes first.
+// Registers the project's own ops first, so that their order does not depend on which test file a worker runs first.
 import '../../src/ops/checks.ts';
 import { defineCheck } from '../../src/graph/interpret.ts';
 import { sizeOf } from '../../src/graph/shape.ts';

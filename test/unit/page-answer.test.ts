@@ -5,7 +5,7 @@
 import { describe, expect, test } from 'vitest';
 import type { RunFigures } from '../../src/page/features/runs/figures.ts';
 import { PRESETS, presetById } from '../../src/page/features/setup/presets.ts';
-import { refuseConfig } from '../../src/page/features/setup/settings.ts';
+import { baseSettings, refuseConfig } from '../../src/page/features/setup/settings.ts';
 import { partIn, partsOf, partTitle } from '../../src/page/features/setup/sides.ts';
 import { answerOf, reachOf } from '../../src/page/features/training/answer.ts';
 import { baselinesOf } from '../../src/page/features/training/baselines.ts';
@@ -33,7 +33,7 @@ function runOf(
   of: RunFigures | null,
   evals: readonly EvalMetric[] = [],
 ): RunRecord {
-  const { settings } = partsOf(presetById(preset), 1)[at]!;
+  const { settings } = partsOf(presetById(preset), { ...baseSettings(preset).training, seed: 1 })[at]!;
   const run = newRun(nextId++, settings, 0);
   for (const one of evals) run.series.addEval(one);
   return { ...run, outcome: of && { end: 'finished', link: '', figures: of } };
@@ -58,7 +58,7 @@ describe('the sides of a preset', () => {
   test.each(PRESETS.map(({ id }) => id))(
     '%s: each is legal, is recognised and has a title of its own',
     (id) => {
-      const parts = partsOf(presetById(id), 7);
+      const parts = partsOf(presetById(id), { ...baseSettings(id).training, seed: 7 });
       for (const part of parts) {
         expect(refuseConfig(part.settings, visionReport())).toBeNull();
         expect(partIn(parts, part.settings)).toBe(part);
@@ -69,17 +69,20 @@ describe('the sides of a preset', () => {
   );
 
   test('what tells them apart is said, and nothing else', () => {
-    const parts = partsOf(presetById('why-m'), 1);
+    const parts = partsOf(presetById('why-m'), { ...baseSettings('why-m').training, seed: 1 });
     expect(parts.map((part) => partTitle(part, parts))).toEqual([
       'BOFT, b = 4, m = 5',
       'BOFT, b = 16, m = 1',
     ]);
-    const letters = partsOf(presetById('letters-boft'), 1);
+    const letters = partsOf(presetById('letters-boft'), {
+      ...baseSettings('letters-boft').training,
+      seed: 1,
+    });
     expect(letters.map((part) => partTitle(part, letters))).toEqual(['BOFT', 'Head only']);
   });
 
   test('another method, other data or another preset is none of them', () => {
-    const parts = partsOf(presetById('letters-boft'), 1);
+    const parts = partsOf(presetById('letters-boft'), { ...baseSettings('letters-boft').training, seed: 1 });
     const { settings } = parts[0]!;
     expect(partIn(parts, { ...settings, method: 'lora', config: {} })).toBeNull();
     expect(partIn(parts, { ...parts[1]!.settings, data: 'files' })).toBeNull();
@@ -158,7 +161,7 @@ describe('an answer', () => {
   });
 
   test('with as many numbers, m is what decides how far an input reaches', () => {
-    const parts = partsOf(presetById('why-m'), 1);
+    const parts = partsOf(presetById('why-m'), { ...baseSettings('why-m').training, seed: 1 });
     expect(parts.map(({ settings }) => reachOf(settings, visionReport()))).toEqual([
       { reached: 64, of: 128 },
       { reached: 16, of: 128 },
@@ -188,7 +191,7 @@ describe('an answer', () => {
     );
     const lora = { ...last, others: { relativeChange: 0.5 } };
     expect(answer(runOf('why-m', 0, null, [ENDS[0]!, lora]), figures(0.954)).says.at(-1)).toBe(
-      'The adapted weights have changed by 50.0 % of their size.',
+      'By the curve of ‖ΔW‖ / ‖W‖ the adapted weights have changed by 50.0 % of their size.',
     );
   });
 
@@ -214,4 +217,14 @@ describe('what a score is held against', () => {
     // A run that goes on has no score of before.
     expect(baselinesOf(runOf('letters-boft', 0, figures(0.9), [ENDS[1]!]), [])).toEqual([]);
   });
+});
+
+test('a title names the numbers that were trained, and a side is trained for as long as the run', () => {
+  const base = baseSettings('why-m');
+  const training = { ...base.training, steps: 40, batchSize: 4, seed: 3 };
+  const parts = partsOf(presetById('why-m'), training);
+  for (const { settings } of parts)
+    expect(settings.training).toMatchObject({ steps: 40, batchSize: 4, seed: 3 });
+  const other = { ...base, training, config: { ...base.config, boft_block_size: 8 } };
+  expect(partTitle(parts[0]!, parts, other)).toMatch(/^BOFT, b = 8, m = /);
 });

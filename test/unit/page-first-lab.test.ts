@@ -180,8 +180,11 @@ describe('the time of a run', () => {
 
   it('is told by its last steps, as a machine may become busy', () => {
     const slower = Array.from({ length: 100 }, (_, i) => (i < 50 ? 0.1 * (i + 1) : 5 + (i - 49)));
-    expect(secondsLeft({ steps: steps(slower), request })).toBeCloseTo(100, 9);
-    expect(secondsLeft({ steps: steps(slower.slice(0, 20)), request })).toBeCloseTo(18, 9);
+    // A step's own share, and its part of the scorings that are still to come.
+    const each = stepsWithScoring(request.training) / 200;
+    expect(each).toBeGreaterThan(1);
+    expect(secondsLeft({ steps: steps(slower), request })).toBeCloseTo(100 * each, 9);
+    expect(secondsLeft({ steps: steps(slower.slice(0, 20)), request })).toBeCloseTo(18 * each, 9);
     expect(secondsLeft({ steps: steps(slower.slice(0, 9)), request })).toBeNull();
     expect(secondsLeft(undefined)).toBeNull();
   });

@@ -48,6 +48,7 @@ describe('a language with more forms than English', () => {
       1234.5, 1234.5, -3,
     ]);
     expect(numberOf('none', '.')).toBeNaN();
+    expect(numberOf('tales-gpt', '.')).toBeNaN();
     const rules = new Intl.PluralRules('pl');
     expect(formOf(LETTERS, '1,0', rules, ',')).toBe(LETTERS.one);
   });

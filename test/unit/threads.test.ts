@@ -104,8 +104,10 @@ test('a turn that never comes is waited for 15 s, and an error of the work is it
   });
   void whileNoThreadBegins(() => new Promise(() => {}));
   const begins = beginningThreads(async () => 'begun');
-  waits[0]!.abort();
+  const fetches = whileNoThreadBegins(async () => 'fetched');
+  for (const wait of waits) wait.abort();
   expect(await begins).toBe('begun');
+  expect(await fetches).toBe('fetched');
   vi.stubGlobal('navigator', { locks: fakeLocks() });
   let times = 0;
   await expect(

@@ -108,7 +108,7 @@ function linesOf(beside: readonly Beside[], isSame: boolean): string[] {
     isSame && measured !== null && predicted > 0 ? `${(measured / predicted).toFixed(2)} times` : '',
   ]);
   const lines = aligned([['', 'method', 'predicted', 'measured', 'measured over predicted'], ...rows]);
-  return isSame ? lines : [`The predictions are of ${SIZES}; what was measured is smaller.`, ...lines];
+  return isSame ? lines : [`The predictions are of ${SIZES}; what was measured has other sizes.`, ...lines];
 }
 
 /** Each with its figure, or why there is none. */

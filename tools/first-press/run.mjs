@@ -11,7 +11,6 @@ import { fileURLToPath } from 'node:url';
 import { launch } from 'puppeteer-core';
 import { launchOptions } from '../../test/tools/launchOptions.mjs';
 import { servePage } from '../../test/tools/server.mjs';
-
 import { pressOnce } from './press.mjs';
 
 const WAYS = {

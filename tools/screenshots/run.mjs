@@ -10,7 +10,6 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { launch } from 'puppeteer-core';
 import { launchOptions } from '../../test/tools/launchOptions.mjs';
 import { servePage } from '../../test/tools/server.mjs';
-
 import {
   everything,
   folder,

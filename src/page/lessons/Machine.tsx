@@ -119,7 +119,7 @@ function Times(props: {
         </table>
       </div>
       <p className="hint">
-        {say`How each number was got: a step of the run, or parts of one, are timed on this machine with the engine of the column, and counted as often as the run has steps. Opening it and drawing come on top. They hold for a machine as busy as it was while it was timed: where other programs share the processor, a run takes longer in proportion. Of the shader lab all of a press of Run is timed.`}
+        {say`How each number was got: a step of the run, or parts of one, are timed on this machine with the engine of the column, and counted as often as the run has steps. Scoring is not timed: a batch that is scored counts as a third of a step. Opening it and drawing come on top. They hold for a machine as busy as it was while it was timed: where other programs share the processor, a run takes longer in proportion. Of the shader lab all of a press of Run is timed.`}
       </p>
     </>
   );

@@ -18,7 +18,7 @@ export const MEASURED = {
   'orthogonality-curve': () =>
     say`At every evaluation, on the device that trains: the largest ‖RᵀR − I‖ of the adapted modules, computed in 32 bits, whose rounding alone makes some 1e-6. Of wide models these are the first modules alone.`,
   'time-left': () =>
-    say`The steps that are still to come times that pace. Evaluations on the way are not in it, unless they fell into the last 20 steps.`,
+    say`The steps that are still to come times that pace. Evaluations on the way are not in it.`,
   machine: () =>
     say`Memory: the buffers that the page holds on the GPU, added up. Dispatches: counted in the plan of a step. Submits: counted while the last step was sent.`,
   'kept-runs': () =>

@@ -12,10 +12,14 @@ export interface Part {
   readonly settings: PageSettings;
 }
 
-/** The preset's own way first. */
-export function partsOf(preset: Preset, seed: number): Part[] {
+/** What makes two runs as long as each other, and as well scored. */
+const LENGTH = ['steps', 'batchSize', 'sequenceLength', 'evalExamples'] as const;
+
+/** The preset's own way first. @param of whose steps, batches, scorings and seed all have */
+export function partsOf(preset: Preset, of: PageSettings['training']): Part[] {
   const base = baseSettings(preset.id);
-  const own = { ...base, training: { ...base.training, seed } };
+  const asLong = Object.fromEntries(LENGTH.map((key) => [key, of[key]]));
+  const own = { ...base, training: { ...base.training, ...asLong, seed: of.seed } };
   return [
     { side: null, settings: own },
     ...preset.sides.map((side) => ({
@@ -48,13 +52,11 @@ export function partIn(parts: readonly Part[], settings: PageSettings): Part | n
 
 /** Whether two runs can be held against each other: as many steps of as many examples, scored on as many. */
 export const isAsLong = (a: PageSettings, b: PageSettings): boolean =>
-  (['steps', 'batchSize', 'sequenceLength', 'evalExamples'] as const).every(
-    (key) => a.training[key] === b.training[key],
-  );
+  LENGTH.every((key) => a.training[key] === b.training[key]);
 
-/** "BOFT, b = 4, m = 5": what tells it from the other parts of the same method. */
-export function partTitle(part: Part, parts: readonly Part[]): string {
-  const { method, config } = part.settings;
+/** "BOFT, b = 4, m = 5": what tells it from the other parts of the same method. @param of the run that answers it, which may have other numbers */
+export function partTitle(part: Part, parts: readonly Part[], of: PageSettings = part.settings): string {
+  const { method, config } = of;
   const others = parts.filter((one) => one !== part && one.settings.method === method);
   const differing = Object.entries(config).flatMap(([key, value]) => {
     const symbol = fieldMeta(configShape(method)[key]!)?.symbol;

@@ -33,7 +33,7 @@ const Charts = later('Charts', () => import('./Charts.tsx'));
 
 export function Training() {
   const preset = useChoice((s) => presetById(s.settings.preset));
-  const isAsked = useChoice((s) => partIn(partsOf(preset, s.settings.training.seed), s.settings) !== null);
+  const isAsked = useChoice((s) => partIn(partsOf(preset, s.settings.training), s.settings) !== null);
   return (
     <div className="panel-scroll">
       {isAsked ? <p className="question">{preset.question()}</p> : null}

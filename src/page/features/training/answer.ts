@@ -11,7 +11,7 @@ import { reach, wiringOf } from '../butterfly/wiring.ts';
 import type { RunFigures } from '../runs/figures.ts';
 import { derive } from '../setup/derive.ts';
 import { type Preset, presetById } from '../setup/presets.ts';
-import { fullConfig, type PageSettings } from '../setup/settings.ts';
+import { fullConfig, type PageSettings, sameValue } from '../setup/settings.ts';
 import { isAsLong, type Part, partIn, partsOf, partTitle } from '../setup/sides.ts';
 import type { RunRecord } from './runs.ts';
 
@@ -49,6 +49,7 @@ function latestOf(
     ({ settings, outcome }) =>
       outcome?.end === 'finished' &&
       partIn(parts, settings) === part &&
+      sameValue(settings.config, part.settings.config) &&
       isAsLong(settings, to.settings) &&
       outcome.figures.metric === to.figures.metric &&
       outcome.figures.model === to.figures.model &&
@@ -74,6 +75,7 @@ function verdict(a: AnswerRow, b: AnswerRow, scored: Scored): string {
   const [x, y] = [a, b].map(({ run }) => run!.figures.last!.value) as [number, number];
   const [of, against] = [scoreText({ metric, value: x }), scoreText({ metric, value: y })];
   const name = metricText(metric);
+  if (x === y) return say`${a.title} and ${b.title} end alike: held-out ${name} ${of}.`;
   if (Math.abs(x - y) <= chanceOf(x, y, scored))
     return say`${a.title} and ${b.title} end at a held-out ${name} of ${of} and ${against}: ${whole(scored.examples)} examples cannot tell that from chance.`;
   return isMoreBetter(metric) === x > y
@@ -86,7 +88,7 @@ function firstLayer(settings: PageSettings, report: ModelReport): Layer | null {
   return derive(settings, report).rows.find(({ isTarget }) => isTarget)?.layer ?? null;
 }
 
-/** Of how many inputs of its first layer each output of a rotation is mixed; null where nothing turns. */
+/** How many outputs of its first layer's rotation the first input reaches, of how many; null where nothing turns. */
 export function reachOf(
   settings: PageSettings,
   report: ModelReport,
@@ -104,7 +106,7 @@ export function reachOf(
   };
 }
 
-function reachText(rows: readonly AnswerRow[], report: ModelReport): string[] {
+function reachText({ rows, report }: Told): string[] {
   return rows.flatMap(({ run, part, title }) => {
     const found = reachOf(run?.settings ?? part.settings, report);
     return found === null
@@ -200,13 +202,11 @@ function merged({ view }: Told): string[] {
     : [say`The merged file could not be held against the trainer in onnxruntime; Merge says why.`];
 }
 
-const equalWiring = ({ rows, report }: Told): string[] => reachText(rows, report);
-
 /** What else a preset's question needs to know, by its id. */
 const MORE: Readonly<Record<string, readonly ((told: Told) => readonly string[])[]>> = {
   'letters-boft': [sparsity],
-  'oft-equal-budget': [equalWiring],
-  'why-m': [equalWiring],
+  'oft-equal-budget': [reachText],
+  'why-m': [reachText],
   'fourier-few': [shareOfWaves],
   'tales-recipes': [soon],
   'wild-digits': [smallness],
@@ -227,8 +227,8 @@ const STILL_ROTATION = 1e-2;
 /** How near to rotations the largest ‖RᵀR − I‖ leaves them, and, where a short series is what made them, that. */
 function turnedText(orthogonality: number, { settings }: RunRecord): string {
   if (orthogonality < STILL_ROTATION)
-    return say`The largest ‖RᵀR − I‖ of their rotations is ${power(orthogonality)}: as near as that, lengths of neurons and angles between them are kept.`;
-  const lost = say`The largest ‖RᵀR − I‖ of their rotations is ${real(orthogonality)}: they are rotations no more, and lengths of neurons and angles between them are not kept.`;
+    return say`The largest ‖RᵀR − I‖ of their rotations is ${power(orthogonality)}: as near as that, angles between neurons are kept.`;
+  const lost = say`The largest ‖RᵀR − I‖ of their rotations is ${real(orthogonality)}: they are rotations no more, and angles between neurons are not kept.`;
   const config = fullConfig(settings, null) as { readonly use_cayley_neumann?: boolean };
   return config.use_cayley_neumann === true
     ? paragraph([lost, say`The Cayley–Neumann series, which is on, holds for small turns alone.`])
@@ -239,7 +239,7 @@ function turnedText(orthogonality: number, { settings }: RunRecord): string {
 function kept({ view, current }: Told): string[] {
   const measured = current.series.evals.at(-1)?.others;
   if (measured?.relativeChange !== undefined) {
-    const change = say`The adapted weights have changed by ${percent(measured.relativeChange)} of their size.`;
+    const change = say`By the curve of ‖ΔW‖ / ‖W‖ the adapted weights have changed by ${percent(measured.relativeChange)} of their size.`;
     const { orthogonality } = measured;
     return [orthogonality === undefined ? change : paragraph([change, turnedText(orthogonality, current)])];
   }
@@ -252,7 +252,7 @@ function kept({ view, current }: Told): string[] {
       ? change
       : paragraph([
           change,
-          say`Its inputs are turned by at most ${fixed((rotation.maxAngle * 180) / Math.PI, 1)}°, and ‖RᵀR − I‖ is ${power(rotation.orthogonality)}: as near as that, lengths and angles between its neurons are kept.`,
+          say`Its inputs are turned by at most ${fixed((rotation.maxAngle * 180) / Math.PI, 1)}°, and ‖RᵀR − I‖ is ${power(rotation.orthogonality)}: as near as that, angles between its neurons are kept.`,
         ]),
   ];
 }
@@ -264,20 +264,16 @@ export function answerOf(view: RunView, figures: RunFigures | null): Answer | nu
   if (state !== 'finished' || figures.first === null || figures.last === null) return null;
   if (figures.last.step === figures.first.step) return null;
   const preset: Preset = presetById(current.settings.preset);
-  const parts = partsOf(preset, current.settings.training.seed);
+  const parts = partsOf(preset, current.settings.training);
   const here = partIn(parts, current.settings);
   if (here === null) return null;
   const mine: AnswerRun = { name: current.name, settings: current.settings, figures };
   const others = runs.filter(({ key }) => key !== current.key);
   // The one that is on screen first, then what it is held against.
-  const rows = [here, ...parts.filter((part) => part !== here)].map(
-    (part): AnswerRow => ({
-      part,
-      title: partTitle(part, parts),
-      isOnScreen: part === here,
-      run: part === here ? mine : latestOf(part, parts, mine, others),
-    }),
-  );
+  const rows = [here, ...parts.filter((part) => part !== here)].map((part): AnswerRow => {
+    const run = part === here ? mine : latestOf(part, parts, mine, others);
+    return { part, title: partTitle(part, parts, run?.settings), isOnScreen: part === here, run };
+  });
   const last = current.series.evals.at(-1);
   if (last === undefined) return null;
   const told: Told = { rows, view, current, report: open.model };

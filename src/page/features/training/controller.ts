@@ -427,7 +427,7 @@ export class Controller {
     this.show({
       ...emptyRun,
       // What was reset before can be taken back while another run goes on.
-      undo: undosWithout(undo, record.key),
+      undo: undosWithout(undo, record.key, OLDER_RUNS + 1),
       current: record,
       request,
       checkpoint: from && { bytes: from.bytes, step: from.step, at: this.now() },

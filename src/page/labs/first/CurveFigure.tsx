@@ -31,7 +31,7 @@ export const numbersOf = ({ open }: FirstRun): number | null => open?.counts.tra
 /** What a model comes to that gives each class the same probability. */
 export const guessing = (classes: number) => ({
   accuracy: 1 / classes,
-  loss: classes > 0 ? Math.log(classes) : 0,
+  loss: Math.log(classes),
 });
 
 /** Steps at which an axis is marked. */
@@ -110,14 +110,18 @@ function Plots({ curves }: { readonly curves: Curves }) {
     });
   const losses = curves.flatMap(({ run }) => run.steps.map(({ loss }) => loss));
   const classes = curves[0]?.run.open?.data.labels?.length ?? 0;
-  const top = Math.max(
-    1,
-    Math.ceil(greatest([...(losses.length > 0 ? losses : [4]), guessing(classes).loss])),
-  );
-  const baseline = (value: number): PlotLine => ({
-    ...{ id: 'guess', name: say`guessing among ${classes} letters`, color: '--ink-2', dash: '1 4' },
-    points: classes > 0 ? [0, steps].map((step) => [step, value] as const) : [],
-  });
+  // How many letters there are is known once the run is open.
+  const guess = classes === 0 ? null : guessing(classes);
+  const top = Math.max(1, Math.ceil(greatest([...(losses.length > 0 ? losses : [4]), guess?.loss ?? 0])));
+  const baseline = (value: number | undefined): PlotLine[] =>
+    value === undefined
+      ? []
+      : [
+          {
+            ...{ id: 'guess', name: say`guessing among ${classes} letters`, color: '--ink-2', dash: '1 4' },
+            points: [0, steps].map((step) => [step, value] as const),
+          },
+        ];
   return (
     <>
       <p className="lab-axis-title">{say`Held-out letters that are right`}</p>
@@ -130,7 +134,7 @@ function Plots({ curves }: { readonly curves: Curves }) {
         }}
         height={230}
         lines={[
-          baseline(guessing(classes).accuracy),
+          ...baseline(guess?.accuracy),
           ...lines((run) => run.evals.map(({ step, value }) => [step, value] as const), true),
         ]}
       />
@@ -144,7 +148,7 @@ function Plots({ curves }: { readonly curves: Curves }) {
         }}
         height={190}
         lines={[
-          baseline(guessing(classes).loss),
+          ...baseline(guess?.loss),
           ...lines((run) => run.steps.map(({ step, loss }) => [step, loss] as const), false),
         ]}
       />

@@ -4,6 +4,7 @@ import type { Progress } from '../../../protocol.ts';
 import { bytes, duration } from '../../format.ts';
 import { Action } from '../../parts/Action.tsx';
 import { isUnderWay } from '../../stores.ts';
+import { stepsWithScoring } from '../seconds.ts';
 import { useLab } from '../useLab.ts';
 import type { FirstRun, FirstRuns, FirstView } from './runs.ts';
 import { requestOf, type Which } from './setup.ts';
@@ -23,12 +24,14 @@ function openingText(progress: Progress | null): string {
 /** Steps that the time left is told by: a machine may become busy while it trains. */
 const RECENT_STEPS = 40;
 
-/** Of a run that trains, by the seconds of its last steps, scorings between them among these; null for the first few, which say little. */
+/** Of a run that trains, by the seconds of its last steps, with the scorings that are still to come; null for the first few, which say little. */
 export function secondsLeft(run: Pick<FirstRun, 'steps' | 'request'> | undefined): number | null {
   const last = run?.steps.at(-1);
   if (run === undefined || last === undefined || last.step < FIRST_STEPS) return null;
   const from = run.steps.at(-1 - RECENT_STEPS) ?? { step: 0, seconds: 0 };
-  return ((last.seconds - from.seconds) / (last.step - from.step)) * (run.request.training.steps - last.step);
+  const { training } = run.request;
+  const perStep = (last.seconds - from.seconds) / (last.step - from.step);
+  return perStep * (stepsWithScoring(training) / training.steps) * (training.steps - last.step);
 }
 
 function stateText({ state, progress, runs }: FirstView, which: Which): string {
