@@ -98,13 +98,12 @@ const SIZES = `${layers} layers, ${batchSize} × ${sequence} tokens, vocabulary 
 
 /** @param isSame whether what was measured has the sizes of the predictions: only then is one over the other a figure */
 function linesOf(beside: readonly Beside[], isSame: boolean): string[] {
-  const figure = (value: number | null, unit: Beside['unit']): string =>
-    value === null ? '–' : unit === 'ms' ? value.toPrecision(3) : String(value);
-  const rows = beside.map(({ what, method, unit, predicted, measured }) => [
+  const figure = (value: number | null): string => (value === null ? '–' : value.toPrecision(3));
+  const rows = beside.map(({ what, method, predicted, measured }) => [
     what,
     method,
-    `${figure(predicted, unit)} ${unit}`,
-    figure(measured, unit),
+    `${figure(predicted)} ms`,
+    figure(measured),
     isSame && measured !== null && predicted > 0 ? `${(measured / predicted).toFixed(2)} times` : '',
   ]);
   const lines = aligned([['', 'method', 'predicted', 'measured', 'measured over predicted'], ...rows]);

@@ -1,6 +1,6 @@
 /**
  * What the changes to the kernels were predicted to come to on a card, before any was there: milliseconds that the kernels of a change take in one step of
- * GPT-2 small, by cycle arithmetic for an H100. docs/performance.md has what each change saves by the same arithmetic.
+ * GPT-2 small, estimated by hand for an H100 from counted work and an assumed rate of each kernel. Only the results are kept.
  */
 import type { MethodId } from '../../src/adapters/registry.ts';
 import type { KernelCost } from '../../src/training/kernels.ts';
@@ -83,19 +83,17 @@ export const CHANGES: readonly Change[] = [
 ];
 
 /** Whole steps, in which all other changes are: low-rank updates inside the products, one finishing sum, updates in flight. */
-export const STEPS: Readonly<
-  Partial<Record<MethodId, { readonly milliseconds: number; readonly dispatches: number }>>
-> = {
-  lora: { milliseconds: 60, dispatches: 335 },
-  boft: { milliseconds: 62, dispatches: 361 },
-  oft: { milliseconds: 61, dispatches: 360 },
-  fourierft: { milliseconds: 62, dispatches: 309 },
+export const STEPS: Readonly<Partial<Record<MethodId, { readonly milliseconds: number }>>> = {
+  lora: { milliseconds: 60 },
+  boft: { milliseconds: 62 },
+  oft: { milliseconds: 61 },
+  fourierft: { milliseconds: 62 },
 };
 
 export interface Beside {
   readonly what: string;
   readonly method: MethodId;
-  readonly unit: 'ms' | 'dispatches';
+  /** In milliseconds, as what was measured. */
   readonly predicted: number;
   /** Null where the method was not measured, or no kernel could be timed. */
   readonly measured: number | null;
@@ -110,19 +108,13 @@ export function besidePredictions(methods: readonly MethodResult[]): Beside[] {
     // A smaller model may go another way, which is no figure of this change.
     const isOther = kernels?.length === 0 && milliseconds > 0;
     const measured = microseconds === undefined || isOther ? null : microseconds / 1000;
-    return { what: change, method, unit: 'ms', predicted: milliseconds, measured };
+    return { what: change, method, predicted: milliseconds, measured };
   });
-  const steps = Object.entries(STEPS).flatMap(([id, { milliseconds, dispatches }]): Beside[] => {
+  const steps = Object.entries(STEPS).map(([id, { milliseconds }]): Beside => {
     const method = id as MethodId;
     const found = of(method);
-    const time = found === undefined ? null : 1000 * found.secondsPerStep;
-    return [
-      { what: 'a step', method, unit: 'ms', predicted: milliseconds, measured: time },
-      {
-        ...{ what: 'its dispatches', method, unit: 'dispatches', predicted: dispatches },
-        measured: found?.dispatches ?? null,
-      },
-    ];
+    const measured = found === undefined ? null : 1000 * found.secondsPerStep;
+    return { what: 'a step', method, predicted: milliseconds, measured };
   });
   return [...changes, ...steps];
 }
