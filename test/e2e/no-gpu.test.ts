@@ -46,7 +46,7 @@ async function trainAndMerge(stage: ReturnType<typeof setStage>): Promise<void> 
 
 /**
  * The curve of two threads and more, where the machine has them. It is of a small model: with the first preset's the run of one thread took 17 to 23 s, with this
- * one 6 to 8. unit/onnxruntime-threads.test.ts holds that one, with its held-out score, to the same bits in onnxruntime's native build.
+ * one 6 to 8. Where onnxruntime-node is installed, which it is not by itself, unit/onnxruntime-threads.test.ts holds that one with its held-out score to the same bits.
  */
 let curve: readonly string[] = [];
 

@@ -5,6 +5,7 @@
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { cliHost } from '../../src/cli/sources.ts';
+import { PapilioError } from '../../src/lib/errors.ts';
 import { loadWebRuntime } from '../../src/onnxruntime/webRuntime.ts';
 import { ortBackend } from '../../src/training/backend.ts';
 import type { MakeEngine } from '../../src/training/engine.ts';
@@ -30,7 +31,7 @@ const training = trainingSchema.parse({
 
 async function trained(
   engine: MakeEngine,
-  of: Pick<RunRequest, 'method' | 'config'>,
+  of: Pick<RunRequest, 'method' | 'config'> & Partial<Pick<RunRequest, 'training'>>,
   measuresAdapter = true,
 ) {
   const { data } = vit.training!;
@@ -79,6 +80,27 @@ describe.each([
     );
     await session.close();
   });
+});
+
+test('a short series far beyond small turns: the defect is the one that a look finds', async () => {
+  const config = { oft_block_size: 4, use_cayley_neumann: true, target_modules: TWO };
+  const far = { ...training, learningRate: 0.3 };
+  const session = await trained(ort, { method: 'oft', config, training: far });
+  const { defect } = await byHand(session);
+  expect(defect).toBeGreaterThan(1e-2);
+  expect(session.history.evals.at(-1)!.others!.orthogonality! / defect).toBeCloseTo(1, 3);
+  await session.close();
+});
+
+test('a measurement that there is no room for is left out, and the run goes on', async () => {
+  const engine: MakeEngine = async (options) => ({
+    ...(await ort(options)),
+    keep: () => Promise.reject(new PapilioError('limit', 'too large')),
+  });
+  const config = { r: 2, target_modules: TWO };
+  const session = await trained(engine, { method: 'lora', config });
+  expect(session.history.evals.map(({ others }) => others)).toEqual([undefined, undefined]);
+  await session.close();
 });
 
 test('a method that does not turn has the change alone, a run that asks for nothing has neither', async () => {
