@@ -8,8 +8,8 @@ import { Picker } from '../../parts/Picker.tsx';
 import { Sentences } from '../../parts/Sentences.tsx';
 import { useRun, useUi } from '../../usePage.ts';
 import { drawnRuns, lineOf, type RunRecord } from '../training/runs.ts';
+import { BESIDE } from '../training/SideChart.tsx';
 import { smooth, smoothFormula, thin } from '../training/series.ts';
-import { BESIDE } from '../training/sideChart.tsx';
 import type { RunBook } from './book.ts';
 
 const KINDS = () =>

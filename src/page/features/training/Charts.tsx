@@ -1,8 +1,7 @@
-/** The run as curves: loss with what the chart can be told, held-out score, learning rate and gradient norm; and the loss as a table. */
+/** The run as curves: its loss, with what that chart can be told, and as a table; the others come beside it. */
 import { useMemo } from 'react';
 import { say } from '../../../common.ts';
-import { learningRateAt, type TrainingSettings } from '../../../protocol.ts';
-import { fixed, metricText } from '../../format.ts';
+import { fixed } from '../../format.ts';
 import { Chart, type ChartLine, type ChartSpec } from '../../parts/Chart.tsx';
 import { Toggle } from '../../parts/Controls.tsx';
 import { Block } from '../../parts/Facts.tsx';
@@ -11,14 +10,12 @@ import { Range } from '../../parts/Range.tsx';
 import { Sentences } from '../../parts/Sentences.tsx';
 import { Tip } from '../../parts/Tip.tsx';
 import type { XAxis } from '../../stores.ts';
-import { useChoice, usePage, useRun, useSeries, useUi } from '../../usePage.ts';
-import { runTraining } from '../setup/settings.ts';
-import { baselinesOf } from './baselines.ts';
+import { usePage, useRun, useSeries, useUi } from '../../usePage.ts';
 import { CurveTable } from './CurveTable.tsx';
-import { FurtherCharts } from './FurtherCharts.tsx';
 import { drawnRuns, lineOf, type RunRecord } from './runs.ts';
+import { BESIDE } from './SideChart.tsx';
+import { SideCharts } from './SideCharts.tsx';
 import { smooth, smoothFormula, thin, undrawn, undrawnText } from './series.ts';
-import { BESIDE, byStep, Empty, inTable, SIDE_HEIGHT } from './sideChart.tsx';
 
 const X_TITLES = (): Readonly<Record<XAxis, string>> => ({
   step: say`step`,
@@ -201,163 +198,5 @@ function LossControls() {
       />
       <Toggle isOn={isLogY} onChange={(isOn) => page.ui.setState({ isLogY: isOn })}>{say`log scale`}</Toggle>
     </div>
-  );
-}
-
-function SideCharts() {
-  return (
-    <div className="side-charts">
-      <ScoreChart />
-      <RateChart />
-      <NormChart />
-      <FurtherCharts />
-    </div>
-  );
-}
-
-/** Held-out score of the current run and of those beside it. */
-function ScoreChart() {
-  const current = useRun((s) => s.current);
-  const runs = useRun((s) => s.runs);
-  const shown = useMemo(() => drawnRuns(runs, current?.id), [runs, current]);
-  const sources = useMemo(() => shown.map(({ series }) => series), [shown]);
-  const metric = current?.series.evals[0]?.metric;
-  const spec = useMemo(
-    () => (): ChartSpec => {
-      // A perplexity and a share are not drawn on one axis.
-      const wanted = (current ?? shown.at(-1))?.series.evals[0]?.metric;
-      const alike = shown.filter(({ series }) => series.evals[0]?.metric === wanted);
-      const end = Math.max(0, ...alike.map(({ series }) => series.evals.at(-1)?.step ?? 0));
-      const against = baselinesOf(current, runs).map(
-        ({ name, value }, i): ChartLine => ({
-          ...{ name, x: [0, end], y: [value, value], color: '--ink-3', width: 1 },
-          dash: i === 0 ? 'dot' : 'dash',
-        }),
-      );
-      const curves = alike.map((run) => ({
-        name: run.name,
-        x: run.series.evals.map(({ step }) => step),
-        y: run.series.evals.map(({ value }) => value),
-        ...lineOf(run.look),
-        width: 2,
-        hasMarkers: true,
-        opacity: run.id === current?.id ? 1 : BESIDE,
-      }));
-      return {
-        lines: [...(end > 0 ? against : []), ...curves],
-        ...byStep(wanted ?? 'score'),
-        isShare: wanted === 'accuracy',
-      };
-    },
-    [shown, current, runs],
-  );
-  const title = metric === undefined ? say`Held-out score` : say`Held-out ${metricText(metric)}`;
-  return (
-    <Block title={title}>
-      {runs.length === 0 ? (
-        <Empty text={say`measured before, during and after`} />
-      ) : (
-        <Chart spec={spec} sources={sources} name={title} label={inTable(title)} height={SIDE_HEIGHT} />
-      )}
-    </Block>
-  );
-}
-
-const NO_SOURCES: readonly RunRecord['series'][] = [];
-
-/** The series of the run on screen, for charts of it alone. */
-const useSources = (current: RunRecord | null) =>
-  useMemo(() => (current === null ? NO_SOURCES : [current.series]), [current]);
-
-function plannedRate(training: TrainingSettings, total: number): { x: number[]; y: number[] } {
-  const points = Math.min(total, 200);
-  const x = Array.from({ length: points }, (_, i) => Math.round((i * (total - 1)) / Math.max(1, points - 1)));
-  return { x: x.map((step) => step + 1), y: x.map((step) => learningRateAt(training, step, total)) };
-}
-
-/** Learning rate, planned and used. */
-function RateChart() {
-  const current = useRun((s) => s.current);
-  const total = useRun((s) => s.open?.totalSteps ?? null);
-  const chosen = useChoice((s) => s.settings);
-  const settings = current?.settings ?? chosen;
-  const opened = useRun((s) => s.open?.model ?? null);
-  const described = useChoice((s) => s.report);
-  const report = opened ?? described;
-  const training = useMemo(() => runTraining(settings, report), [settings, report]);
-  const spec = useMemo(
-    () => (): ChartSpec => {
-      const planned = plannedRate(training, total ?? training.steps);
-      const used = {
-        x: current?.series.column('step') ?? [],
-        y: current?.series.column('learningRate') ?? [],
-      };
-      return {
-        lines: [
-          { name: 'planned', ...planned, color: '--ink-3', width: 1.2, dash: 'dot' },
-          { name: 'used', ...used, color: lineOf(current?.look ?? 0).color, width: 2 },
-        ],
-        ...byStep(say`learning rate`),
-      };
-    },
-    [training, current, total],
-  );
-  return (
-    <Block title={say`Learning rate`}>
-      <Chart
-        spec={spec}
-        sources={useSources(current)}
-        name={say`Learning rate by step`}
-        label={inTable(say`Learning rate by step`)}
-        height={SIDE_HEIGHT}
-      />
-    </Block>
-  );
-}
-
-/** Gradient norm, and where it is clipped. */
-function normLines({ series, look, settings }: RunRecord): ChartLine[] {
-  const values = series.column('gradNorm');
-  const steps = series.column('step');
-  const places = thin(values);
-  const clip = settings.training.maxGradNorm;
-  const x = places.map((i) => steps[i]!);
-  const norm: ChartLine = {
-    name: say`before clipping`,
-    x,
-    y: places.map((i) => values[i]!),
-    color: lineOf(look).color,
-    width: 1.6,
-    whole: { x: steps, y: values },
-  };
-  if (clip <= 0 || x.length < 2) return [norm];
-  const ends = [x[0]!, x.at(-1)!];
-  return [norm, { name: 'clip', x: ends, y: [clip, clip], color: '--ink-3', width: 1, dash: 'dash' }];
-}
-
-function NormChart() {
-  const current = useRun((s) => s.current);
-  const spec = useMemo(
-    () => (): ChartSpec => ({
-      lines: current === null ? [] : normLines(current),
-      ...byStep(say`gradient norm`),
-    }),
-    [current],
-  );
-  const sources = useSources(current);
-  return (
-    <Block title={say`Gradient norm`}>
-      {current === null ? (
-        <Empty text={say`before clipping, step by step`} />
-      ) : (
-        <Chart
-          spec={spec}
-          sources={sources}
-          name={say`Gradient norm by step`}
-          label={inTable(say`Gradient norm by step`)}
-          height={SIDE_HEIGHT}
-        />
-      )}
-    </Block>
   );
 }
