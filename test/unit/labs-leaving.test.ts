@@ -1,9 +1,9 @@
 /**
  * Leaving a lab while something is under way: links, the browser's Back, other addresses and closing the tab ask, once. Seen to fail with: no ear for
- * `popstate`, an accepted link that is asked about again on arrival.
+ * `popstate`, an accepted link that is asked about again on arrival, one that leads nowhere and stays accepted, a time that goes on for the link after it.
  */
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { askBeforeLeaving } from '../../src/page/labs/useAskBeforeLeaving.ts';
+import { askBeforeLeaving, LEADS_AWAY_MS } from '../../src/page/labs/useAskBeforeLeaving.ts';
 
 class Anchor {
   target = '';
@@ -36,7 +36,11 @@ beforeEach(() => {
   pushState.mockClear();
   end = askBeforeLeaving('Leave?', { id: 'first', address: '#lab=first&steps=30', lessonLink: null });
 });
-afterEach(() => vi.unstubAllGlobals());
+afterEach(() => {
+  end();
+  vi.useRealTimers();
+  vi.unstubAllGlobals();
+});
 
 /** The browser is elsewhere already when it says so. */
 function goBackTo(hash: string): void {
@@ -84,6 +88,22 @@ describe('leaving a lab', () => {
     confirm.mockReturnValue(false);
     goBackTo('#lab=cayley');
     expect([confirm.mock.calls.length, closes()]).toEqual([3, true]);
+  });
+
+  it('by a link that leads nowhere is asked about again', () => {
+    vi.useFakeTimers();
+    confirm.mockReturnValue(true);
+    expect(follow('mailto:a@b')).toBe(true);
+    vi.advanceTimersByTime(LEADS_AWAY_MS - 1);
+    expect(closes()).toBe(false);
+    vi.advanceTimersByTime(1);
+    expect(closes()).toBe(true);
+    // Each link has its own time.
+    follow('mailto:a@b');
+    vi.advanceTimersByTime(LEADS_AWAY_MS - 1);
+    follow('http://x/labs.html#start');
+    vi.advanceTimersByTime(LEADS_AWAY_MS - 1);
+    expect(closes()).toBe(false);
   });
 
   it('asks nothing once nothing would be lost', () => {

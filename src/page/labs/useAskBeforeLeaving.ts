@@ -22,16 +22,25 @@ interface Here {
   readonly lessonLink: string | null;
 }
 
+/** A link that has not begun to lead away after so long leads nowhere: to here, to another program, or to what the page itself does with it. */
+export const LEADS_AWAY_MS = 1000;
+
 /** @returns what ends it */
 export function askBeforeLeaving(question: string, { id, address, lessonLink }: Here): () => void {
   /** Of a link that was asked about: on the way there nothing asks again. */
   let accepted: string | null = null;
+  let forgetting: ReturnType<typeof setTimeout> | undefined;
+  const accept = (href: string | null) => {
+    clearTimeout(forgetting);
+    accepted = href;
+    if (href !== null) forgetting = setTimeout(() => accept(null), LEADS_AWAY_MS);
+  };
   const atLink = (event: MouseEvent) => {
     const link = event.target instanceof Element ? event.target.closest('a[href]') : null;
     if (!(link instanceof HTMLAnchorElement) || link.target === '_blank' || link.download !== '') return;
     if (event.ctrlKey || event.metaKey || event.shiftKey) return;
     if (confirm(question)) {
-      accepted = link.href;
+      accept(link.href);
       return;
     }
     event.preventDefault();
@@ -40,7 +49,7 @@ export function askBeforeLeaving(question: string, { id, address, lessonLink }: 
   // The address is another one already, and nobody has drawn it: that happens at the event after this one, `hashchange`.
   const atAddress = () => {
     const isAccepted = accepted === location.href;
-    accepted = null;
+    accept(null);
     if (labIn(location.hash) === id && lessonIn(location.hash) === lessonLink) return;
     if (!isAccepted && !confirm(question)) standAgain(address);
   };
@@ -52,6 +61,7 @@ export function askBeforeLeaving(question: string, { id, address, lessonLink }: 
   addEventListener('popstate', atAddress);
   addEventListener('beforeunload', keep);
   return () => {
+    clearTimeout(forgetting);
     document.removeEventListener('click', atLink, { capture: true });
     removeEventListener('popstate', atAddress);
     removeEventListener('beforeunload', keep);
