@@ -16,7 +16,7 @@ export { heard, onHeard } from './lib/heard.ts';
 export { jsonOf } from './lib/json.ts';
 export { mark, symbolClass } from './lib/mark.ts';
 export { closest, visible } from './lib/names.ts';
-export { greatest, least, median } from './lib/numbers.ts';
+export { degreesOf, greatest, least, median } from './lib/numbers.ts';
 export { rng } from './lib/rng.ts';
 export {
   anyOf,

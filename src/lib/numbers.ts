@@ -1,4 +1,4 @@
-/** Small sums over lists of numbers, and matrices turned. */
+/** Small sums over lists of numbers, degrees, and matrices turned. */
 
 /** The middle value (mean of the two middle ones for an even count); NaN for none. */
 export function median(values: readonly number[]): number {
@@ -35,6 +35,9 @@ export function least(values: Iterable<number>): number {
   for (const value of values) low = Math.min(low, value);
   return low;
 }
+
+/** 180 for π. */
+export const degreesOf = (radians: number): number => (radians * 180) / Math.PI;
 
 /** Elements of a tensor of some shape. */
 export const sizeOf = (shape: readonly number[]): number => shape.reduce((n, d) => n * d, 1);

@@ -1,5 +1,5 @@
 /** Numbers and symbols as people read them. */
-import { fixed, local, say, whole } from '../common.ts';
+import { degreesOf, fixed, local, say, whole } from '../common.ts';
 import { METHODS, type MethodId } from '../methods.ts';
 import type { DataReport, EvalMetric } from '../protocol.ts';
 import { metricText, scoredOn } from '../protocol.ts';
@@ -94,5 +94,26 @@ export function ago(milliseconds: number): string {
   return say`${Math.round(seconds / 86_400)} days ago`;
 }
 
-/** Two places behind the point, with a minus sign that is one. */
-export const hundredths = (value: number): string => fixed(value, 2).replace('-', '−');
+/** Two places behind the point. */
+export const hundredths = (value: number): string => signed(value.toFixed(2));
+
+/** 43.0° */
+export const degrees = (radians: number, places = 1): string => `${fixed(degreesOf(radians), places)}°`;
+
+/** A difference of angles, which may be nothing but rounding: in a power of ten where it would read as nothing. */
+export function degreesApart(radians: number, places = 1): string {
+  const value = degreesOf(radians);
+  if (value === 0) return '0°';
+  return value < 10 ** -places ? `${power(value)}°` : degrees(radians, places);
+}
+
+/** 12 as ₁₂ */
+export const subscript = (n: number | string): string =>
+  String(n).replaceAll(/\d/g, (digit) => String.fromCodePoint(0x2080 + Number(digit)));
+
+/** Labels of factors as they are read: the index of B_0 lowered. */
+export const pretty = (label: string): string =>
+  label.replaceAll(/_(\d+)/g, (_, digits: string) => subscript(digits)).replace('_', ' ');
+
+/** White space of a token that would not be seen. */
+export const visibleToken = (text: string): string => text.replaceAll('\n', '↵').replaceAll(' ', '␣') || '∅';

@@ -16,7 +16,7 @@ import {
 import { nameOf } from '../hub/names.ts';
 import { fail, passOn } from '../lib/errors.ts';
 import { jsonOf } from '../lib/json.ts';
-import { say } from '../lib/say.ts';
+import { paragraph, say } from '../lib/say.ts';
 import { z } from '../lib/schema.ts';
 import type {
   DataSource,
@@ -178,25 +178,17 @@ function stateOf(name: string, tensor: StoredTensor, damaged: Refusal): Float32A
  */
 export async function decodeCheckpoint(bytes: Uint8Array, name?: string): Promise<Checkpoint> {
   const damaged = damagedIn(name);
-  const file = name ?? say`The file`;
+  const notOne = say`${name ?? say`The file`} is no checkpoint, or only part of one: choose the .safetensors file that was saved from a run.`;
   const { tensors, metadata } = (() => {
     try {
       return readSafetensors(bytes);
     } catch (error) {
       const why = error instanceof Error ? error.message : String(error);
-      return fail(
-        'checkpoint',
-        say`${file} is no checkpoint, or only part of one: choose the .safetensors file that was saved from a run. ${why}`,
-      );
+      return fail('checkpoint', paragraph([notOne, why]));
     }
   })();
   const run = metadata.get('run');
-  if (metadata.get('format') !== 'papilio-checkpoint' || run === undefined) {
-    fail(
-      'checkpoint',
-      say`${file} is no checkpoint, or only part of one: choose the .safetensors file that was saved from a run.`,
-    );
-  }
+  if (metadata.get('format') !== 'papilio-checkpoint' || run === undefined) fail('checkpoint', notOne);
   const version = metadata.get('version') ?? '';
   if (version !== String(VERSION) && version !== String(FIRST_VERSION)) {
     fail(

@@ -27,7 +27,7 @@ export interface Lab extends LabLink {
   readonly resets: number;
   number(name: string): number;
   text(name: string): string;
-  /** Names of the controls that are on screen. */
+  /** Names of the controls that the lab has a place for with its values as they are, those that the link hides among them: each says so itself. */
   readonly drawn: Set<string>;
   /** Numbers that are on screen, by the names of the lab's quantities. */
   readonly shown: Map<string, number>;

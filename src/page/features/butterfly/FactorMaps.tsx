@@ -4,11 +4,11 @@ import { useStore } from 'zustand';
 import { facts, say } from '../../../common.ts';
 import { type Factor, factorNonZeros, type Pattern } from '../../../methods.ts';
 import type { Inspection } from '../../../protocol.ts';
-import { percent, real, whole } from '../../format.ts';
+import { percent, pretty, real, whole } from '../../format.ts';
 import { Block } from '../../parts/Facts.tsx';
 import { factorPainter, learntFactorPainter } from '../inspect/factorPainters.ts';
 import { MatrixCanvas, Scale } from '../inspect/MatrixCanvas.tsx';
-import { type MapColors, pretty, useMapColors } from '../inspect/painters.ts';
+import { type MapColors, useMapColors } from '../inspect/painters.ts';
 import { entryOf, focusOnEntry, forLit } from './focus.ts';
 import { Overlay } from './Overlay.tsx';
 import {

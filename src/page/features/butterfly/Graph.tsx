@@ -2,9 +2,11 @@
  * The information-transmission graph: m + 1 columns of nodes. Pointing at a node lights what it reaches and where it comes from; a click
  * keeps it lit and lets the light run on column by column. Arrow keys do the same.
  */
+
 import { type KeyboardEvent, type PointerEvent, useEffect, useMemo, useRef, useState } from 'react';
 import { useStore } from 'zustand';
 import { say } from '../../../common.ts';
+import { pretty } from '../../format.ts';
 import { Action } from '../../parts/Action.tsx';
 import { Block } from '../../parts/Facts.tsx';
 import { rich } from '../../parts/rich.ts';
@@ -13,7 +15,6 @@ import { Sentences } from '../../parts/Sentences.tsx';
 import { pngItem, tableItem } from '../../parts/saveItems.ts';
 import { drawSoon } from '../inspect/frames.ts';
 import { moved } from '../inspect/MatrixCanvas.tsx';
-import { pretty } from '../inspect/painters.ts';
 import { columnTexts, type Focus, focusOn, focusText, type Place } from './focus.ts';
 import {
   bundleOf,

@@ -1,14 +1,14 @@
 /** The product of the first k factors: where it fills in, how much of it, and from which k on it is dense. */
 import { useCallback, useEffect, useMemo, useState } from 'react';
 import { say } from '../../../common.ts';
-import { percent, whole } from '../../format.ts';
+import { percent, pretty, whole } from '../../format.ts';
 import { Measured } from '../../parts/Measured.tsx';
 import { Range } from '../../parts/Range.tsx';
 import { rich } from '../../parts/rich.ts';
 import { usePage, useUi } from '../../usePage.ts';
 import { drawSoon } from '../inspect/frames.ts';
 import { MatrixCanvas, type Painter } from '../inspect/MatrixCanvas.tsx';
-import { type MapColors, numbersBy, pretty, useMapColors } from '../inspect/painters.ts';
+import { type MapColors, numbersBy, useMapColors } from '../inspect/painters.ts';
 import { node } from './focus.ts';
 import { Overlay } from './Overlay.tsx';
 import type { View } from './view.ts';

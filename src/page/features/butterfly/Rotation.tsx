@@ -1,8 +1,8 @@
 /** The rotation as it was at one step: R − I on a scale that never changes, how far it is from orthogonal, and the angle of every block. */
 import { useEffect, useMemo, useRef } from 'react';
-import { say } from '../../../common.ts';
+import { degreesOf, say } from '../../../common.ts';
 import type { Inspection } from '../../../protocol.ts';
-import { fixed, real } from '../../format.ts';
+import { degrees, pretty, real } from '../../format.ts';
 import { cssColor } from '../../parts/Chart.tsx';
 import { Block, Figure } from '../../parts/Facts.tsx';
 import { SaveMenu } from '../../parts/SaveMenu.tsx';
@@ -11,13 +11,11 @@ import { useUi } from '../../usePage.ts';
 import { drawSoon } from '../inspect/frames.ts';
 import { ROTATION_LIMIT } from '../inspect/Learnt.tsx';
 import { MatrixCanvas, Scale } from '../inspect/MatrixCanvas.tsx';
-import { pretty, useMapColors, valuePainter } from '../inspect/painters.ts';
+import { useMapColors, valuePainter } from '../inspect/painters.ts';
 import { focusOnEntry, node } from './focus.ts';
 import { Overlay } from './Overlay.tsx';
 import type { View } from './view.ts';
 import { filledIn, forFilled } from './wiring.ts';
-
-const degrees = (angle: number): string => `${fixed((angle * 180) / Math.PI, 2)}°`;
 
 export function Rotation(props: {
   readonly view: View;
@@ -43,7 +41,7 @@ export function Rotation(props: {
     <Block title={say`The rotation now`} label={say`Rotation`} beside={<Scale limit={ROTATION_LIMIT} />}>
       <dl className="figures figures-small" data-testid="rotation">
         <Figure name="‖RᵀR − I‖" how="orthogonality" value={real(rotation.orthogonality)} />
-        <Figure name={say`Largest angle`} how="angle" value={degrees(rotation.maxAngle)} />
+        <Figure name={say`Largest angle`} how="angle" value={degrees(rotation.maxAngle, 2)} />
       </dl>
       <div className="composed rotation">
         <MatrixCanvas
@@ -112,7 +110,7 @@ function Angles(props: {
   const sum = angles.reduce((total, angle) => total + angle, 0);
   const largest = angles.reduce((most, angle) => Math.max(most, angle), 0);
   const name = say`Angles of the blocks of ${label}`;
-  const figures = [degrees(largest), degrees(sum / angles.length)] as const;
+  const figures = [degrees(largest, 2), degrees(sum / angles.length, 2)] as const;
   const said =
     angles.length === 1
       ? say`${label} · 1 block, largest ${figures[0]}, mean ${figures[1]}`
@@ -139,7 +137,7 @@ function Angles(props: {
             pngItem(name, () => [canvas.current!]),
             tableItem(name, () => ({
               head: ['block', say`largest angle, degrees`],
-              rows: Array.from(angles, (angle, block) => [block, (angle * 180) / Math.PI]),
+              rows: Array.from(angles, (angle, block) => [block, degreesOf(angle)]),
             })),
           ]}
         />

@@ -2,11 +2,11 @@
 import { useMemo } from 'react';
 import { facts, say } from '../../../common.ts';
 import { type Factor, factorNonZeros, factorSize, type Pattern } from '../../../methods.ts';
-import { percent, whole } from '../../format.ts';
+import { percent, pretty, whole } from '../../format.ts';
 import { Block } from '../../parts/Facts.tsx';
 import { factorPainter } from './factorPainters.ts';
 import { MatrixCanvas } from './MatrixCanvas.tsx';
-import { pretty, useMapColors } from './painters.ts';
+import { useMapColors } from './painters.ts';
 
 export function Factors({ pattern }: { readonly pattern: Pattern }) {
   const colors = useMapColors();

@@ -1,9 +1,9 @@
 /** Pictures of factors: where each can differ from zero, and what its blocks have learnt. */
 import { say } from '../../../common.ts';
 import { blockMembers, type Factor } from '../../../methods.ts';
-import { real } from '../../format.ts';
+import { pretty, real } from '../../format.ts';
 import type { Painter } from './MatrixCanvas.tsx';
-import { type MapColors, numbersBy, pretty, shadeOf, shades } from './painters.ts';
+import { type MapColors, numbersBy, shadeOf, shades } from './painters.ts';
 
 /** Where one factor can be non-zero; blocks in two tones by turns. */
 export function factorPainter(factor: Factor, colors: MapColors): Painter {

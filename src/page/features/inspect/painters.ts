@@ -69,10 +69,6 @@ export const cssOf = (pixel: Pixel): string =>
 export const shadeOf = (value: number, limit: number): number =>
   SHADES + Math.round(Math.sign(value) * SHADES * Math.sqrt(Math.min(1, Math.abs(value) / limit)));
 
-/** Labels of factors as they are read: the index of B_0 lowered. */
-export const pretty = (label: string): string =>
-  label.replace(/_(\d)/g, (_, digit: string) => '₀₁₂₃₄₅₆₇₈₉'[Number(digit)]!).replace('_', ' ');
-
 /** Numbers of a picture, entry by entry. */
 export function numbersBy(
   rows: number,

@@ -22,7 +22,7 @@ export interface Here {
 }
 
 /** Whether steps of a run cost about as much as those of these settings here, but for the method and its size. */
-function isAlike({ run, figures }: RunRow, settings: PageSettings, here: Here): boolean {
+function costsAlike({ run, figures }: RunRow, settings: PageSettings, here: Here): boolean {
   const before = run.settings;
   return (
     figures !== null &&
@@ -34,7 +34,7 @@ function isAlike({ run, figures }: RunRow, settings: PageSettings, here: Here): 
 
 /** The newest run like these settings that was timed, the same method before others. */
 function timed(settings: PageSettings, rows: readonly RunRow[], here: Here): RunRow | undefined {
-  const alike = rows.filter((row) => row.figures?.secondsPerStep != null && isAlike(row, settings, here));
+  const alike = rows.filter((row) => row.figures?.secondsPerStep != null && costsAlike(row, settings, here));
   return alike.findLast(({ run }) => run.settings.method === settings.method) ?? alike.at(-1);
 }
 

@@ -114,6 +114,21 @@ export function sorted(rows: readonly RunRow[], by: string, isDown: boolean): Ru
 export const isAlike = (a: RunFigures, b: RunFigures): boolean =>
   a.model === b.model && a.data === b.data && a.metric === b.metric;
 
+/** Of the finished runs that fit and whose scores can be set side by side with these the latest, and what it came to. */
+export function latestLike(
+  figures: RunFigures,
+  runs: readonly RunRecord[],
+  fits: (run: RunRecord) => boolean,
+): { readonly run: RunRecord; readonly figures: RunFigures } | null {
+  let latest: ReturnType<typeof latestLike> = null;
+  for (const run of runs) {
+    const { outcome } = run;
+    if (outcome?.end !== 'finished' || !isAlike(outcome.figures, figures) || !fits(run)) continue;
+    if (latest === null || run.startedAt >= latest.run.startedAt) latest = { run, figures: outcome.figures };
+  }
+  return latest;
+}
+
 /** The best score of a run, where it is better than the last. */
 export function bestText({ metric, best, last }: RunFigures): string | null {
   if (metric === null || best === null || last === null) return null;

@@ -3,7 +3,7 @@ import { useEffect } from 'react';
 import { useStore } from 'zustand';
 import { say } from '../../../common.ts';
 import type { ExamplePreview, DataPreview as Preview, Task, TokenPreview } from '../../../protocol.ts';
-import { examplesText } from '../../format.ts';
+import { examplesText, visibleToken } from '../../format.ts';
 import { Toggle } from '../../parts/Controls.tsx';
 import { ErrorText } from '../../parts/Errors.tsx';
 import { Facts } from '../../parts/Facts.tsx';
@@ -264,21 +264,18 @@ function Tokens({ example }: { readonly example: ExamplePreview }) {
   );
 }
 
-/** Line ends and spaces are made visible. */
-const visible = (text: string): string => text.replaceAll('\n', '↵').replaceAll(' ', '␣') || '∅';
-
 function Token({ token }: { readonly token: TokenPreview }) {
   const { text, counts, label, id } = token;
   if (!counts)
     return (
       <span className="token" title={say`token ${id}`}>
-        {visible(text)}
+        {visibleToken(text)}
       </span>
     );
   return (
     <mark className="token is-counted" title={say`token ${id}, counted`}>
       {label === undefined ? null : <small>{label}</small>}
-      {visible(text)}
+      {visibleToken(text)}
     </mark>
   );
 }

@@ -1,11 +1,12 @@
 /** A method's small picture, as a drawing that scales. */
 import { useMemo } from 'react';
 import type { MethodId } from '../../../methods.ts';
-import { methodPicture, type Panel, placed } from './methodPicture.ts';
+import { pretty } from '../../format.ts';
+import { methodPicture, type Panel, placed, SIDE } from './methodPicture.ts';
 
 const CELL = 4;
 const LABEL = 14;
-const HEIGHT = 16 * CELL;
+const HEIGHT = SIDE * CELL;
 
 export function MethodPicture({ method }: { readonly method: MethodId }) {
   const picture = useMemo(() => methodPicture(method), [method]);
@@ -46,7 +47,7 @@ function Drawn({ panel, x }: { readonly panel: Panel; readonly x: number }) {
       <rect width={columns * CELL} height={rows * CELL} />
       <path d={path} />
       <text x={(columns * CELL) / 2} y={rows * CELL + 11}>
-        {label.replace(/_(\d)/, (_, digit: string) => '₀₁₂₃₄₅₆₇₈₉'[Number(digit)]!)}
+        {pretty(label)}
       </text>
     </g>
   );

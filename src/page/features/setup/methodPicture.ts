@@ -1,13 +1,15 @@
 /**
- * The small picture of a method: the frozen weight of a toy layer and the method's factors beside it, each with the entries that can differ from
+ * The small picture of a method: the frozen weight of a small layer and the method's factors beside it, each with the entries that can differ from
  * zero. All of it is the method's own pattern on that layer, so that no picture is drawn by hand.
  */
 import { say } from '../../../common.ts';
 import { type CommonConfig, type Factor, type Layer, METHODS, type MethodId } from '../../../methods.ts';
 
-const TOY: Layer = { name: 'toy', kind: 'linear', in: 16, out: 16, hasBias: false };
+/** Inputs and outputs of the layer that is drawn; no panel is taller. */
+export const SIDE = 16;
+const LAYER: Layer = { name: 'layer', kind: 'linear', in: SIDE, out: SIDE, hasBias: false };
 
-/** Sizes at which a layer of 16 by 16 still shows what the method is. */
+/** Sizes at which so small a layer still shows what the method is. */
 const SIZES: Readonly<Partial<Record<MethodId, Readonly<Record<string, unknown>>>>> = {
   oft: { oft_block_size: 4 },
   boft: { boft_block_size: 4, boft_n_butterfly_factor: 3 },
@@ -78,15 +80,15 @@ function panelOf(factor: Factor): Panel {
 }
 
 const frozenWeight = (): Panel => ({
-  ...{ label: 'W', rows: TOY.out, columns: TOY.in, isFrozen: true },
-  cells: whole(TOY.out, TOY.in),
+  ...{ label: 'W', rows: SIDE, columns: SIDE, isFrozen: true },
+  cells: whole(SIDE, SIDE),
 });
 
-/** @throws Error for a method whose toy sizes are none of its own: a test draws them all */
+/** @throws Error for a method whose sizes here are none of its own: a test draws them all */
 export function methodPicture(id: MethodId): MethodPicture {
   const method = METHODS[id];
   const config = method.schema.parse(SIZES[id] ?? {}) as CommonConfig;
-  const { role, factors } = method.pattern(TOY, config);
+  const { role, factors } = method.pattern(LAYER, config);
   const panels = factors.map(panelOf);
   const W = frozenWeight();
   const numbers = factors.length;

@@ -48,7 +48,7 @@ const waves = (n: number) => ({
   modules_to_save: ['classifier'],
 });
 
-/** As many free numbers whichever way: (m, b) = (5, 4) and (1, 16) both have 7.5 a input. */
+/** As many free numbers whichever way: (m, b) = (5, 4) and (1, 16) both have 7.5 for each input. */
 const turned = (m: number, b: number) => ({
   boft_block_size: b,
   boft_n_butterfly_factor: m,

@@ -5,10 +5,11 @@
 import { paragraph, say } from '../../../common.ts';
 import { type Layer, METHODS } from '../../../methods.ts';
 import { type EvalMetric, isMoreBetter, type ModelReport } from '../../../protocol.ts';
-import { fixed, metricText, percent, power, real, scoreText, whole } from '../../format.ts';
+import { degrees, metricText, percent, power, real, scoreText, whole } from '../../format.ts';
 import type { RunView } from '../../stores.ts';
 import { reach, wiringOf } from '../butterfly/wiring.ts';
 import type { RunFigures } from '../runs/figures.ts';
+import { latestLike } from '../runs/rows.ts';
 import { derive } from '../setup/derive.ts';
 import { type Preset, presetById } from '../setup/presets.ts';
 import { fullConfig, type PageSettings, sameValue } from '../setup/settings.ts';
@@ -45,20 +46,15 @@ function latestOf(
   to: AnswerRun,
   runs: readonly RunRecord[],
 ): AnswerRun | null {
-  const alike = runs.filter(
-    ({ settings, outcome }) =>
-      outcome?.end === 'finished' &&
+  const last = latestLike(
+    to.figures,
+    runs,
+    ({ settings }) =>
       partIn(parts, settings) === part &&
       sameValue(settings.config, part.settings.config) &&
-      isAsLong(settings, to.settings) &&
-      outcome.figures.metric === to.figures.metric &&
-      outcome.figures.model === to.figures.model &&
-      outcome.figures.data === to.figures.data,
+      isAsLong(settings, to.settings),
   );
-  const last = alike.sort((a, b) => a.startedAt - b.startedAt).at(-1);
-  return last === undefined
-    ? null
-    : { name: last.name, settings: last.settings, figures: last.outcome!.figures };
+  return last && { name: last.run.name, settings: last.run.settings, figures: last.figures };
 }
 
 /**
@@ -252,7 +248,7 @@ function kept({ view, current }: Told): string[] {
       ? change
       : paragraph([
           change,
-          say`Its inputs are turned by at most ${fixed((rotation.maxAngle * 180) / Math.PI, 1)}°, and ‖RᵀR − I‖ is ${power(rotation.orthogonality)}: as near as that, angles between its neurons are kept.`,
+          say`Its inputs are turned by at most ${degrees(rotation.maxAngle)}, and ‖RᵀR − I‖ is ${power(rotation.orthogonality)}: as near as that, angles between its neurons are kept.`,
         ]),
   ];
 }

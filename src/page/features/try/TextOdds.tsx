@@ -2,7 +2,7 @@
 import { useState } from 'react';
 import { say } from '../../../common.ts';
 import type { TextBeforeAfter, TokenOdds } from '../../../protocol.ts';
-import { percent, power } from '../../format.ts';
+import { percent, power, visibleToken } from '../../format.ts';
 import { Fold } from '../../parts/Controls.tsx';
 import { Table } from '../../parts/Facts.tsx';
 import { Measured } from '../../parts/Measured.tsx';
@@ -12,9 +12,6 @@ import { STEP_WORDS, STEPS, stepOf } from './odds.ts';
 
 /** A probability: a share, or in powers of ten where that would read as nothing. */
 const shown = (p: number): string => (p >= 1e-4 || p === 0 ? percent(p) : power(p));
-
-/** White space that would not be seen. */
-const visibleToken = (text: string): string => text.replaceAll('\n', '↵').replaceAll(' ', '·') || '∅';
 
 export function TextOdds({ comparison }: { readonly comparison: TextBeforeAfter }) {
   const [chosen, setChosen] = useState<TokenOdds | null>(null);

@@ -7,7 +7,7 @@ import { useStore } from 'zustand';
 import { say } from '../../../common.ts';
 import { METHODS } from '../../../methods.ts';
 import type { BeforeAfter } from '../../../protocol.ts';
-import { fixed, metricText, percent, real, scoredOn, scoreText } from '../../format.ts';
+import { degrees, fixed, metricText, percent, pretty, real, scoredOn, scoreText } from '../../format.ts';
 import { Action } from '../../parts/Action.tsx';
 import { Chart, type ChartSpec } from '../../parts/Chart.tsx';
 import { Fold, Segments } from '../../parts/Controls.tsx';
@@ -17,7 +17,6 @@ import { Range } from '../../parts/Range.tsx';
 import { Waiting } from '../../parts/Waiting.tsx';
 import { useRun } from '../../usePage.ts';
 import { RotationMap } from '../inspect/Learnt.tsx';
-import { pretty } from '../inspect/painters.ts';
 import { BothBars } from '../try/BeforeAfter.tsx';
 import { alongWay, stations, strengthsAt, type Way } from './back.ts';
 import type { Weights } from './weights.ts';
@@ -124,11 +123,7 @@ function Said({ back: { answer } }: { readonly back: BackView }) {
         )}
         {rotation === undefined ? null : (
           <>
-            <Figure
-              name={say`Largest angle`}
-              how="angle"
-              value={`${fixed((rotation.maxAngle * 180) / Math.PI, 2)}°`}
-            />
+            <Figure name={say`Largest angle`} how="angle" value={degrees(rotation.maxAngle, 2)} />
             <Figure name={'‖RᵀR − I‖'} how="orthogonality" value={real(rotation.orthogonality)} />
           </>
         )}

@@ -2,7 +2,7 @@
 import { useEffect, useMemo } from 'react';
 import { useStore } from 'zustand';
 import { say } from '../../../common.ts';
-import { fixed, methodTitle, percent, power, real, whole } from '../../format.ts';
+import { degreesApart, methodTitle, percent, power, real, whole } from '../../format.ts';
 import { Action } from '../../parts/Action.tsx';
 import { Chart, type ChartSpec } from '../../parts/Chart.tsx';
 import { Fold } from '../../parts/Controls.tsx';
@@ -83,11 +83,6 @@ const changeText = (share: number): string =>
       ? power(share)
       : `${share > 0 ? '+' : '−'}${percent(Math.abs(share))}`;
 
-const degrees = (angle: number): string => {
-  const value = (angle * 180) / Math.PI;
-  return `${value !== 0 && value < 0.01 ? power(value) : fixed(value, 2)}°`;
-};
-
 function Figures({ own }: { readonly own: Looked }) {
   const { singular, neurons, lora } = own;
   return (
@@ -106,8 +101,8 @@ function Figures({ own }: { readonly own: Looked }) {
       <Figure
         name={say`Angles moved`}
         how="angles-moved"
-        value={`≤ ${degrees(neurons.turned.most)}`}
-        note={say`mean ${degrees(neurons.turned.mean)}`}
+        value={`≤ ${degreesApart(neurons.turned.most, 2)}`}
+        note={say`mean ${degreesApart(neurons.turned.mean, 2)}`}
       />
       {lora === null ? null : (
         <Figure
@@ -193,7 +188,7 @@ function RunTable({ rows }: { readonly rows: readonly Looked[] }) {
           <td className="number">{whole(row.singular.rank)}</td>
           <td className="number">{halfIn(row.singular)}</td>
           <td className="number">{changeText(relative(row))}</td>
-          <td className="number">{degrees(row.neurons.turned.most)}</td>
+          <td className="number">{degreesApart(row.neurons.turned.most, 2)}</td>
         </tr>
       ))}
     </Table>

@@ -1,7 +1,7 @@
 /** The Cayley lab: skew numbers, the rotation that they make, and the series that PEFT takes in its place. */
 
 import { mark, say } from '../../../common.ts';
-import { hundredths } from '../../format.ts';
+import { hundredths, subscript } from '../../format.ts';
 import { Formula, Sym } from '../../parts/Formula.tsx';
 import { rich } from '../../parts/rich.ts';
 import { LabControl } from '../LabControl.tsx';
@@ -78,7 +78,3 @@ export default function CayleyLab() {
     </>
   );
 }
-
-/** 12 as ₁₂ */
-const subscript = (digits: string): string =>
-  digits.replaceAll(/\d/g, (digit) => String.fromCodePoint(0x2080 + Number(digit)));

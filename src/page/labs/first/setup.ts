@@ -3,27 +3,27 @@ import { METHODS } from '../../../methods.ts';
 import { type ModelReport, type RunRequest, trainingSchema } from '../../../protocol.ts';
 import { derive } from '../../features/setup/derive.ts';
 import { encodeHash } from '../../features/setup/link.ts';
-import { HEAD_RATE } from '../../features/setup/presets.ts';
+import { HEAD_RATE, presetById } from '../../features/setup/presets.ts';
 import { isOwnRate, type PageSettings } from '../../features/setup/settings.ts';
 import type { Values } from '../controls.ts';
 import { chosenEngine } from '../EnginePicker.tsx';
 import { type FirstMethod, OWN_RATE } from './settings.ts';
 
-const MODEL = 'glyphs-vit';
-const DATA = 'letters';
-/** Every layer of every block, as in the preset, and the classifier, which has new classes. */
-const WHERE = {
-  target_modules: ['query', 'value', 'key', 'output.dense', 'mlp.fc1', 'mlp.fc2'],
-  modules_to_save: ['classifier'],
-};
+/** Whose model, data, batches and scoring the lab has. */
+const PRESET = presetById('letters-boft');
+const ABOUT = { preset: PRESET.id, model: PRESET.model, data: PRESET.data } as const;
+/** Every layer of every block, as there, and the classifier, which has new classes. */
+const { target_modules, modules_to_save } = PRESET.config;
+const WHERE = { target_modules, modules_to_save };
 /** Of BOFT, where the preset has them: neither biases nor dropout. */
 const PLAIN = { bias: 'none', boft_dropout: 0 };
-/** Scored often enough for a curve, on as many letters as the preset has. */
+/** Scored often enough for a curve. */
 const EVALUATIONS = 8;
-export const HELD_OUT = 260;
+/** Letters that each score is of. */
+export const HELD_OUT = trainingSchema.parse(PRESET.training).evalExamples;
 
-export const firstModel = { kind: 'embedded', name: MODEL } as const;
-export const firstData = { kind: 'embedded', name: DATA } as const;
+export const firstModel = { kind: 'embedded', name: PRESET.model } as const;
+export const firstData = { kind: 'embedded', name: PRESET.data } as const;
 
 const configOf = (values: Values): Readonly<Record<FirstMethod, Readonly<Record<string, unknown>>>> => ({
   lora: { r: Number(values.r), lora_alpha: 2 * Number(values.r), ...WHERE },
@@ -34,12 +34,11 @@ const configOf = (values: Values): Readonly<Record<FirstMethod, Readonly<Record<
 
 const trainingOf = (values: Values, learningRate: number) =>
   trainingSchema.parse({
+    ...PRESET.training,
     learningRate,
     steps: Number(values.steps),
     seed: Number(values.seed),
-    batchSize: 16,
     evalEvery: Math.max(5, Math.ceil(Number(values.steps) / EVALUATIONS)),
-    evalExamples: HELD_OUT,
   });
 
 /** The settings of the chosen method. */
@@ -47,15 +46,16 @@ export function firstSettings(values: Values): PageSettings {
   const method = values.method as FirstMethod;
   const rate = values.rate === OWN_RATE ? METHODS[method].start.learningRate : Number(values.rate);
   return {
-    ...{ preset: 'letters-boft', model: MODEL, data: DATA, method },
-    config: configOf(values)[method],
+    ...ABOUT,
+    ...{ method, config: configOf(values)[method] },
     training: trainingOf(values, rate),
   };
 }
 
 /** The head alone, for as many steps. */
 const headSettings = (values: Values): PageSettings => ({
-  ...{ preset: 'letters-boft', model: MODEL, data: DATA, method: 'head', config: {} },
+  ...ABOUT,
+  ...{ method: 'head', config: {} },
   training: trainingOf(values, HEAD_RATE),
 });
 

@@ -1,9 +1,10 @@
 /** Angles between the neurons of the weight, before and after: how many pairs have each. */
-import { fixed, greatest, say } from '../../../common.ts';
+
+import { degreesOf, fixed, greatest, say } from '../../../common.ts';
 import { FORGET_METHODS, type ForgetMethodId } from '../../../labs.ts';
+import { degreesApart } from '../../format.ts';
 import { LabFigure } from '../LabFigure.tsx';
 import { Plot } from '../Plot.tsx';
-import { change, degreesOf } from '../textbook/degrees.ts';
 import { useShown } from '../useLab.ts';
 import { type Forgetting, methodIndex, nameOf, STYLES } from './runs.ts';
 
@@ -22,7 +23,7 @@ export function AnglesFigure(props: { readonly run: Forgetting; readonly method:
     <LabFigure
       id="angles"
       title={title}
-      sentence={say`${nameOf(method)}: the hyperspherical energy is ${fixed(energy.after, 2)}, before it was ${fixed(energy.before, 2)}. The angle of a pair of neurons has changed by ${change(turned.most)} at most, by ${change(turned.mean)} on average.`}
+      sentence={say`${nameOf(method)}: the hyperspherical energy is ${fixed(energy.after, 2)}, before it was ${fixed(energy.before, 2)}. The angle of a pair of neurons has changed by ${degreesApart(turned.most)} at most, by ${degreesApart(turned.mean)} on average.`}
       how={say`How each number was got: from the weight before and after, which the engine has in 32 bits, in float64. Pairs are counted in bins of 5°. The energy is the sum of 1 over the distance of two neurons of length 1, over all pairs.`}
       table={{
         head: [say`Method`, say`Energy before`, say`Energy after`, say`Largest change`, say`Mean change`],
@@ -30,7 +31,7 @@ export function AnglesFigure(props: { readonly run: Forgetting; readonly method:
           const one = view.methods[m]!;
           return [
             ...[nameOf(id), fixed(one.energy.before, 4), fixed(one.energy.after, 4)],
-            ...[change(one.turned.most), change(one.turned.mean)],
+            ...[degreesApart(one.turned.most), degreesApart(one.turned.mean)],
           ];
         }),
       }}

@@ -1,10 +1,9 @@
 /** The questions of the lab on forgetting; what is said to an answer comes from the run on screen. */
 import { listOf, say } from '../../../common.ts';
 import { BUDGETS, FORGET_METHODS, FORGET_STEPS } from '../../../labs.ts';
-import { percent } from '../../format.ts';
+import { degreesApart, percent } from '../../format.ts';
 import { Sentences } from '../../parts/Sentences.tsx';
 import { numberIn, Question, type Reply } from '../Question.tsx';
-import { change } from '../textbook/degrees.ts';
 import { type Forgetting, meanOf, methodIndex, nameOf, rankOf } from './runs.ts';
 
 const checkAngles =
@@ -12,7 +11,9 @@ const checkAngles =
   (answer: string): Reply => {
     const isRight = answer === 'rotations';
     const views = run?.picked[0]?.methods;
-    const changes = views?.map(({ turned }, m) => `${nameOf(FORGET_METHODS[m]!)} ${change(turned.most)}`);
+    const changes = views?.map(
+      ({ turned }, m) => `${nameOf(FORGET_METHODS[m]!)} ${degreesApart(turned.most)}`,
+    );
     const measured =
       changes === undefined ? '' : say`Largest changes of an angle, measured here: ${listOf(changes)}.`;
     return {

@@ -9,7 +9,7 @@ import {
   PARTS,
   type ShaderCase,
 } from '../../../labs.ts';
-import { real } from '../../format.ts';
+import { real, subscript } from '../../format.ts';
 import { Sentences } from '../../parts/Sentences.tsx';
 import { deviceName } from '../deviceName.ts';
 import { LabFigure } from '../LabFigure.tsx';
@@ -22,10 +22,6 @@ function nameOf(name: KernelName, { symbol, count }: Matrices, index: number): s
   if (symbol === 'B') return `B${subscript(count - 1 - index)}`;
   return count > 1 ? `${symbol}${subscript(index + 1)}` : symbol;
 }
-
-/** 12 as ₁₂ */
-const subscript = (n: number): string =>
-  String(n).replaceAll(/\d/g, (digit) => String.fromCodePoint(0x2080 + Number(digit)));
 
 const foundText = (value: number | null): string => (value === null ? say`nothing` : real(value));
 

@@ -1,9 +1,10 @@
 /** A few neurons of two inputs before and after a change: the plane, and the angle of every pair. */
+
 import type { ReactNode } from 'react';
 import { say } from '../../../common.ts';
 import { type Pair, pairsOf } from '../../../labs.ts';
+import { degrees, degreesApart } from '../../format.ts';
 import { LabFigure } from '../LabFigure.tsx';
-import { change, degrees } from './degrees.ts';
 import { NeuronPlane } from './NeuronPlane.tsx';
 
 /** Pairs before and after, and by how much the angle of one changed at most. */
@@ -26,7 +27,7 @@ const pairRows = (before: readonly Pair[], after: readonly Pair[]): string[][] =
     `${i + 1}, ${j + 1}`,
     degrees(angle),
     degrees(after[k]!.angle),
-    change(Math.abs(after[k]!.angle - angle)),
+    degreesApart(Math.abs(after[k]!.angle - angle)),
   ]);
 
 const PAIR_HEAD = () => [say`Neurons`, say`Angle before`, say`Angle after`, say`Change`];

@@ -1,7 +1,7 @@
 /** A product of butterfly factors as it is wired and as it turns out: the graph of information transmission, and the rotation that the engine makes of seeded numbers. */
 import { rng, say } from '../../../common.ts';
 import { freeNumbers, trianglesOf } from '../../../labs.ts';
-import { percent } from '../../format.ts';
+import { percent, subscript } from '../../format.ts';
 import { Sentences } from '../../parts/Sentences.tsx';
 import { HeatMap } from '../HeatMap.tsx';
 import { LabFigure } from '../LabFigure.tsx';
@@ -10,7 +10,7 @@ import { useShown } from '../useLab.ts';
 import { Pending } from './Pending.tsx';
 import { useAnswer } from './useAnswer.ts';
 import { WireGraph } from './WireGraph.tsx';
-import { countOf, nodesText, patternAt, reachedFrom, subscript, wiresOf } from './wires.ts';
+import { countOf, nodesText, patternAt, reachedFrom, wiresOf } from './wires.ts';
 
 /** Skew numbers for a picture: the same for the same seed. */
 export function skewOf(d: number, b: number, m: number, seed: number, size: number): number[] {

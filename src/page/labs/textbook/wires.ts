@@ -3,6 +3,7 @@ import { forLit, runsText } from '../../features/butterfly/focus.ts';
 import { everything } from '../../features/butterfly/graphPicture.ts';
 import { patternOf, type Setting } from '../../features/butterfly/setting.ts';
 import { wiringOf } from '../../features/butterfly/wiring.ts';
+import { subscript } from '../../format.ts';
 
 export interface Wires {
   readonly size: number;
@@ -59,10 +60,6 @@ export const countOf = (marked: ArrayLike<number>): number =>
 
 /** Marked nodes as a reader counts them, from 1: "1–4, 9–12". */
 export const nodesText = (marked: Uint8Array): string => runsText(Uint8Array.of(0, ...marked));
-
-/** 12 as ₁₂ */
-export const subscript = (n: number): string =>
-  String(n).replaceAll(/\d/g, (digit) => String.fromCodePoint(0x2080 + Number(digit)));
 
 /** "B₁B₀", the product of the first k factors. */
 export const productName = (k: number): string =>

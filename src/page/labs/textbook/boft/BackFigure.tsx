@@ -1,18 +1,16 @@
 /** Figure 10 of the paper of BOFT: the factors of a trained rotation go back to the identity, and what the layer answers goes back with them. */
-import { facts, say } from '../../../../common.ts';
+import { degreesOf, facts, say } from '../../../../common.ts';
 import { offOrthogonal } from '../../../../labs.ts';
 import { strengthsAt, type Way } from '../../../features/weights/back.ts';
-import { fixed, power } from '../../../format.ts';
+import { degrees, fixed, power, subscript } from '../../../format.ts';
 import { Sentences } from '../../../parts/Sentences.tsx';
 import { HeatMap } from '../../HeatMap.tsx';
 import { LabFigure } from '../../LabFigure.tsx';
 import { labWorker } from '../../labWorker.ts';
 import { Shown } from '../../useLab.ts';
-import { degrees, degreesOf } from '../degrees.ts';
 import { Pending } from '../Pending.tsx';
 import { useAnswer } from '../useAnswer.ts';
 import { askTurn } from '../WiresFigure.tsx';
-import { subscript } from '../wires.ts';
 
 // What goes into the layer, and what it has learnt to answer, each of length 1.
 

@@ -1,13 +1,12 @@
 /** The angle of every pair of neurons before and after: turned by a product of factors, and with a low-rank change that is as large. */
-import { greatest, rng, say } from '../../../../common.ts';
+import { degreesOf, greatest, rng, say } from '../../../../common.ts';
 import { energyOf, type Pair, pairsOf } from '../../../../labs.ts';
-import { fixed, real } from '../../../format.ts';
+import { degrees, degreesApart, fixed, real } from '../../../format.ts';
 import { rich } from '../../../parts/rich.ts';
 import { Sentences } from '../../../parts/Sentences.tsx';
 import { LabFigure } from '../../LabFigure.tsx';
 import { Plot } from '../../Plot.tsx';
 import { useShown } from '../../useLab.ts';
-import { change, degrees, degreesOf } from '../degrees.ts';
 import { Term } from '../Glossary.tsx';
 import { Pending } from '../Pending.tsx';
 import { useAnswer } from '../useAnswer.ts';
@@ -66,7 +65,7 @@ function Drawn({ turned }: { readonly turned: readonly number[] }) {
       title={title}
       sentence={
         <Sentences>
-          {rich`Turned, the weights changed by ${fixed(share, 2)} of their size, and no angle of ${before.length} pairs by more than ${change(mostOf(before, after))}; a change of ${<Term of="rank" />} 1 that is as large moves one by ${change(mostOf(before, low))}.`}
+          {rich`Turned, the weights changed by ${fixed(share, 2)} of their size, and no angle of ${before.length} pairs by more than ${degreesApart(mostOf(before, after))}; a change of ${<Term of="rank" />} 1 that is as large moves one by ${degreesApart(mostOf(before, low))}.`}
           {say`The energy was ${real(energyOf(before))}; turned it is ${real(energyOf(after))}, with the change of rank 1 ${real(energyOf(low))}.`}
         </Sentences>
       }

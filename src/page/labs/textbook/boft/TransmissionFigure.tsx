@@ -1,20 +1,13 @@
 /** Figure 2 of the paper of BOFT: factors that join one pair of nodes each, their graph, and the product filling in. */
+
 import { listOf, say } from '../../../../common.ts';
+import { subscript } from '../../../format.ts';
 import { Sentences } from '../../../parts/Sentences.tsx';
 import { HeatMap } from '../../HeatMap.tsx';
 import { LabFigure } from '../../LabFigure.tsx';
 import { useShown } from '../../useLab.ts';
 import { WireGraph } from '../WireGraph.tsx';
-import {
-  countOf,
-  filledBy,
-  nodesText,
-  patternAt,
-  productName,
-  reachedFrom,
-  subscript,
-  type Wires,
-} from '../wires.ts';
+import { countOf, filledBy, nodesText, patternAt, productName, reachedFrom, type Wires } from '../wires.ts';
 
 const NODES = 4;
 /** Of the butterfly of as many nodes, as the paper counts them: two factors that join two pairs each. */

@@ -1,12 +1,11 @@
 /** Five neurons as LoRA moves them, by themselves and beside a rotation of all. */
-import { rng, say } from '../../../../common.ts';
-import { percent, power, real } from '../../../format.ts';
+import { degreesOf, rng, say } from '../../../../common.ts';
+import { degrees, degreesApart, percent, power, real } from '../../../format.ts';
 import { Sentences } from '../../../parts/Sentences.tsx';
 import { useCayley } from '../../cayley/useCayley.ts';
 import { LabFigure } from '../../LabFigure.tsx';
 import { labWorker } from '../../labWorker.ts';
 import { Shown } from '../../useLab.ts';
-import { change, degrees, degreesOf } from '../degrees.ts';
 import { changesOf, NeuronFigure } from '../NeuronFigure.tsx';
 import { NeuronPlane } from '../NeuronPlane.tsx';
 import { lengthsChanged, movedBy, NEURONS, turnedBy } from '../neurons.ts';
@@ -100,7 +99,7 @@ function Beside(after: { readonly lora: readonly number[]; readonly oft: readonl
       sentence={
         <Sentences>
           {say`LoRA moved the weights by ${real(movedBy(NEURONS, lora.after))} in all, OFT by ${real(movedBy(NEURONS, oft.after))}.`}
-          {say`Largest change of an angle: LoRA ${change(lora.changes.most.by)}, OFT ${change(oft.changes.most.by)}. Of a length: LoRA ${shareText(lora.longest.share)}, OFT ${shareText(oft.longest.share)}.`}
+          {say`Largest change of an angle: LoRA ${degreesApart(lora.changes.most.by)}, OFT ${degreesApart(oft.changes.most.by)}. Of a length: LoRA ${shareText(lora.longest.share)}, OFT ${shareText(oft.longest.share)}.`}
         </Sentences>
       }
       how={say`How each number was got: both by the graphs that train them, in 32 bits; what OFT changes is their rounding. Angles, lengths and sizes in float64.`}

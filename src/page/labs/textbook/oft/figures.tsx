@@ -1,10 +1,9 @@
 /** The pictures of the page of OFT: five neurons of two inputs, each moved by itself, and all turned together. */
-import { rng, say } from '../../../../common.ts';
+import { degreesOf, rng, say } from '../../../../common.ts';
 import { energyOf } from '../../../../labs.ts';
-import { real } from '../../../format.ts';
+import { degrees, degreesApart, real } from '../../../format.ts';
 import { type Turned, useCayley } from '../../cayley/useCayley.ts';
 import { useShown } from '../../useLab.ts';
-import { change, degrees, degreesOf } from '../degrees.ts';
 import { changesOf, NeuronFigure } from '../NeuronFigure.tsx';
 import { NEURONS, turnedBy } from '../neurons.ts';
 import { Pending } from '../Pending.tsx';
@@ -50,7 +49,7 @@ function AllTurned({ skew, answer }: Turned) {
       title={say`All neurons turned together`}
       before={NEURONS}
       after={after}
-      sentence={say`All five turned by ${degrees(angle)}. No angle between two of them changed by more than ${change(most.by)}, which is the rounding of 32 bits; the energy was ${real(energyOf(before))} and is ${real(energyOf(now))}.`}
+      sentence={say`All five turned by ${degrees(angle)}. No angle between two of them changed by more than ${degreesApart(most.by)}, which is the rounding of 32 bits; the energy was ${real(energyOf(before))} and is ${real(energyOf(now))}.`}
       how={say`How each number was got: R by the Cayley op that trains OFT, in 32 bits; angles and energy of the turned arrows in float64.`}
     />
   );
