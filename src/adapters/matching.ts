@@ -6,7 +6,7 @@ import { BOUNDS } from '../lib/budget.ts';
 import { fail } from '../lib/errors.ts';
 import { compile, type Found, matchStart, type Program, TooManySteps } from '../lib/regex/program.ts';
 import { readPython, splitFlags } from '../lib/regex/python.ts';
-import { say } from '../lib/say.ts';
+import { whole as grouped, say } from '../lib/say.ts';
 import type { CommonConfig } from './fields.ts';
 
 export type Match = 'target' | 'excluded' | 'other';
@@ -187,7 +187,7 @@ function counted(
   const tooMany = (names: string): never =>
     fail(
       'too-large',
-      say`${where}: ${quoted(pattern)} takes more than ${most.toLocaleString('en-GB')} steps to match ${names}; ${BOUNDS.matchingSteps.advice()}.`,
+      say`${where}: ${quoted(pattern)} takes more than ${grouped(most)} steps to match ${names}; ${BOUNDS.matchingSteps.advice()}.`,
       { pattern, bound: 'matchingSteps' },
     );
   const { found, steps } = answered(known, text, whole);

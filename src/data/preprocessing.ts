@@ -6,7 +6,7 @@
 import { within } from '../lib/budget.ts';
 import { fail } from '../lib/errors.ts';
 import { numberFrom, plainWords } from '../lib/json.ts';
-import { say } from '../lib/say.ts';
+import { facts, local, say } from '../lib/say.ts';
 
 type Json = Readonly<Record<string, unknown>>;
 
@@ -302,7 +302,7 @@ function fitTo(
 }
 
 const list = (values: readonly number[]) =>
-  [...new Set(values.map((v) => String(Number(v.toPrecision(4)))))].join(', ');
+  facts([...new Set(values.map((v) => local(String(Number(v.toPrecision(4))))))]);
 
 function resizing(resize: Preprocessing['resize'], resample: string): string {
   if (resize === null) return say`kept at their size`;

@@ -6,7 +6,7 @@
 import type { Caps } from '../graph/types.ts';
 import { fail, PapilioError } from '../lib/errors.ts';
 import { anyAdapter } from '../lib/gpuAdapter.ts';
-import { say } from '../lib/say.ts';
+import { fixed, say } from '../lib/say.ts';
 import { isSoftwareAdapter } from '../lib/softwareAdapter.mjs';
 import { createPipelines, type Pipelines, type ShaderLibrary, shaderLibrary } from './pipelines.ts';
 
@@ -82,7 +82,7 @@ const identityOf = ({ vendor, architecture, device, description }: GPUAdapterInf
   description,
 ];
 
-const megabytes = (bytes: number): string => `${(bytes / 1048576).toFixed(1)} MiB`;
+const megabytes = (bytes: number): string => `${fixed(bytes / 1048576, 1)} MiB`;
 
 const WANTED_LIMITS = [
   'maxBufferSize',

@@ -176,7 +176,7 @@ function limits(
     found.push(say`The budget schedule of AdaLoRA (tinit, tfinal, total_step) starts anew with this run.`);
   if (facts.rounding > 0.001 / 255)
     found.push(
-      say`Pictures are kept in 8 bits; the run had them finer, so a sample differs by at most ${facts.rounding.toPrecision(2)} of the full range.`,
+      say`Pictures are kept in 8 bits; the run had them finer, so a sample differs by at most ${Number(facts.rounding.toPrecision(2))} of the full range.`,
     );
   if (dataset.kind !== 'image')
     found.push(

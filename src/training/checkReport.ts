@@ -1,5 +1,5 @@
 /** What a check of the device found, in figures and sentences. */
-import { paragraph, say, whole } from '../lib/say.ts';
+import { local, paragraph, say, whole } from '../lib/say.ts';
 import type { EngineName } from './words.ts';
 
 export type CheckKind = 'compiles' | 'forward' | 'gradient-reference' | 'gradient-engine';
@@ -88,7 +88,9 @@ export const checkTitle = (kind: CheckKind): string =>
 
 /** "2.1e-7 of 2.0e-5"; "–" where there is none. */
 export const marginText = (worst: WorstCheck | undefined): string =>
-  worst === undefined ? '–' : say`${worst.error.toExponential(1)} of ${worst.tolerance.toExponential(1)}`;
+  worst === undefined
+    ? '–'
+    : say`${local(worst.error.toExponential(1))} of ${local(worst.tolerance.toExponential(1))}`;
 
 /** One line for a failed check. */
 export const describeCheck = (r: CheckResult): string =>

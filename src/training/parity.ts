@@ -12,7 +12,7 @@ import type { FeedTensor, OrtSession } from '../inference/session.ts';
 import { fail, PapilioError } from '../lib/errors.ts';
 import { greatest, least, sizeOf } from '../lib/numbers.ts';
 import { rng } from '../lib/rng.ts';
-import { clause, inEnglish, paragraph, say } from '../lib/say.ts';
+import { clause, inEnglish, local, paragraph, say } from '../lib/say.ts';
 import type { ActivationRounding } from '../models/import/operators/quant.ts';
 import type { LoadedModel } from '../models/load.ts';
 import type { BatchPlan, FullBatch } from './batchPlan.ts';
@@ -243,7 +243,8 @@ const reasonOf = ({ message }: PapilioError): string => clause(message);
 
 type Measured = Omit<ParityReport, 'verdict' | 'sentence' | 'english'>;
 
-const scientific = (value: number): string => (Number.isFinite(value) ? value.toExponential(1) : 'infinity');
+const scientific = (value: number): string =>
+  Number.isFinite(value) ? local(value.toExponential(1)) : say`infinity`;
 
 function boundSentence({ bound, base, rounding }: Measured): string {
   if (base === null || bound === FLOAT_BOUND) return scientific(bound);

@@ -412,8 +412,8 @@ const diverged = ({ step, loss, learningRate }: StepResult): PapilioError =>
   new PapilioError(
     'non-finite',
     Number.isFinite(loss)
-      ? say`The gradient became infinite or not a number at step ${step + 1}, and that update was left out: the weights are those from before it; lower the learning rate (${learningRate.toPrecision(2)} now) or clip at 1, and go on.`
-      : say`The loss became infinite or not a number at step ${step + 1}, and that update was left out: the weights are those from before it; lower the learning rate (${learningRate.toPrecision(2)} now) or clip at 1, and go on.`,
+      ? say`The gradient became infinite or not a number at step ${step + 1}, and that update was left out: the weights are those from before it; lower the learning rate (${Number(learningRate.toPrecision(2))} now) or clip at 1, and go on.`
+      : say`The loss became infinite or not a number at step ${step + 1}, and that update was left out: the weights are those from before it; lower the learning rate (${Number(learningRate.toPrecision(2))} now) or clip at 1, and go on.`,
     { step },
   );
 

@@ -12,7 +12,7 @@ import {
   type OpCheckRow,
 } from '../../../protocol.ts';
 import { saveFile } from '../../exports.ts';
-import { whole } from '../../format.ts';
+import { power, whole } from '../../format.ts';
 import { Action } from '../../parts/Action.tsx';
 import { Fold } from '../../parts/Controls.tsx';
 import { Copy } from '../../parts/Copy.tsx';
@@ -122,8 +122,8 @@ const Found = memo(function Found(props: {
               r.op,
               r.case,
               checkTitle(r.what),
-              r.error.toExponential(1),
-              r.tolerance.toExponential(1),
+              power(r.error),
+              power(r.tolerance),
               r.message ?? '',
             ])}
           />

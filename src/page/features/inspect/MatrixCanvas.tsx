@@ -13,7 +13,8 @@ import {
   useRef,
   useState,
 } from 'react';
-import { say } from '../../../common.ts';
+import { local, say } from '../../../common.ts';
+import { tenTo } from '../../format.ts';
 import type { Numbers } from '../../parts/numberFiles.ts';
 import { SaveMenu } from '../../parts/SaveMenu.tsx';
 import { matrixItems, pngItem } from '../../parts/saveItems.ts';
@@ -188,4 +189,4 @@ export function Scale({ limit }: { readonly limit: number }) {
 }
 
 const figure = (value: number): string =>
-  value >= 0.01 ? String(Number(value.toPrecision(2))) : value.toExponential(0);
+  value >= 0.01 ? local(String(Number(value.toPrecision(2)))) : tenTo(value);
