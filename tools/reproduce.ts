@@ -4,163 +4,24 @@
  * docs/butterfly.json, butterfly.md and butterfly.svg.
  */
 import { join } from 'node:path';
-import { METHODS, type MethodId } from '../src/adapters/registry.ts';
+import { isDeepStrictEqual } from 'node:util';
 import { engineOptions, openEngine, runtimeOf } from '../src/cli/engine.ts';
 import { finetuneCommand } from '../src/cli/finetune.ts';
 import { trainingFlags } from '../src/cli/finetuneOptions.ts';
 import { command, type OptionTable, type Values } from '../src/cli/options.ts';
-import { kindOf, readText, writeBytes } from '../src/cli/runtime.ts';
+import { kindOf, readBytes, readText, writeBytes } from '../src/cli/runtime.ts';
+import { cliHost } from '../src/cli/sources.ts';
 import { note } from '../src/cli/terminal.ts';
 import { fail } from '../src/lib/errors.ts';
-import { PRESETS } from '../src/page/features/setup/presets.ts';
 import type { EngineName } from '../src/training/protocol.ts';
+import { requireGoesOn } from '../src/training/session.ts';
 import type { TrainingSettings } from '../src/training/settings.ts';
 import { fitFigure } from './butterfly/figure.ts';
 import { FIT_TRIALS, type FitRecord, runFits } from './butterfly/fits.ts';
 import { fitsPage } from './butterfly/page.ts';
-import { type Point, textsPage, type VoiceFigure, voiceFigure } from './voice/report.ts';
-
-interface Trial {
-  readonly name: string;
-  readonly model: string;
-  readonly data: string;
-  readonly method: MethodId;
-  readonly config: Readonly<Record<string, unknown>>;
-  readonly training: Partial<TrainingSettings>;
-  /** Runs with each of these: the figure is the mean over seeds, at the rate that is best in it. */
-  readonly seeds?: readonly number[];
-  readonly rates?: readonly number[];
-}
-
-const SEEDS = [1, 2, 3];
-/** Of a head alone, whose best is not known before. */
-const HEAD_RATES = [0.003, 0.01, 0.03, 0.1, 0.3];
-
-/** As many held-out letters as there are: shares near 96 % are known to half a point, near 80 % to one. */
-const COUNTED = { evalEvery: 0, evalExamples: 2000 };
-
-/** The guide's run in full, and what every method gets on the same task: enough to tell that it learns. */
-const LONG = { steps: 1000, batchSize: 16, evalEvery: 250, evalExamples: 1040 };
-const PICTURES = { steps: 200, batchSize: 16, evalEvery: 0, evalExamples: 1040 };
-
-/** The preset of the language model: every method gets its steps. */
-const VOICE = 'tales-recipes';
-
-/** The presets, the guide's run and the head alone beside the first of them, and every method as it starts, for equally many steps on two tasks. */
-function trials(): Trial[] {
-  const own = PRESETS.filter((p) => p.model !== 'own').map((p) => ({ ...p, name: p.id }));
-  const first = own[0]!;
-  const guide = { ...first, name: 'letters-guide', training: { ...first.training, ...LONG } };
-  const seeded = {
-    ...{ ...first, name: `${first.name}-seeds`, seeds: SEEDS },
-    training: { ...first.training, ...COUNTED },
-  };
-  const voice = own.find((p) => p.id === VOICE)!;
-  const { learningRate: _, ...texts } = voice.training;
-  const head: Trial = {
-    ...{ ...seeded, name: 'letters-head-seeds', method: 'head', config: {}, rates: HEAD_RATES },
-  };
-  const beside = (data: string, model: string, training: Partial<TrainingSettings>) =>
-    (Object.keys(METHODS) as MethodId[]).map(
-      (method): Trial => ({ name: `${method}-${data}`, model, data, method, config: {}, training }),
-    );
-  return [
-    guide,
-    seeded,
-    head,
-    ...beside('letters', 'glyphs-vit', PICTURES),
-    ...beside('recipes', 'tales-gpt', texts),
-    ...own,
-    { ...voice, name: `${VOICE}-seeds`, seeds: SEEDS },
-  ];
-}
-
-interface Figure {
-  readonly name: string;
-  readonly model: string;
-  readonly data: string;
-  readonly method: string;
-  readonly steps: number;
-  readonly learningRate: number;
-  readonly metric: string;
-  readonly before: number;
-  readonly after: number;
-  readonly examples: number;
-  readonly stored: number;
-  readonly free: number;
-  readonly secondsPerStep: number;
-  readonly maxRel: number;
-  readonly engine: EngineName;
-  readonly runtime: string;
-  readonly date: string;
-  /** Of a mean: all runs, those at other rates too. */
-  readonly runs?: readonly {
-    readonly learningRate: number;
-    readonly seed: number;
-    readonly after: number;
-    readonly voice?: VoiceFigure;
-  }[];
-  readonly voice?: VoiceFigure;
-  readonly curve?: readonly Point[];
-}
-
-/** What `finetune` writes of a run, as far as it is recorded. */
-interface RunFile {
-  readonly steps: number;
-  readonly eval: Pick<Figure, 'metric' | 'before' | 'after' | 'examples'>;
-  readonly trainable: Pick<Figure, 'stored' | 'free'>;
-  readonly secondsPerStep: number;
-  readonly parity: { readonly maxRel: number };
-  readonly training: TrainingSettings;
-  readonly device: { readonly engine: EngineName };
-  readonly runtime: string;
-  readonly date: string;
-  readonly evaluations: readonly Point[];
-}
-
-/** The figure of a run in the folder `out`; where it learnt a voice, its merged file writes. */
-async function figureOf({ name, model, data, method }: Trial, out: string): Promise<Figure> {
-  const run = JSON.parse(await readText(join(out, 'run.json'))) as RunFile;
-  const isVoice = name === VOICE;
-  const merged = join(out, 'model.onnx');
-  return {
-    ...{ name, model, data, method },
-    steps: run.steps,
-    learningRate: run.training.learningRate,
-    ...run.eval,
-    ...run.trainable,
-    secondsPerStep: run.secondsPerStep,
-    maxRel: run.parity.maxRel,
-    engine: run.device.engine,
-    runtime: run.runtime,
-    date: run.date.slice(0, 10),
-    ...(data === 'recipes' ? { voice: await voiceFigure(`embedded:${model}`, merged, isVoice) } : {}),
-    ...(isVoice ? { curve: run.evaluations.map(({ step, value }) => ({ step, value })) } : {}),
-  };
-}
-
-const mean = (values: readonly number[]): number => values.reduce((a, b) => a + b, 0) / values.length;
-
-/** The mean over seeds at the rate that is best in it; parity of the worst run. */
-function meanOf(runs: readonly { readonly seed: number; readonly figure: Figure }[]): Figure {
-  const at = (rate: number) => runs.map((run) => run.figure).filter((f) => f.learningRate === rate);
-  const rates = [...new Set(runs.map(({ figure }) => figure.learningRate))];
-  const [best] = rates.map(at).sort((a, b) => mean(b.map((f) => f.after)) - mean(a.map((f) => f.after))) as [
-    Figure[],
-  ];
-  const { voice: _, ...of } = best[0]!;
-  return {
-    ...of,
-    before: mean(best.map((f) => f.before)),
-    after: mean(best.map((f) => f.after)),
-    secondsPerStep: mean(best.map((f) => f.secondsPerStep)),
-    maxRel: Math.max(...best.map((f) => f.maxRel)),
-    runs: runs.map(({ seed, figure: { learningRate, after, voice } }) => ({
-      ...{ learningRate, seed, after },
-      ...(voice && { voice }),
-    })),
-  };
-}
+import { type Figure, figureOf, meanOf, type RunFile, table } from './reproduce/figures.ts';
+import { type Trial, trials, VOICE } from './reproduce/trials.ts';
+import { textsPage } from './voice/report.ts';
 
 /** What a file of records has so far. */
 async function known<Kept>(path: string): Promise<Kept[]> {
@@ -172,35 +33,11 @@ async function withRecord<Kept extends { readonly name: string; readonly engine:
   path: string,
   record: Kept,
 ): Promise<Kept[]> {
-  const others = (await known<Kept>(path)).filter(
-    ({ name, engine }) => name !== record.name || engine !== record.engine,
-  );
-  const all = [...others, record];
+  const all = await known<Kept>(path);
+  const at = all.findIndex(({ name, engine }) => name === record.name && engine === record.engine);
+  all.splice(at === -1 ? all.length : at, 1, record);
   await writeBytes(path, `${JSON.stringify(all, null, 2)}\n`);
   return all;
-}
-
-function table(figures: readonly Figure[]): string {
-  const rows = figures.map((f) => {
-    const show = (v: number) => (f.metric === 'accuracy' ? `${(100 * v).toFixed(1)} %` : v.toFixed(2));
-    const at = f.runs
-      ?.filter(({ learningRate }) => learningRate === f.learningRate)
-      .map(({ after }) => after);
-    const from = at ? `; of ${at.length} seeds, ${show(Math.min(...at))} to ${show(Math.max(...at))}` : '';
-    const rates = [...new Set(f.runs?.map(({ learningRate }) => learningRate))];
-    const best = rates.length > 1 ? `; the best of ${rates.join(', ')}` : '';
-    return `| ${f.name} | ${f.model} | ${f.data} | ${f.method} | ${f.steps} | ${f.learningRate}${best} | ${f.metric} | ${show(f.before)} | ${show(f.after)}${from} | ${f.examples} | ${f.stored} / ${f.free} | ${f.secondsPerStep.toFixed(2)} | ${f.maxRel.toExponential(1)} | ${f.runtime} | ${f.date} |`;
-  });
-  return [
-    '# Figures',
-    '',
-    'Written by `npm run -s papilio -- reproduce`; every number was measured by the run in its row, quality on held-out examples only; a row of several seeds has their mean. How the letters preset was chosen, by other letters than the held-out ones here, stands in [letters.md](letters.md). Settings not shown are those that the preset, or the start of the method, had on the date of the row. Rows whose runtime is onnxruntime-node ran the same graphs and gradients on its CPU build, and their parity compares that with onnxruntime-web; parity of the GPU is in the rows of Node and Deno. Seconds per step are those of the run, on a machine that may have been busy; for speed see `bench`.',
-    '',
-    '| run | model | data | method | steps | learning rate | metric | before | after | examples | trainable stored / free | s/step | parity maxRel | runtime | date |',
-    '|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|',
-    ...rows,
-    '',
-  ].join('\n');
 }
 
 const options = {
@@ -219,7 +56,8 @@ const options = {
   },
   resume: {
     type: 'boolean',
-    about: 'goes on with what the same command left in --out: runs are trained from their last checkpoint on',
+    about:
+      'goes on with what the same command left in --out: what is done is taken, the rest trained from its last checkpoint on',
   },
   engine: engineOptions.engine,
   'engine-path': engineOptions['engine-path'],
@@ -255,6 +93,32 @@ function variants(
   );
 }
 
+/**
+ * Whether a folder has the whole of a run as it would be trained now.
+ *
+ * @throws PapilioError('checkpoint') where it has a run of other settings, model or data; 'bad-argument' where another engine trained it
+ */
+async function isDone(
+  { model, data, method, config, training }: Trial,
+  out: string,
+  engine: string,
+): Promise<boolean> {
+  const [record, checkpoint] = [join(out, 'run.json'), join(out, 'checkpoint.safetensors')];
+  if ((await kindOf(record)) !== 'file' || (await kindOf(checkpoint)) !== 'file') return false;
+  const run = JSON.parse(await readText(record)) as RunFile;
+  if (engine !== 'auto' && run.device.engine !== engine)
+    fail('bad-argument', `${out} has a run by ${run.device.engine}: give another --out for ${engine}.`);
+  if (run.status !== 'done' || !isDeepStrictEqual(run.training, { ...run.training, ...training }))
+    return false;
+  const request = {
+    model: { kind: 'embedded', name: model },
+    data: { kind: 'embedded', name: data },
+    ...{ method, config, training: run.training },
+  } as const;
+  await requireGoesOn(request, cliHost, await readBytes(checkpoint));
+  return true;
+}
+
 /** @returns the exit code of `finetune` */
 const runOne = (
   { model, data, method, config, training }: Trial,
@@ -284,8 +148,12 @@ async function reproduce(values: Values<typeof options>, positionals: readonly s
     for (const { training, folder } of variants(trial, values)) {
       const out = join(values.out, trial.name, folder);
       note(`${join(trial.name, folder)}\n`);
-      const code = await runOne({ ...trial, training }, out, values);
-      if (code !== 0) return code;
+      const asked = { ...trial, training };
+      if (values.resume && (await isDone(asked, out, values.engine))) note('It was done before.\n');
+      else {
+        const code = await runOne(asked, out, values);
+        if (code !== 0) return code;
+      }
       runs.push({ seed: training.seed ?? 1, figure: await figureOf(trial, out) });
     }
     const figure = trial.seeds ? meanOf(runs) : runs[0]!.figure;

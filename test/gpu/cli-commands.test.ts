@@ -287,14 +287,19 @@ test('pretrain makes an embedded model', async () => {
   expect((await json('signs', 'config.json')).id2label).toEqual({ ...[...'0123456789'] });
 });
 
-test('reproduce runs a preset and records its figures; again with --resume, it trains nothing', async () => {
-  const args = ['head-letters', ...short, '--out', at('presets'), '--docs', at('docs')];
-  await papilio('reproduce', ...args);
+test('reproduce runs a preset and records its figures; with --resume, what is done is taken and more steps go on', async () => {
+  const args = (steps: number) => [
+    ...['reproduce', 'head-letters', '--steps', `${steps}`, '--eval-examples', '16'],
+    ...['--out', at('presets'), '--docs', at('docs')],
+  ];
+  expect(await papilio(...args(1))).toContain('held-out');
   const [figure] = await json('docs', 'figures.json');
-  expect(await papilio('reproduce', ...args, '--resume')).toContain('every step was done');
+  expect(await papilio(...args(1), '--resume')).toBe('');
   expect(await json('docs', 'figures.json')).toEqual([figure]);
   expect(figure).toMatchObject({ name: 'head-letters', method: 'head', steps: 1, examples: 16 });
   expect(await readFile(at('docs', 'figures.md'), 'utf8')).toContain('| head-letters |');
+  expect(await papilio(...args(2), '--resume')).toContain('held-out');
+  expect(await json('docs', 'figures.json')).toMatchObject([{ steps: 2 }]);
 });
 
 test('record writes a run of the first preset as the page shows it', async () => {
