@@ -21,7 +21,7 @@ import type { Backend } from '../src/training/backend.ts';
 import { beforeAfter } from '../src/training/beforeAfter.ts';
 import type { BeforeAfter, Inspection, RunRequest, StepMetric } from '../src/training/protocol.ts';
 import { reportData, reportModel } from '../src/training/reports.ts';
-import { openSession, type Session } from '../src/training/session.ts';
+import { openSession, type Session, type SessionEvent } from '../src/training/session.ts';
 
 const MOST_BYTES = 100_000;
 /** Nearly as many as the page asks for; those that changed most are shown. */
@@ -59,9 +59,10 @@ async function record(values: Values<typeof options>): Promise<number> {
   };
   const on = await openEngine({ ...values, tune: undefined });
   const bar = progressBar(preset.id, { isQuiet: false });
-  const session = await openSession(on, request, cliHost, (event) => {
+  const heard = (event: SessionEvent): void => {
     if (event.type === 'step') bar.update(event.metric.step, settings.training.steps, wordsOf(event.metric));
-  });
+  };
+  const session = await openSession(on, request, cliHost, heard, { measuresAdapter: true });
   try {
     session.history.evals.push({ ...(await session.evaluate('base')), step: 0 });
     await session.play();

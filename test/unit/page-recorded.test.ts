@@ -1,7 +1,7 @@
 /**
  * The recorded run: whether it is still a run of the first preset on the model that is shipped, what the page makes of its file, and when it is on screen.
  * Seen to fail with: another model's hash, a learning rate that the preset no longer has, factors multiplied in the wrong order, a recording that
- * stays when a run begins.
+ * stays when a run begins, scores without measures of the adapter (as `record` once wrote them).
  */
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
@@ -16,6 +16,7 @@ import { productOf, type RecordedFile, runIn } from '../../src/page/features/rec
 import { PRESETS } from '../../src/page/features/setup/presets.ts';
 import { baseSettings } from '../../src/page/features/setup/settings.ts';
 import { newRun } from '../../src/page/features/training/runs.ts';
+import { pacesOf, unitOf } from '../../src/page/features/training/series.ts';
 import { createStores } from '../../src/page/stores.ts';
 import { maxRotationAngle, orthogonalityDefect } from '../../src/training/inspect.ts';
 
@@ -55,6 +56,26 @@ describe('the run in it', () => {
     expect(series.evals[0]).toMatchObject({ step: 0, metric: 'accuracy' });
     expect(series.evals.at(-1)!.step).toBe(file.step);
     expect(series.evals.at(-1)!.value).toBeGreaterThan(series.evals[0]!.value + 0.3);
+  });
+
+  it('says at every score after the first how far the adapter had taken the weights', () => {
+    const [before, ...evals] = series.evals;
+    expect(before!.others).toBeUndefined();
+    expect(evals.map(({ step }) => step)).toEqual(
+      Array.from({ length: evals.length }, (_, i) => (i + 1) * file.settings.training.evalEvery),
+    );
+    const changes = evals.map(({ others }) => others!.relativeChange!);
+    expect(changes.every((change) => change > 0.01 && change < 1)).toBe(true);
+    expect(changes.at(-1)).toBeGreaterThan(changes[0]!);
+    const defects = evals.map(({ others }) => others!.orthogonality!);
+    expect(defects.every((defect) => defect > 0 && defect < 1e-4)).toBe(true);
+    // The largest of all modules, of which one was looked into at the same step.
+    expect(defects.at(-1)).toBeGreaterThan(0.99 * run.inspection!.value.rotation!.orthogonality);
+  });
+
+  it('has a pace at every step but the first', () => {
+    const paces = pacesOf(series, unitOf(run.open));
+    expect(paces.subarray(1).every((pace) => pace > 0 && Number.isFinite(pace))).toBe(true);
   });
 
   it('has a rotation that is the product of its factors, and as far from orthogonal as was measured', () => {

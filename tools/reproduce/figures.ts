@@ -110,7 +110,7 @@ export function table(figures: readonly Figure[]): string {
   return [
     '# Figures',
     '',
-    'Written by `npm run -s papilio -- reproduce`; every number was measured by the run in its row, quality on held-out examples only; a row of several seeds has their mean. How the letters preset was chosen, by other letters than the held-out ones here, stands in [letters.md](letters.md). Settings not shown are those that the preset, or the start of the method, had on the date of the row. Rows whose runtime is onnxruntime-node ran the same graphs and gradients on its CPU build, and their parity compares that with onnxruntime-web; parity of the GPU is in the rows of Node and Deno. Seconds per step are those of the run, on a machine that may have been busy; for speed see `bench`.',
+    'Written by `npm run -s papilio -- reproduce`; every number was measured by the run in its row, quality on held-out examples only; a row of several seeds has their mean. How the letters preset was chosen, by other letters than the held-out ones here, stands in [letters.md](letters.md). Settings not shown are those that the preset, or the start of the method, had on the date of the row. Rows whose runtime names onnxruntime-node ran the same graphs and gradients on its CPU build, and their parity compares that with onnxruntime-web; parity of WebGPU is in the rows that name its adapter. Seconds per step are those of the run, on a machine that may have been busy; for speed see `bench`.',
     '',
     '| run | model | data | method | steps | learning rate | metric | before | after | examples | trainable stored / free | s/step | parity maxRel | runtime | date |',
     '|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|',
