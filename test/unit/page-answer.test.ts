@@ -184,11 +184,17 @@ describe('an answer', () => {
       /have changed by 12.3 % of their size. The largest ‖RᵀR − I‖ of their rotations is 2.0\u00a0e−6:/,
     );
     const torn = { ...last, others: { relativeChange: 0.7, orthogonality: 6.2 } };
-    const tales = answer(runOf('tales-recipes', 0, null, [ENDS[0]!, torn]), figures(0.954)).says.at(-1);
-    expect(tales).toMatch(/is 6.200: they are rotations no more,.* Cayley–Neumann series, which is on,/);
-    expect(answer(runOf('why-m', 0, null, [ENDS[0]!, torn]), figures(0.954)).says.at(-1)).not.toMatch(
-      /Neumann/,
+    const exact = runOf('tales-recipes', 0, null, [ENDS[0]!, torn]);
+    const { settings } = exact;
+    const short = { ...settings, config: { ...settings.config, use_cayley_neumann: true } };
+    const saidOf = (run: RunRecord) => answer(run, figures(0.954)).says.at(-1);
+    expect(saidOf({ ...exact, settings: short })).toMatch(
+      /is 6.200: they are rotations no more,.* Cayley–Neumann series, which is on,/,
     );
+    for (const run of [exact, runOf('why-m', 0, null, [ENDS[0]!, torn])]) {
+      expect(saidOf(run)).toMatch(/is 6.200: they are rotations no more/);
+      expect(saidOf(run)).not.toMatch(/Neumann/);
+    }
     const lora = { ...last, others: { relativeChange: 0.5 } };
     expect(answer(runOf('why-m', 0, null, [ENDS[0]!, lora]), figures(0.954)).says.at(-1)).toBe(
       'By the curve of ‖ΔW‖ / ‖W‖ the adapted weights have changed by 50.0 % of their size.',

@@ -64,6 +64,7 @@ const HEAD: Side = { method: 'head', config: {}, learningRate: HEAD_RATE };
 /** Of runs on letters, with the 260 that they are scored on. */
 const LETTERS = { steps: 300, batchSize: 16, evalEvery: 25, evalExamples: 260 };
 
+/** OFT has the exact transform in all of these: at their rates PEFT's short series ends far from rotations (docs/performance.md). */
 export const PRESETS: readonly Preset[] = [
   {
     id: 'letters-boft',
@@ -84,7 +85,12 @@ export const PRESETS: readonly Preset[] = [
     model: 'glyphs-vit',
     data: 'letters',
     method: 'oft',
-    config: { oft_block_size: 8, target_modules: GUIDE_TARGETS, modules_to_save: ['classifier'] },
+    config: {
+      oft_block_size: 8,
+      use_cayley_neumann: false,
+      target_modules: GUIDE_TARGETS,
+      modules_to_save: ['classifier'],
+    },
     training: { learningRate: 8e-3, ...LETTERS },
     sides: [{ method: 'boft', config: GUIDE_BOFT, learningRate: 5e-3 }],
   },
@@ -118,7 +124,7 @@ export const PRESETS: readonly Preset[] = [
     model: 'tales-gpt',
     data: 'recipes',
     method: 'oft',
-    config: { oft_block_size: 16, target_modules: LLAMA_TARGETS },
+    config: { oft_block_size: 16, use_cayley_neumann: false, target_modules: LLAMA_TARGETS },
     training: {
       learningRate: 3e-2,
       steps: 300,
