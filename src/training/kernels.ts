@@ -247,7 +247,8 @@ function costsOf(plan: Plan, timed: readonly Timed[]): StepKernels {
   };
 }
 
-const kernelOf = ({ dispatch: { shader, entry } }: DispatchStep): string =>
+/** `matmul forward` */
+export const kernelOf = ({ dispatch: { shader, entry } }: DispatchStep): string =>
   `${shader.replace(/\.wgsl$/, '')} ${entry}`;
 
 /** The dispatches of a plan in its order, each with the time of its kind. */

@@ -1,82 +1,99 @@
 /**
- * What was predicted for a card finds its kernels in the plans of the steps, and stands in docs/performance.md as it is printed. Seen to fail with: a
- * kernel that is called something else, kernels of the head counted as other products, a figure that is changed in one place.
+ * The least times of a card are counted in the plans of the steps, and stand in docs/performance.md as they are counted. Seen to fail with: a kernel that is
+ * called something else, kernels of the head counted as other products, bytes of a product that are left out, a figure that is changed in the document.
  */
 import { readFileSync } from 'node:fs';
 import { beforeAll, describe, expect, it } from 'vitest';
-import type { Plan } from '../../src/graph/plan.ts';
-import type { KernelCost } from '../../src/training/kernels.ts';
+import {
+  besideLeast,
+  CHANGES,
+  type Counted,
+  countedIn,
+  H100,
+  leastOn,
+} from '../../tools/bench/leastTimes.ts';
 import type { MethodResult } from '../../tools/bench/measure.ts';
-import { besidePredictions, CHANGES, STEPS } from '../../tools/bench/predictions.ts';
 import { METHODS, type Method, MODELS, plannedStep } from '../tools/plans.ts';
 
-const plans = new Map<string, Plan>();
+/** Of models of two layers and three: the lowest is another than those above it, of which each is as the next. */
+const [TWO, THREE, ALL] = [2, 3, 12] as const;
+const counted = new Map<string, Counted[]>();
+const kernelsIn = (method: string, layers: number = TWO): Counted[] => counted.get(`${method} ${layers}`)!;
 beforeAll(async () => {
-  const model = MODELS.gpt2.make(1);
-  for (const method of METHODS) plans.set(method, await plannedStep('gpt2', model, method, [4, 1024]));
+  for (const layers of [TWO, THREE]) {
+    const model = MODELS.gpt2.make(layers);
+    for (const method of METHODS)
+      counted.set(`${method} ${layers}`, countedIn(await plannedStep('gpt2', model, method, [4, 1024])));
+  }
 }, 60_000);
 
-/** The kernels of a plan as they would come from a device, each taking a millisecond. */
-const kernelsIn = (method: string): KernelCost[] =>
-  plans.get(method)!.steps.flatMap((step) =>
-    step.kind === 'copy'
-      ? []
-      : [
-          {
-            label: step.label,
-            kernel: `${step.dispatch.shader.replace('.wgsl', '')} ${step.dispatch.entry}`,
-            ...{ workgroups: step.dispatch.workgroups, count: 1, microseconds: 1000 },
-            ...{ bytes: 0, work: null, rooflineShare: null },
-          },
-        ],
-  );
+/** As they would come from a device, each dispatch taking a millisecond. */
 const result = (method: Method): MethodResult =>
   ({
-    ...{ method, secondsPerStep: 0.5, dispatches: 100 },
-    kernels: { kernels: kernelsIn(method) },
+    ...{ method, secondsPerStep: 0.5 },
+    kernels: { kernels: kernelsIn(method).map((kernel) => ({ ...kernel, microseconds: 1000 })) },
   }) as unknown as MethodResult;
 
-describe('predictions', () => {
-  it('are of kernels that the steps have; a copy of queries, keys and values there is none', () => {
-    for (const { change, method, isOf, milliseconds } of CHANGES)
-      expect(kernelsIn(method).some(isOf), change).toBe(milliseconds > 0);
+/** Of GPT-2 small. */
+function least(method: string, isOf: (kernel: Counted) => boolean = () => true): string {
+  const [two, three] = [TWO, THREE].map((layers) => leastOn(H100, kernelsIn(method, layers).filter(isOf)));
+  return (two! + (ALL - TWO) * (three! - two!)).toPrecision(3);
+}
+
+describe('least times', () => {
+  it('are of work or of bytes, whichever takes longer', () => {
+    const card = { name: 'one', teraflops: 2, gigabytesPerSecond: 1 };
+    const of = (bytes: number, work: number | null, count = 1) =>
+      leastOn(card, [{ label: '', kernel: '', count, bytes, work }]);
+    expect([of(1e6, null), of(1e6, 1e9), of(1e6, 3e9), of(5e6, 3e9), of(1e6, 3e9, 4)]).toEqual([
+      1, 1, 3, 5, 12,
+    ]);
+  });
+
+  it('are of kernels that the steps have', () => {
+    for (const { change, method, isOf } of CHANGES) expect(kernelsIn(method).some(isOf), change).toBe(true);
   });
 
   it('count each kernel for one change at most', () => {
     for (const method of METHODS)
       for (const kernel of kernelsIn(method)) {
-        const counted = CHANGES.filter((one) => one.method === method && one.isOf(kernel));
-        expect(counted.length, `${method} ${kernel.label}`).toBeLessThanOrEqual(1);
+        const changes = CHANGES.filter((one) => one.method === method && one.isOf(kernel));
+        expect(changes.length, `${method} ${kernel.label}`).toBeLessThanOrEqual(1);
       }
   });
 
   it('stand beside the sum of what their kernels take, and beside whole steps', () => {
-    const found = besidePredictions([result('lora')]);
-    const attention = found.find(({ what }) => what === 'Attention in tiles');
-    // Forwards, and the two kernels backwards.
-    expect(attention).toMatchObject({ method: 'lora', predicted: 6, measured: 3 });
-    expect(found.filter(({ what, method }) => what === 'a step' && method === 'lora')).toMatchObject([
-      { predicted: STEPS.lora!.milliseconds, measured: 500 },
-    ]);
-    const without = { ...result('lora'), kernels: { kernels: [] } } as unknown as MethodResult;
-    const none = besidePredictions([without]).filter(({ what }) => what !== 'a step');
-    for (const { what, predicted, measured } of none) expect(measured, what).toBe(predicted > 0 ? null : 0);
-    expect(found.filter(({ method }) => method !== 'lora').every(({ measured }) => measured === null)).toBe(
-      true,
-    );
+    const found = besideLeast([result('lora')], H100);
+    const attention = kernelsIn('lora').filter(({ label }) => label.startsWith('attention'));
+    // In each layer forwards, and the two kernels backwards.
+    expect(found.find(({ what }) => what === 'Attention in tiles')).toEqual({
+      ...{ what: 'Attention in tiles', method: 'lora', least: leastOn(H100, attention), measured: 3 * TWO },
+    });
+    expect(found.at(-1)).toEqual({
+      ...{ what: 'a step', method: 'lora', least: leastOn(H100, kernelsIn('lora')), measured: 500 },
+    });
+    expect(new Set(found.map(({ method }) => method))).toEqual(new Set(['lora']));
+    expect(besideLeast([{ ...result('lora'), kernels: null }], H100)).toEqual([]);
   });
 
   it('stand in the document, by the headings of the changes', () => {
     const document = readFileSync('docs/performance.md', 'utf8');
-    for (const { change, method, milliseconds } of CHANGES) {
-      expect(document).toContain(`\n### ${change}\n`);
-      const anchor = change
+    for (const { change } of CHANGES) expect(document).toContain(`\n### ${change}\n`);
+    const anchor = (change: string) =>
+      change
         .toLowerCase()
         .replace(/[^a-z0-9 ]/g, '')
         .replaceAll(' ', '-');
-      expect(document).toContain(`| [${change}](#${anchor}) | ${method} | ${milliseconds} |`);
-    }
-    for (const [method, { milliseconds }] of Object.entries(STEPS))
-      expect(document).toContain(`| a step | ${method} | ${milliseconds} |`);
+    const rows = [
+      ...CHANGES.map(
+        ({ change, method, isOf }) =>
+          `| [${change}](#${anchor(change)}) | ${method} | ${least(method, isOf)} |`,
+      ),
+      ...METHODS.map((method) => `| a step | ${method} | ${least(method)} |`),
+    ];
+    const [, table = ''] = document.split('| change | step of | least, ms |\n|---|---|---|\n');
+    expect(table.split('\n\n')[0]!.split('\n')).toEqual(rows);
+    expect(document).toContain(`at ${H100.teraflops} TFLOP/s, or the bytes`);
+    expect(document).toContain(`at ${H100.gigabytesPerSecond} GB/s, whichever`);
   });
 });

@@ -1,17 +1,17 @@
 /**
  * `papilio card`: all that is to be measured on a GPU, in one go: every kernel against its reference, then kernels and steps of GPT-2 small with each method,
- * the same in PyTorch + PEFT, and what was predicted beside what was measured.
+ * the same in PyTorch + PEFT, and what was measured beside the least that a card's data sheet allows.
  */
 import type { MethodId } from '../../src/adapters/registry.ts';
-import { type EngineValues, openEngine, programOf, runtimeOf } from '../../src/cli/engine.ts';
+import { engineOptions, openEngine, programOf, runtimeOf } from '../../src/cli/engine.ts';
 import { command, type OptionTable, type Values } from '../../src/cli/options.ts';
 import { writeBytes } from '../../src/cli/runtime.ts';
 import { print } from '../../src/cli/terminal.ts';
 import { check } from '../verify/check.ts';
 import { chosen, intoFile, measureOptions, sizesOf, stepsOf, wordsOf } from './bench.ts';
+import { type Beside, besideLeast, type Card, H100 } from './leastTimes.ts';
 import { benchSubject, type MethodResult } from './measure.ts';
-import { type Beside, besidePredictions, isPredicted, PREDICTED_OF } from './predictions.ts';
-import { openSubject } from './subjects.ts';
+import { CONTEXT, openSubject } from './subjects.ts';
 import { aligned, tableOf } from './table.ts';
 import { benchTorch, type TorchResult } from './torch.ts';
 
@@ -31,13 +31,20 @@ const options = {
     about:
       'what the card makes of f32 at most by its data sheet, in TFLOP/s; the best product is held against it',
   },
+  bandwidth: {
+    type: 'number',
+    about:
+      'what its memory gives at most by its data sheet, in GB/s; with --peak the least times are its own',
+    otherwise: `the least times are those of an ${H100.name}`,
+  },
+  tune: engineOptions.tune,
 } as const satisfies OptionTable;
 
 export const cardCommand = command(
   {
     name: 'card',
     about:
-      'All that is to be measured on a GPU, in one go: check, then kernels and steps of GPT-2 small with each method, PyTorch with PEFT, and what was predicted beside what was measured.',
+      'All that is to be measured on a GPU, in one go: check, then kernels and steps of GPT-2 small with each method, PyTorch with PEFT, and what was measured beside the least that a data sheet allows.',
     options,
   },
   card,
@@ -61,12 +68,13 @@ async function cardInto(values: CardValues): Promise<number> {
     return failed;
   }
 
-  const on = await openEngine({ engine: 'webgpu' } as EngineValues);
+  const { tune, peak, bandwidth } = values;
+  const on = await openEngine({ engine: 'webgpu', 'engine-path': undefined, threads: undefined, tune });
   const { isSoftware } = on.info;
   const steps = stepsOf(values, on);
   const device = `${programOf(on)} on ${wordsOf(on)}${isSoftware ? ' (no GPU)' : ''}`;
   say(`\n2. Kernels and steps: ${device}, median of ${steps} steps`);
-  const wanted = isSoftware ? sizes : { tokens: PREDICTED_OF.sequence, ...sizes };
+  const wanted = isSoftware ? sizes : { tokens: CONTEXT, ...sizes };
   const subject = await openSubject('gpt2', { caps: on.caps, software: isSoftware, ...wanted });
   say(`${subject.name}: ${subject.about}`);
   const result = await benchSubject({ on, kernels: true, peers: [], subject, methods, steps });
@@ -76,16 +84,22 @@ async function cardInto(values: CardValues): Promise<number> {
   const torch = await benchTorch(subject, methods, steps);
   for (const line of torch.lines) say(line);
 
-  say(`\n4. Predicted for an ${PREDICTED_OF.card}, and measured here`);
-  const beside = besidePredictions(result.methods);
-  for (const line of linesOf(beside, isPredicted(subject))) say(line);
+  const card =
+    peak === undefined || bandwidth === undefined
+      ? H100
+      : { name: 'this card', teraflops: peak, gigabytesPerSecond: bandwidth };
+  say(
+    `\n4. The least that the data sheet of ${card === H100 ? 'an ' : ''}${card.name} allows, and measured here`,
+  );
+  const beside = besideLeast(result.methods, card);
+  for (const line of linesOf(beside, card)) say(line);
 
   say('\n5. The aims');
-  for (const line of aimsOf(result.methods, torch.result, values.peak)) say(line);
+  for (const line of aimsOf(result.methods, torch.result, peak)) say(line);
   if (values.out !== undefined) {
     const report = {
       ...{ date: new Date().toISOString(), runtime: runtimeOf(on), adapter: { ...on.info } },
-      ...{ steps, subject: result, torch: torch.result, predictions: beside },
+      ...{ steps, subject: result, torch: torch.result, card, leastTimes: beside },
     };
     await writeBytes(values.out, `${JSON.stringify(report, null, 2)}\n`);
   }
@@ -93,21 +107,16 @@ async function cardInto(values: CardValues): Promise<number> {
   return 0;
 }
 
-const { batchSize, sequence, layers, vocabulary } = PREDICTED_OF;
-const SIZES = `${layers} layers, ${batchSize} × ${sequence} tokens, vocabulary ${vocabulary}`;
-
-/** @param isSame whether what was measured has the sizes of the predictions: only then is one over the other a figure */
-function linesOf(beside: readonly Beside[], isSame: boolean): string[] {
-  const figure = (value: number | null): string => (value === null ? '–' : value.toPrecision(3));
-  const rows = beside.map(({ what, method, predicted, measured }) => [
-    what,
-    method,
-    `${figure(predicted)} ms`,
-    figure(measured),
-    isSame && measured !== null && predicted > 0 ? `${(measured / predicted).toFixed(2)} times` : '',
+function linesOf(beside: readonly Beside[], { teraflops, gigabytesPerSecond }: Card): string[] {
+  if (beside.length === 0) return ['Not timed: the device has no timestamps.'];
+  const rows = beside.map(({ what, method, least, measured }) => [
+    ...[what, method, least.toPrecision(3), measured.toPrecision(3)],
+    `${(measured / least).toFixed(2)} times`,
   ]);
-  const lines = aligned([['', 'method', 'predicted', 'measured', 'measured over predicted'], ...rows]);
-  return isSame ? lines : [`The predictions are of ${SIZES}; what was measured has other sizes.`, ...lines];
+  return [
+    `At ${teraflops} TFLOP/s in products and ${gigabytesPerSecond} GB/s; of what is no product only its bytes are counted.`,
+    ...aligned([['', 'method', 'least, ms', 'measured, ms', 'measured over least'], ...rows]),
+  ];
 }
 
 /** Each with its figure, or why there is none. */
