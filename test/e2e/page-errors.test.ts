@@ -94,9 +94,9 @@ test('a run that diverges: training pauses, and the way on halves the rate', asy
   await page.waitForSelector(`${part('run-state')}[data-state="paused"]`);
   const first = await words(page, part('run-name'));
   await press(page, 'Halve the learning rate and go on');
-  // No rate is small enough for this scaling: that the next run diverges at 5.0 shows that it trained with it.
+  // No rate is small enough for this scaling: that the next run diverges at 5 shows that it trained with it.
   await until(
-    async () => (await words(page, part('run-error'))).includes('(5.0 now)'),
+    async () => (await words(page, part('run-error'))).includes('(5 now)'),
     'the run at half the rate',
   );
   expect(page.url()).toContain('t.learningRate=5');
