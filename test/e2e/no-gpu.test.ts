@@ -46,7 +46,7 @@ async function trainAndMerge(stage: ReturnType<typeof setStage>): Promise<void> 
 
 /**
  * The curve of two threads and more, where the machine has them. It is of a small model: with the first preset's the run of one thread took 17 to 23 s, with this
- * one 6 to 8. Where onnxruntime-node is installed, which it is not by itself, unit/onnxruntime-threads.test.ts holds that one with its held-out score to the same bits.
+ * one 6 to 8. In Node unit/onnxruntime-threads.test.ts holds the held-out score and the trained numbers of one thread and two to the same bits too.
  */
 let curve: readonly string[] = [];
 
