@@ -52,7 +52,8 @@ async function finetune(values: FinetuneValues): Promise<number> {
   }
   const resume = await resumedFrom(values);
   // What cannot be written is found out before an hour of training.
-  return withOut(placesOf({ ...values, resume }), async (places) => {
+  const isAgain = values.resume === '';
+  return withOut(placesOf({ ...values, resume }, isAgain), async (places) => {
     const request = await requestOf(values);
     await roomForModel(request.model, places);
     const checkpoint = resume === undefined ? null : await readBytes(resume);
@@ -221,11 +222,14 @@ async function startFrom(values: FinetuneValues): Promise<Pick<RunRequest, 'meth
 const HUB_HOLDS = ['onnx', 'config.json'];
 
 /** The places of --out, --folder and --python. */
-function placesOf({ out, folder, python, overwrite, resume }: FinetuneValues): WantedOut[] {
+function placesOf(
+  { out, folder, python, overwrite, resume }: FinetuneValues,
+  isAgain: boolean,
+): WantedOut[] {
   // The same command again finds there what it wrote itself.
   const again = overwrite || resume !== undefined;
   return [
-    { path: out, overwrite, resume },
+    { path: out, overwrite, resume, isAgain },
     ...(folder === undefined ? [] : [{ path: folder, overwrite: again, holds: HUB_HOLDS }]),
     ...(python === undefined ? [] : [{ path: python, overwrite: again, holds: PROJECT_HOLDS }]),
   ];

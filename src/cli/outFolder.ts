@@ -20,6 +20,9 @@ export const RUN_FILES = [
   'metrics.csv',
 ] as const;
 
+/** What tells of a run. Alone they are of one that ended before it kept anything; a run that came further has left more. */
+const RECORDS: readonly string[] = ['run.json', 'metrics.csv'];
+
 /** What it may write beside them, as the model has it: somebody's own file of that name is not written over unasked. */
 const RUN_WRITES: readonly string[] = [...RUN_FILES, ...MODEL_SIDECARS];
 
@@ -35,6 +38,8 @@ export interface OutOptions {
   readonly overwrite: boolean;
   /** The checkpoint that is gone on with: the run it lies beside is no other run. */
   readonly resume?: string | undefined;
+  /** Whether it is the same run again: the records of one that kept nothing are then no result. */
+  readonly isAgain?: boolean;
   /** Names that show an older result; those of a run unless said. */
   readonly holds?: readonly string[];
 }
@@ -79,7 +84,7 @@ async function openPlace(
   folder: string,
   out: string,
   lockName: string,
-  { overwrite, resume, holds = RUN_WRITES }: OutOptions,
+  { overwrite, resume, isAgain = false, holds = RUN_WRITES }: OutOptions,
 ): Promise<OutFolder> {
   let made: string[] = [];
   const undo: (() => Promise<unknown>)[] = [];
@@ -99,7 +104,8 @@ async function openPlace(
     await disk.rm(join(folder, PROBE));
     undo.push(await lock(join(folder, lockName), out));
     const isOwn = resume !== undefined && resolve(dirname(resume)) === resolve(folder);
-    if (!overwrite && !isOwn) await refuseOlder(folder, holds);
+    const results = isAgain ? holds.filter((name) => !RECORDS.includes(name)) : holds;
+    if (!overwrite && !isOwn) await refuseOlder(folder, results);
     if (folder === out) await refuseFolders(folder, holds);
     if (folder === out) await removeLeftovers(folder, await readdir(folder));
   } catch (error) {

@@ -31,15 +31,16 @@ export async function openLab(
 }
 
 /** What a picture says, once it says what is expected. */
-export const says = (page: Page, picture: string, expected: RegExp, seconds = 60) =>
-  until(
-    async () => {
-      const text = await words(page, part(`${picture}-says`));
-      return expected.test(text) ? text : null;
-    },
-    `${picture} to say ${expected}`,
-    seconds,
-  );
+export async function says(page: Page, picture: string, expected: RegExp, seconds = 60): Promise<string> {
+  let last = '';
+  const isSaid = async () => {
+    last = await words(page, part(`${picture}-says`));
+    return expected.test(last) ? last : null;
+  };
+  return until(isSaid, `${picture} to say ${expected}`, seconds).catch(async ({ message }: Error) => {
+    throw new Error(`${message} It said: ${last || (await words(page, 'main'))}`);
+  });
+}
 
 /** The reply to an answer: a number is typed, an option chosen. */
 export async function answer(page: Page, question: string, given: string): Promise<string> {

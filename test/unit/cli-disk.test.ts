@@ -241,6 +241,15 @@ describe('a folder for results', () => {
       const elsewhere = join(folder, 'other', 'checkpoint.safetensors');
       await expect(openOut(out, { overwrite: false, resume: elsewhere })).rejects.toThrow(/older result/);
     }
+    // The same run again: one that ended before it kept anything left records alone.
+    const ended = join(folder, 'ended');
+    mkdirSync(ended);
+    for (const name of ['run.json', 'metrics.csv']) writeFileSync(join(ended, name), 'older');
+    await (await openOut(ended, { overwrite: false, isAgain: true })).close();
+    writeFileSync(join(ended, 'adapter_model.safetensors'), 'trained');
+    await expect(openOut(ended, { overwrite: false, isAgain: true })).rejects.toThrow(
+      /older result \(adapter_model\.safetensors\)/,
+    );
     const file = join(folder, 'merged.onnx');
     writeFileSync(file, 'older');
     await expect(openOutFile(file, how)).rejects.toThrow(/older result \(merged.onnx\)/);
