@@ -39,12 +39,14 @@ const withoutFunction = {
 
 /**
  * onnxruntime's threads are workers that begin with the file that onnxruntime is bundled into. For a helper in place of `require`, which no browser has,
- * that file would import the file of the worker around it, and every thread would run that too.
+ * that file would import the file of the worker around it, and every thread would run that too. It says where it is: see src/lib/threads.ts.
  */
 const threadsAlone: Plugin = {
   name: 'threads-alone',
   transform: (code, id) =>
-    id.includes('/onnxruntime-web/') ? code.replace(/\brequire\b(?! of)/g, 'undefined') : null,
+    id.includes('/onnxruntime-web/')
+      ? `${code.replace(/\brequire\b(?! of)/g, 'undefined')}\nexport const threadFile = import.meta.url;`
+      : null,
 };
 
 /** What the page begins with, and the page of the labs. */

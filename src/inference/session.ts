@@ -111,7 +111,7 @@ export function openSession(model: Uint8Array, options: OpenOptions = {}): Promi
     for (const provider of options.providers ?? (await defaultProviders())) {
       try {
         const ort = await loadOrt(provider);
-        const session = await beginningThreads(() =>
+        const session = await beginningThreads(ort, () =>
           ort.InferenceSession.create(model, {
             executionProviders: [provider],
             logSeverityLevel: 3,

@@ -4,27 +4,38 @@
  * Firefox collects a worker that only its own handlers refer to, even while a promise waits for what they do. A thread is such a worker until it has
  * loaded: a reference is kept until then.
  *
- * And the file of a worker that is begun while a service worker fetches the page's files is now and then never answered: the two take turns.
+ * And the file of a worker that is begun while a service worker fetches the page's files, or begins to answer for them, is now and then never given to it. A
+ * thread begins from a copy in memory, which nothing has to fetch.
  */
 
 type Begin = typeof globalThis.Worker;
 
-/** Of all workers, service workers and tabs of the page. */
-const TURN = 'papilio-threads-or-files';
-/** Whoever waits longer for a turn begins without one. */
-const PATIENCE_MS = 15_000;
+/** A build of onnxruntime: the page's own says which file its threads begin with (vite.config.ts). */
+export interface Threaded {
+  readonly threadFile?: string;
+}
 
 const held = new Set<InstanceType<Begin>>();
+const copies = new Map<string, string>();
 let opening = 0;
 let begin: Begin | undefined;
+
+/** Has a file in memory, once; one that cannot be read stays where it is. */
+async function copy(file: string): Promise<void> {
+  if (copies.has(file)) return;
+  const text = await fetch(file)
+    .then((response) => (response.ok ? response.text() : null))
+    .catch(() => null);
+  if (text !== null) copies.set(file, URL.createObjectURL(new Blob([text], { type: 'text/javascript' })));
+}
 
 /** Holds every worker that is begun until `work` has settled; several may be at work at once. */
 async function holdingWorkers<T>(work: () => Promise<T>): Promise<T> {
   if (opening++ === 0) {
     begin = globalThis.Worker;
     globalThis.Worker = class extends begin {
-      constructor(...of: ConstructorParameters<Begin>) {
-        super(...of);
+      constructor(file: string | URL, options?: WorkerOptions) {
+        super(copies.get(String(file)) ?? file, options);
         held.add(this);
       }
     };
@@ -39,26 +50,10 @@ async function holdingWorkers<T>(work: () => Promise<T>): Promise<T> {
   }
 }
 
-/** Does `work` in a turn, or without one where there are no locks, or none comes in time. */
-async function inTurn<T>(mode: LockMode, work: () => Promise<T>): Promise<T> {
-  const locks: LockManager | undefined = globalThis.navigator?.locks;
-  if (locks === undefined) return work();
-  let isBegun = false;
-  const begun = () => {
-    isBegun = true;
-    return work();
-  };
-  try {
-    return await locks.request(TURN, { mode, signal: AbortSignal.timeout(PATIENCE_MS) }, begun);
-  } catch (error) {
-    if (isBegun) throw error;
-    return work();
-  }
+/** Does what may begin threads of `ort`, each of which then comes; where there are no workers, just does it. */
+export async function beginningThreads<T>(ort: object, work: () => Promise<T>): Promise<T> {
+  if (globalThis.Worker === undefined) return work();
+  const { threadFile } = ort as Threaded;
+  if (threadFile !== undefined) await copy(threadFile);
+  return holdingWorkers(work);
 }
-
-/** Does what may begin threads, each of which then comes; where there are no workers, just does it. */
-export const beginningThreads = <T>(work: () => Promise<T>): Promise<T> =>
-  globalThis.Worker === undefined ? work() : inTurn('shared', () => holdingWorkers(work));
-
-/** Does what fetches the page's files, while no thread begins. */
-export const whileNoThreadBegins = <T>(work: () => Promise<T>): Promise<T> => inTurn('exclusive', work);

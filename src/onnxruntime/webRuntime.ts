@@ -52,7 +52,7 @@ export async function loadWebRuntime(threads = webThreads()): Promise<OrtRuntime
     memoryBytes: MEMORY_BYTES,
     overhead: { bytes: 16 * 2 ** 20, temporaries: 2 },
     open: async (model) => {
-      const session = await beginningThreads(() =>
+      const session = await beginningThreads(ort, () =>
         ort.InferenceSession.create(model, {
           executionProviders: ['wasm'],
           graphOptimizationLevel: 'all',

@@ -98,6 +98,7 @@ test('onnxruntime’s threads begin with its own file alone', async () => {
   );
   const started = files.filter(({ text }) => text.includes(THREAD));
   expect(started.length).toBeGreaterThan(0);
+  for (const { text } of started) expect(text).toContain('threadFile');
   for (const { name, text } of started)
     expect(text.match(/\b(import|from)\s*["'`]\.\/[^"'`]+["'`]/g) ?? [], name).toEqual([]);
 });

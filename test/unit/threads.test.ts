@@ -1,12 +1,13 @@
 /**
- * Workers are held while they load, and no longer; threads and the files of a service worker take turns. Seen to fail: nothing held; held for good; the
- * page's own class not put back; no turn taken by either; a turn waited for without end.
+ * Workers are held while they load, and no longer; threads begin from a copy in memory. Seen to fail: nothing held; held for good; the page's own class not
+ * put back; begun from the file; a copy for every thread; a file that cannot be read taken for the copy.
  */
+import { resolveObjectURL } from 'node:buffer';
 import { setImmediate as turn } from 'node:timers/promises';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { expect, test, vi } from 'vitest';
-import { beginningThreads, whileNoThreadBegins } from '../../src/lib/threads.ts';
+import { beginningThreads } from '../../src/lib/threads.ts';
 
 setFlagsFromString('--expose-gc');
 const collect = runInNewContext('gc') as () => void;
@@ -38,14 +39,14 @@ test('a worker is held until what it is opened for has settled', async () => {
   expect(await isCollected(alone.worker)).toBe(true);
   let first!: WeakRef<Loading>;
   let settle!: () => void;
-  const opened = beginningThreads(() => {
+  const opened = beginningThreads({}, () => {
     first = begun().worker;
     return new Promise<void>((resolve) => {
       settle = resolve;
     });
   });
   // A second that fails meanwhile takes nothing from the first.
-  await expect(beginningThreads(() => Promise.reject(new Error('refused')))).rejects.toThrow('refused');
+  await expect(beginningThreads({}, () => Promise.reject(new Error('refused')))).rejects.toThrow('refused');
   expect(await isCollected(first)).toBe(false);
   settle();
   await opened;
@@ -55,67 +56,37 @@ test('a worker is held until what it is opened for has settled', async () => {
 
 test('where there are no workers, it only does the work', async () => {
   vi.stubGlobal('Worker', undefined);
-  expect(await beginningThreads(async () => 5)).toBe(5);
+  expect(await beginningThreads({}, async () => 5)).toBe(5);
 });
 
-/** Locks of one name: one at a time; a request may be given up while it waits. */
-function fakeLocks(): Pick<LockManager, 'request'> {
-  let last: Promise<unknown> = Promise.resolve();
-  const request = (_: string, ...rest: unknown[]) => {
-    const task = rest.at(-1) as () => Promise<unknown>;
-    const { signal } = (rest.length > 1 ? rest[0] : {}) as LockOptions;
-    const givenUp = new Promise<never>((_, no) => {
-      signal?.addEventListener('abort', () => no(signal.reason));
-    });
-    const turn = Promise.race([last, givenUp]).then(task);
-    last = Promise.allSettled([last, turn]);
-    return turn;
-  };
-  return { request } as Pick<LockManager, 'request'>;
+/** A worker that notes the file it begins with. */
+const begunWith: string[] = [];
+class Noting {
+  constructor(file: string | URL) {
+    begunWith.push(String(file));
+  }
 }
 
-test('threads begin before the files are fetched or after, never meanwhile', async () => {
-  vi.stubGlobal('Worker', Loading);
-  vi.stubGlobal('navigator', { locks: fakeLocks() });
-  const order: string[] = [];
-  const takes = (name: string) => async () => {
-    order.push(`${name} begins`);
-    await turn();
-    order.push(`${name} ends`);
-  };
-  await Promise.all([
-    beginningThreads(takes('thread')),
-    whileNoThreadBegins(takes('files')),
-    beginningThreads(takes('other thread')),
-  ]);
-  expect(order).toEqual(
-    ['thread', 'files', 'other thread'].flatMap((name) => [`${name} begins`, `${name} ends`]),
-  );
-});
-
-test('a turn that never comes is waited for 15 s, and an error of the work is its own', async () => {
-  vi.stubGlobal('Worker', Loading);
-  vi.stubGlobal('navigator', { locks: fakeLocks() });
-  const waits: AbortController[] = [];
-  const spied = vi.spyOn(AbortSignal, 'timeout').mockImplementation((ms) => {
-    expect(ms).toBe(15_000);
-    waits.push(new AbortController());
-    return waits.at(-1)!.signal;
+test('threads begin from one copy of their file, other workers and a file that cannot be read from where they are', async () => {
+  vi.stubGlobal('Worker', Noting);
+  const asked: string[] = [];
+  vi.stubGlobal('fetch', async (file: string) => {
+    asked.push(file);
+    if (file.includes('gone')) throw new TypeError('no network');
+    return new Response(`/* ${file} */`, { status: file.includes('missing') ? 404 : 200 });
   });
-  void whileNoThreadBegins(() => new Promise(() => {}));
-  const begins = beginningThreads(async () => 'begun');
-  const fetches = whileNoThreadBegins(async () => 'fetched');
-  for (const wait of waits) wait.abort();
-  expect(await begins).toBe('begun');
-  expect(await fetches).toBe('fetched');
-  vi.stubGlobal('navigator', { locks: fakeLocks() });
-  let times = 0;
-  await expect(
-    beginningThreads(async () => {
-      times++;
-      throw new Error('refused');
-    }),
-  ).rejects.toThrow('refused');
-  expect(times).toBe(1);
-  spied.mockRestore();
+  const begin = (threadFile: string, ...files: readonly string[]) =>
+    beginningThreads({ threadFile }, async () => {
+      for (const file of files) new globalThis.Worker(new URL(file));
+    });
+  const ort = 'https://page.test/ort.js';
+  await begin(ort, ort, 'https://page.test/other.js');
+  await begin(ort, ort);
+  const [copy, ...others] = begunWith.splice(0);
+  expect(copy).toMatch(/^blob:/);
+  expect(others).toEqual(['https://page.test/other.js', copy]);
+  expect(await resolveObjectURL(copy!)!.text()).toBe(`/* ${ort} */`);
+  for (const file of ['https://page.test/missing.js', 'https://page.test/gone.js']) await begin(file, file);
+  expect(begunWith).toEqual(['https://page.test/missing.js', 'https://page.test/gone.js']);
+  expect(asked.filter((file) => file === ort)).toHaveLength(1);
 });

@@ -5,7 +5,6 @@
 import { PrecacheController, PrecacheRoute } from 'workbox-precaching';
 import { registerRoute } from 'workbox-routing';
 import { CacheFirst } from 'workbox-strategies';
-import { whileNoThreadBegins } from '../../../lib/threads.ts';
 
 /** The build writes both lists into the file: see src/cli/offlineFiles.ts. */
 declare const PAGE_FILES: readonly { readonly url: string; readonly revision: string | null }[];
@@ -50,7 +49,8 @@ scope.addEventListener('message', ({ data }: Event & { readonly data?: { readonl
 });
 
 scope.addEventListener('install', (event) => {
-  (event as WorkerEvent).waitUntil(whileNoThreadBegins(() => pageFiles.install(event as WorkerEvent)));
+  const installation = event as WorkerEvent;
+  installation.waitUntil(pageFiles.install(installation));
 });
 
 scope.addEventListener('activate', (event) => {
