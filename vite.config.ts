@@ -1,4 +1,5 @@
-import { readdirSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import react from '@vitejs/plugin-react';
 import type { Plugin, UserConfig } from 'vite';
 import { defineConfig } from 'vitest/config';
@@ -38,15 +39,19 @@ const withoutFunction = {
 };
 
 /**
- * onnxruntime's threads are workers that begin with the file that onnxruntime is bundled into. For a helper in place of `require`, which no browser has,
- * that file would import the file of the worker around it, and every thread would run that too. It says where it is: see src/lib/threads.ts.
+ * onnxruntime's threads are workers that begin with the file that onnxruntime is bundled into. In the page they begin with a text that it carries, the file of
+ * its threads alone, since the other is not always given to them: see src/lib/threads.ts. For a helper in place of `require`, which no browser has,
+ * the bundled file would import the file of the worker around it.
  */
 const threadsAlone: Plugin = {
   name: 'threads-alone',
-  transform: (code, id) =>
-    id.includes('/onnxruntime-web/')
-      ? `${code.replace(/\brequire\b(?! of)/g, 'undefined')}\nexport const threadFile = import.meta.url;`
-      : null,
+  transform(code, id) {
+    const [wasm] = /ort-wasm-simd-threaded[\w.]*(?=\.wasm)/.exec(code) ?? [];
+    if (wasm === undefined || !/\/onnxruntime-web\/dist\/ort\./.test(id)) return null;
+    const text = readFileSync(join(dirname(id), `${wasm}.mjs`), 'utf8');
+    const said = `export const threadFile = import.meta.url;\nexport const threadText = ${JSON.stringify(text)};`;
+    return `${code.replace(/\brequire\b(?! of)/g, 'undefined')}\n${said}\n`;
+  },
 };
 
 /** What the page begins with, and the page of the labs. */

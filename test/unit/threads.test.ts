@@ -1,6 +1,6 @@
 /**
- * Workers are held while they load, and no longer; threads begin from a copy in memory. Seen to fail: nothing held; held for good; the page's own class not
- * put back; begun from the file; a copy for every thread; a file that cannot be read taken for the copy.
+ * Workers are held while they load, and no longer; threads begin from a text in memory. Seen to fail: nothing held; held for good; the page's own class not
+ * put back; begun from the file; a text for every thread; the text for every worker.
  */
 import { resolveObjectURL } from 'node:buffer';
 import { setImmediate as turn } from 'node:timers/promises';
@@ -59,34 +59,27 @@ test('where there are no workers, it only does the work', async () => {
   expect(await beginningThreads({}, async () => 5)).toBe(5);
 });
 
-/** A worker that notes the file it begins with. */
 const begunWith: string[] = [];
+/** A worker that notes the file it begins with. */
 class Noting {
   constructor(file: string | URL) {
     begunWith.push(String(file));
   }
 }
 
-test('threads begin from one copy of their file, other workers and a file that cannot be read from where they are', async () => {
+test('threads begin from one text in memory, other workers and those of other builds from where they are', async () => {
   vi.stubGlobal('Worker', Noting);
-  const asked: string[] = [];
-  vi.stubGlobal('fetch', async (file: string) => {
-    asked.push(file);
-    if (file.includes('gone')) throw new TypeError('no network');
-    return new Response(`/* ${file} */`, { status: file.includes('missing') ? 404 : 200 });
-  });
-  const begin = (threadFile: string, ...files: readonly string[]) =>
-    beginningThreads({ threadFile }, async () => {
+  const [threadFile, other] = ['https://page.test/ort.js', 'https://page.test/other.js'];
+  const begin = (ort: object, ...files: readonly string[]) =>
+    beginningThreads(ort, async () => {
       for (const file of files) new globalThis.Worker(new URL(file));
     });
-  const ort = 'https://page.test/ort.js';
-  await begin(ort, ort, 'https://page.test/other.js');
-  await begin(ort, ort);
-  const [copy, ...others] = begunWith.splice(0);
-  expect(copy).toMatch(/^blob:/);
-  expect(others).toEqual(['https://page.test/other.js', copy]);
-  expect(await resolveObjectURL(copy!)!.text()).toBe(`/* ${ort} */`);
-  for (const file of ['https://page.test/missing.js', 'https://page.test/gone.js']) await begin(file, file);
-  expect(begunWith).toEqual(['https://page.test/missing.js', 'https://page.test/gone.js']);
-  expect(asked.filter((file) => file === ort)).toHaveLength(1);
+  const ort = { threadFile, threadText: 'self.onmessage = null;' };
+  await begin({}, threadFile);
+  expect(begunWith.splice(0)).toEqual([threadFile]);
+  await begin(ort, threadFile, other);
+  await begin(ort, threadFile);
+  const [text, ...others] = begunWith.splice(0);
+  expect(others).toEqual([other, text]);
+  expect(await resolveObjectURL(text!)!.text()).toBe(ort.threadText);
 });
