@@ -39,9 +39,8 @@ const withoutFunction = {
 };
 
 /**
- * onnxruntime's threads are workers that begin with the file that onnxruntime is bundled into. In the page they begin with a text that it carries, the file of
- * its threads alone, since the other is not always given to them: see src/lib/threads.ts. For a helper in place of `require`, which no browser has,
- * the bundled file would import the file of the worker around it.
+ * onnxruntime's threads begin with the file that onnxruntime is bundled into. In the page they begin with a text that it carries, the file of its threads
+ * alone: see src/lib/threads.ts. For a helper in place of `require`, which no browser has, the bundled file would import that of the worker around it.
  */
 const threadsAlone: Plugin = {
   name: 'threads-alone',
@@ -49,8 +48,7 @@ const threadsAlone: Plugin = {
     const [wasm] = /ort-wasm-simd-threaded[\w.]*(?=\.wasm)/.exec(code) ?? [];
     if (wasm === undefined || !/\/onnxruntime-web\/dist\/ort\./.test(id)) return null;
     const text = readFileSync(join(dirname(id), `${wasm}.mjs`), 'utf8');
-    const said = `export const threadFile = import.meta.url;\nexport const threadText = ${JSON.stringify(text)};`;
-    return `${code.replace(/\brequire\b(?! of)/g, 'undefined')}\n${said}\n`;
+    return `${code.replace(/\brequire\b(?! of)/g, 'undefined')}\nexport const threadText = ${JSON.stringify(text)};\n`;
   },
 };
 

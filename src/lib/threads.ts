@@ -1,37 +1,122 @@
 /**
- * How onnxruntime's threads begin: workers of a worker. In Firefox some never came, and whoever opened a session waited for good, for two reasons.
+ * How onnxruntime's threads begin. By itself it begins them as workers of the worker that it runs in. In Firefox, on a busy machine, one of some fifty such
+ * beginnings never returned, and whoever opened a session waited for good. The page's builds of onnxruntime therefore carry the text of a thread
+ * (vite.config.ts): the worker asks its page to begin it, and talks to it through a channel.
  *
- * Firefox collects a worker that only its own handlers refer to, even while a promise waits for what they do. A thread is such a worker until it has
- * loaded: a reference is kept until then.
- *
- * And a file that has been loaded before, asked for again by a worker while a service worker begins, now and then never comes to its end: the thread's own file
- * is such a one. A thread begins from a text in memory, which nothing has to fetch.
+ * Elsewhere, in pages of others, onnxruntime begins them itself. Firefox collects a worker that only its own handlers refer to, even while a promise waits for
+ * what they do, as a thread is until it has loaded: a reference is kept until then.
  */
 
 type Begin = typeof globalThis.Worker;
 
-/** A build of onnxruntime: that of the page says which file its threads would begin with, and has the text that they begin with (vite.config.ts). */
+/** A build of onnxruntime; the page's have the text of their threads. */
 interface Threaded {
-  readonly threadFile?: string;
   readonly threadText?: string;
 }
 
-const held = new Set<InstanceType<Begin>>();
-/** Where the text of a thread lies in memory, by the file in whose place it is. */
-const texts = new Map<string, string>();
+/** What a worker asks of its page. */
+type Asked =
+  | { readonly thread: 'begin'; readonly id: number; readonly text: string; readonly name: string }
+  | { readonly thread: 'end'; readonly id: number };
+
+/** What a page tells its worker of a thread. */
+interface Failed {
+  readonly thread: 'failed';
+  readonly id: number;
+  readonly message: string;
+}
+
+const isOf = <T extends { readonly thread: string }>(data: unknown): data is T =>
+  typeof data === 'object' && data !== null && 'thread' in data && 'id' in data;
+
+/** A thread's side of the channel, in front of its text: what comes through it is heard as a worker's messages are, and answered likewise. */
+const LISTENS = `addEventListener('message', (first) => {
+  first.stopImmediatePropagation();
+  const channel = first.data;
+  self.postMessage = (message, moved) => channel.postMessage(message, moved);
+  channel.onmessage = (event) => self.onmessage?.(event);
+}, { once: true });
+`;
+
+/** The threads that the page began for this worker. */
+const borrowed: BorrowedThread[] = [];
+
+/** A thread that the page begins, as onnxruntime uses a worker. */
+class BorrowedThread {
+  onerror: ((error: { readonly message: string }) => void) | null = null;
+  private readonly id = borrowed.length;
+  private readonly channel: MessagePort;
+
+  constructor(text: string, name: string) {
+    const { port1, port2 } = new MessageChannel();
+    this.channel = port1;
+    borrowed.push(this);
+    const asked: Asked = { thread: 'begin', id: this.id, text, name };
+    globalThis.postMessage(asked, { transfer: [port2] } as WindowPostMessageOptions);
+    addEventListener('message', ({ data }) => {
+      if (isOf<Failed>(data) && data.id === this.id) this.onerror?.(data);
+    });
+  }
+
+  set onmessage(hear: (event: MessageEvent) => void) {
+    this.channel.onmessage = hear;
+  }
+
+  postMessage(message: unknown, moved: Transferable[] = []): void {
+    this.channel.postMessage(message, moved);
+  }
+
+  terminate(): void {
+    const asked: Asked = { thread: 'end', id: this.id };
+    globalThis.postMessage(asked);
+  }
+}
+
+/** Where each text lies that threads were begun with. */
+const places = new Map<string, string>();
+
+function placeOf(text: string): string {
+  const place =
+    places.get(text) ?? URL.createObjectURL(new Blob([LISTENS, text], { type: 'text/javascript' }));
+  places.set(text, place);
+  return place;
+}
+
+/**
+ * The page's side: begins what threads a worker of its own asks for.
+ * @returns what ends them all, with their worker
+ */
+export function lendThreads(worker: Worker): () => void {
+  const threads = new Map<number, Worker>();
+  const end = (id: number): void => {
+    threads.get(id)?.terminate();
+    threads.delete(id);
+  };
+  worker.addEventListener('message', ({ data, ports }) => {
+    if (!isOf<Asked>(data)) return;
+    if (data.thread === 'end') return end(data.id);
+    const thread = new Worker(placeOf(data.text), { type: 'module', name: data.name });
+    threads.set(data.id, thread);
+    thread.addEventListener('error', ({ message }) => {
+      const failed: Failed = { thread: 'failed', id: data.id, message };
+      worker.postMessage(failed);
+    });
+    thread.postMessage(ports[0], [ports[0]!]);
+  });
+  return () => {
+    for (const id of threads.keys()) end(id);
+  };
+}
+
+const held = new Set<object>();
 let opening = 0;
 let begin: Begin | undefined;
 
-/** Holds every worker that is begun until `work` has settled; several may be at work at once. */
-async function holdingWorkers<T>(work: () => Promise<T>): Promise<T> {
+/** While `work` is at work, which several may be, a new worker is `Begun`. */
+async function beginningAs<T>(Begun: (own: Begin) => Begin, work: () => Promise<T>): Promise<T> {
   if (opening++ === 0) {
     begin = globalThis.Worker;
-    globalThis.Worker = class extends begin {
-      constructor(file: string | URL, options?: WorkerOptions) {
-        super(texts.get(String(file)) ?? file, options);
-        held.add(this);
-      }
-    };
+    globalThis.Worker = Begun(begin);
   }
   try {
     return await work();
@@ -43,11 +128,25 @@ async function holdingWorkers<T>(work: () => Promise<T>): Promise<T> {
   }
 }
 
+const holding = (own: Begin): Begin =>
+  class extends own {
+    constructor(...of: ConstructorParameters<Begin>) {
+      super(...of);
+      held.add(this);
+    }
+  };
+
+const borrowing = (text: string): Begin =>
+  class {
+    constructor(_: string | URL, options?: WorkerOptions) {
+      // biome-ignore lint/correctness/noConstructorReturn: whoever begins a worker gets a thread.
+      return new BorrowedThread(text, options?.name ?? '');
+    }
+  } as unknown as Begin;
+
 /** Does what may begin threads of `ort`, each of which then comes; where there are no workers, just does it. */
 export async function beginningThreads<T>(ort: object, work: () => Promise<T>): Promise<T> {
   if (globalThis.Worker === undefined) return work();
-  const { threadFile, threadText } = ort as Threaded;
-  if (threadFile !== undefined && threadText !== undefined && !texts.has(threadFile))
-    texts.set(threadFile, URL.createObjectURL(new Blob([threadText], { type: 'text/javascript' })));
-  return holdingWorkers(work);
+  const { threadText } = ort as Threaded;
+  return beginningAs((own) => (threadText === undefined ? holding(own) : borrowing(threadText)), work);
 }

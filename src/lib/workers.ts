@@ -7,6 +7,7 @@ import { type Endpoint, expose, proxy, type Remote, transfer, transferHandlers, 
 import { asPapilioError, type ErrorReport, errorReport, PapilioError } from './errors.ts';
 import { heardAgain } from './heard.ts';
 import { allAgain, type Language, language, onLanguage, rememberSaid, say, speak } from './say.ts';
+import { lendThreads } from './threads.ts';
 
 /** How long a worker may leave those waiting who have gone on to something else. */
 export const PATIENCE_MS = 3000;
@@ -102,6 +103,7 @@ export class RunningWorker<Api> {
   private readonly loaded: Promise<unknown>;
   private readonly worker: Worker;
   private readonly remote: Remote<Api>;
+  private readonly endThreads: () => void;
   private readonly hangs: () => void;
   private readonly calls = new Set<Call>();
   /** Rejects when the worker breaks or is ended; one that is gone never answers by itself. */
@@ -113,6 +115,7 @@ export class RunningWorker<Api> {
   constructor(worker: Worker, hangs: (worker: RunningWorker<Api>) => void) {
     this.worker = worker;
     this.hangs = () => hangs(this);
+    this.endThreads = lendThreads(worker);
     this.remote = wrap<Api>(worker);
     this.over = new Promise<never>((_, no) => {
       this.reject = no;
@@ -135,6 +138,7 @@ export class RunningWorker<Api> {
   finish(error: PapilioError): void {
     this.isOver = true;
     this.worker.terminate();
+    this.endThreads();
     this.reject(error);
   }
 

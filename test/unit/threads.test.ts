@@ -1,13 +1,13 @@
 /**
- * Workers are held while they load, and no longer; threads begin from a text in memory. Seen to fail: nothing held; held for good; the page's own class not
- * put back; begun from the file; a text for every thread; the text for every worker.
+ * A thread whose text is there is begun by the page; another worker is held while it loads, and no longer. Seen to fail: nothing held; held for good; the
+ * page's own class not put back; the channel's first message heard as the thread's; a text for every thread; errors kept; a thread that outlives its worker.
  */
 import { resolveObjectURL } from 'node:buffer';
 import { setImmediate as turn } from 'node:timers/promises';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { expect, test, vi } from 'vitest';
-import { beginningThreads } from '../../src/lib/threads.ts';
+import { beginningThreads, lendThreads } from '../../src/lib/threads.ts';
 
 setFlagsFromString('--expose-gc');
 const collect = runInNewContext('gc') as () => void;
@@ -59,27 +59,117 @@ test('where there are no workers, it only does the work', async () => {
   expect(await beginningThreads({}, async () => 5)).toBe(5);
 });
 
-const begunWith: string[] = [];
-/** A worker that notes the file it begins with. */
-class Noting {
-  constructor(file: string | URL) {
-    begunWith.push(String(file));
+type Hear = (event: { data: unknown; ports: readonly MessagePort[] }) => void;
+
+/** One side of a worker: whoever listens on the other hears what is posted here, copied, with ports that move. */
+class Side {
+  other!: Side;
+  private readonly listeners: Hear[] = [];
+  readonly addEventListener = (type: string, hear: Hear) =>
+    void (type === 'message' && this.listeners.push(hear));
+  readonly postMessage = (
+    message: unknown,
+    moved: readonly MessagePort[] | { transfer: MessagePort[] } = [],
+  ) => {
+    const ports = 'transfer' in moved ? moved.transfer : moved;
+    const data = ports.includes(message as MessagePort) ? message : structuredClone(message);
+    for (const hear of this.other.listeners) hear({ data, ports });
+  };
+}
+
+function twoSides(): [Side, Side] {
+  const [one, two] = [new Side(), new Side()];
+  one.other = two;
+  two.other = one;
+  return [one, two];
+}
+
+/** A worker of the page that runs the text it is begun with, as far as a thread needs one. */
+class Thread {
+  static readonly begun: Thread[] = [];
+  isEnded = false;
+  private readonly errors: ((error: { message: string }) => void)[] = [];
+  private readonly running: Promise<{ readonly hear: (event: object) => void }>;
+
+  constructor(
+    readonly place: string,
+    readonly options: WorkerOptions,
+  ) {
+    Thread.begun.push(this);
+    this.running = (async () => {
+      const hearers: ((event: object) => void)[] = [];
+      const self = {
+        name: options.name,
+        onmessage: null as ((event: object) => void) | null,
+        addEventListener: (_: string, hear: (event: object) => void) => hearers.push(hear),
+        postMessage: () => expect.unreachable('what a thread says goes through its channel'),
+      };
+      runInNewContext(await resolveObjectURL(place)!.text(), Object.assign(self, { self }));
+      const hear = (event: object) => {
+        let isStopped = false;
+        const stopImmediatePropagation = () => {
+          isStopped = true;
+        };
+        for (const one of hearers.splice(0)) one({ ...event, stopImmediatePropagation });
+        if (!isStopped) self.onmessage?.(event);
+      };
+      return { hear };
+    })();
+  }
+
+  addEventListener(_: string, hear: (error: { message: string }) => void) {
+    this.errors.push(hear);
+  }
+  postMessage(data: unknown) {
+    void this.running.then(({ hear }) => hear({ data }));
+  }
+  fail(message: string) {
+    for (const hear of this.errors) hear({ message });
+  }
+  terminate() {
+    this.isEnded = true;
   }
 }
 
-test('threads begin from one text in memory, other workers and those of other builds from where they are', async () => {
-  vi.stubGlobal('Worker', Noting);
-  const [threadFile, other] = ['https://page.test/ort.js', 'https://page.test/other.js'];
-  const begin = (ort: object, ...files: readonly string[]) =>
-    beginningThreads(ort, async () => {
-      for (const file of files) new globalThis.Worker(new URL(file));
-    });
-  const ort = { threadFile, threadText: 'self.onmessage = null;' };
-  await begin({}, threadFile);
-  expect(begunWith.splice(0)).toEqual([threadFile]);
-  await begin(ort, threadFile, other);
-  await begin(ort, threadFile);
-  const [text, ...others] = begunWith.splice(0);
-  expect(others).toEqual([other, text]);
-  expect(await resolveObjectURL(text!)!.text()).toBe(ort.threadText);
+/** Doubles what it is sent, and says who it is. */
+const DOUBLES = `self.onmessage = ({ data }) => self.postMessage({ name: self.name, twice: data.number * 2 });`;
+
+test('a thread whose text is there is begun by the page, talks through a channel, tells of its error and ends with its worker', async () => {
+  const [page, worker] = twoSides();
+  Thread.begun.length = 0;
+  vi.stubGlobal('Worker', Thread);
+  const endAll = lendThreads(page as unknown as Worker);
+  vi.stubGlobal('postMessage', worker.postMessage);
+  vi.stubGlobal('addEventListener', worker.addEventListener);
+  const begun: Worker[] = [];
+  await beginningThreads({ threadText: DOUBLES }, async () => {
+    // As onnxruntime begins them; the page begins its own outside.
+    const Own = globalThis.Worker;
+    globalThis.Worker = Thread as unknown as typeof globalThis.Worker;
+    for (const name of ['one', 'two']) begun.push(new Own('bundled.js', { type: 'module', name }));
+    globalThis.Worker = Own;
+  });
+  expect(globalThis.Worker).toBe(Thread);
+  const [one, two] = begun as [Worker, Worker];
+  expect(Thread.begun.map(({ options }) => options)).toEqual([
+    { type: 'module', name: 'one' },
+    { type: 'module', name: 'two' },
+  ]);
+  expect(Thread.begun[0]!.place).toBe(Thread.begun[1]!.place);
+  const answers = Promise.all(
+    begun.map((thread) => new Promise((resolve) => (thread.onmessage = ({ data }) => resolve(data)))),
+  );
+  for (const [i, thread] of begun.entries()) thread.postMessage({ number: i + 4 });
+  expect(await answers).toEqual([
+    { name: 'one', twice: 8 },
+    { name: 'two', twice: 10 },
+  ]);
+  const errors: string[] = [];
+  two.onerror = ({ message }: ErrorEvent) => errors.push(message);
+  Thread.begun[1]!.fail('no memory');
+  expect(errors).toEqual(['no memory']);
+  one.terminate();
+  expect(Thread.begun.map(({ isEnded }) => isEnded)).toEqual([true, false]);
+  endAll();
+  expect(Thread.begun.map(({ isEnded }) => isEnded)).toEqual([true, true]);
 });
