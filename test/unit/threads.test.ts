@@ -7,7 +7,9 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { expect, test, vi } from 'vitest';
-import { beginningThreads, lendThreads } from '../../src/lib/threads.ts';
+import { PapilioError } from '../../src/lib/errors.ts';
+import { beginningThreads } from '../../src/lib/threads.ts';
+import { RunningWorker } from '../../src/lib/workers.ts';
 
 setFlagsFromString('--expose-gc');
 const collect = runInNewContext('gc') as () => void;
@@ -64,6 +66,7 @@ type Hear = (event: { data: unknown; ports: readonly MessagePort[] }) => void;
 /** One side of a worker: whoever listens on the other hears what is posted here, copied, with ports that move. */
 class Side {
   other!: Side;
+  readonly terminate = () => {};
   private readonly listeners: Hear[] = [];
   readonly addEventListener = (type: string, hear: Hear) =>
     void (type === 'message' && this.listeners.push(hear));
@@ -138,7 +141,7 @@ test('a thread whose text is there is begun by the page, talks through a channel
   const [page, worker] = twoSides();
   Thread.begun.length = 0;
   vi.stubGlobal('Worker', Thread);
-  const endAll = lendThreads(page as unknown as Worker);
+  const running = new RunningWorker(page as unknown as Worker, () => {});
   vi.stubGlobal('postMessage', worker.postMessage);
   vi.stubGlobal('addEventListener', worker.addEventListener);
   const begun: Worker[] = [];
@@ -170,6 +173,6 @@ test('a thread whose text is there is begun by the page, talks through a channel
   expect(errors).toEqual(['no memory']);
   one.terminate();
   expect(Thread.begun.map(({ isEnded }) => isEnded)).toEqual([true, false]);
-  endAll();
+  running.finish(new PapilioError('internal', 'ended'));
   expect(Thread.begun.map(({ isEnded }) => isEnded)).toEqual([true, true]);
 });
