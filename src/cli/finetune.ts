@@ -222,10 +222,7 @@ async function startFrom(values: FinetuneValues): Promise<Pick<RunRequest, 'meth
 const HUB_HOLDS = ['onnx', 'config.json'];
 
 /** The places of --out, --folder and --python. */
-function placesOf(
-  { out, folder, python, overwrite, resume }: FinetuneValues,
-  isAgain: boolean,
-): WantedOut[] {
+function placesOf({ out, folder, python, overwrite, resume }: FinetuneValues, isAgain: boolean): WantedOut[] {
   // The same command again finds there what it wrote itself.
   const again = overwrite || resume !== undefined;
   return [
