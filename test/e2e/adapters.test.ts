@@ -22,6 +22,7 @@ import {
   untilState,
   words,
 } from './page-tools.ts';
+import { untilSeen } from './seen.ts';
 import { setStage } from './stage.ts';
 
 const stage = setStage();
@@ -87,7 +88,12 @@ test('an adapter is opened, merged, packed again and trained further; a broken o
   await drop(page, join(stage.downloads, 'mine.zip'));
   const item = await until(() => words(page, ITEM), 'the adapter in the list', 60);
   expect(item).toMatch(/LoRA[\s\S]+4 modules: query[\s\S]+classifier/);
-  await until(async () => !/does not fit|Choose a model/i.test(await words(page, ITEM)), 'the fit', 60);
+  await untilSeen(
+    () => words(page, ITEM),
+    (seen) => !/does not fit|Choose a model/i.test(seen),
+    'the fit',
+    60,
+  );
   expect(await words(page, `${named('See')} ${part('error')}`)).toBe('');
   const name = await words(page, `${ITEM} b`);
 
@@ -108,7 +114,11 @@ test('an adapter is opened, merged, packed again and trained further; a broken o
   await pressAtRest(page, `Train ${name} further`);
   await page.waitForSelector(named('Where the run begins'));
   await press(page, 'Restart with changes');
-  await until(async () => ![run, ''].includes(await words(page, part('run-name'))), 'a new run');
+  await untilSeen(
+    () => words(page, part('run-name')),
+    (seen) => ![run, ''].includes(seen),
+    'a new run',
+  );
   await untilState(page, 'finished');
   expect(await words(page, part('clocks'))).toContain('1 of 1 step');
   expect(errors).toEqual([]);

@@ -1,6 +1,7 @@
 /** Driving the butterfly view: a wiring is dialled, and pictures are asked what they show. */
 import type { Page } from 'puppeteer-core';
 import { named, part, until } from './page-tools.ts';
+import { untilSeen } from './seen.ts';
 
 /** 32 inputs are turned by three factors of blocks of 4 when this is chosen in the playground. */
 export const START = 'v=1&preset=letters-boft&seed=1';
@@ -27,8 +28,18 @@ export async function toWiring(page: Page, d: number, b: number, m: number): Pro
   await dial(page, 'Inputs', d);
   await dial(page, 'Block size', b);
   await dial(page, 'Factors', m);
-  await until(async () => (await setting(page)) === `boft ${d} ${b} ${m}`, 'the wiring', 20);
+  await untilSeen(
+    () => setting(page),
+    (seen) => seen === `boft ${d} ${b} ${m}`,
+    'the wiring',
+    20,
+  );
 }
 
 export const lit = (page: Page, id: string, count: number) =>
-  until(async () => (await data(page, id, 'lit')) === String(count), `${count} lit in ${id}`, 20);
+  untilSeen(
+    () => data(page, id, 'lit'),
+    (seen) => seen === String(count),
+    `${count} lit in ${id}`,
+    20,
+  );

@@ -19,6 +19,7 @@ import {
   withoutWebGpu,
   words,
 } from './page-tools.ts';
+import { untilSeen } from './seen.ts';
 import { setStage } from './stage.ts';
 
 const RUN = `${START}&engine=onnxruntime&t.batchSize=4&t.steps=2000&t.evalEvery=0&t.evalExamples=4&t.warmupSteps=1`;
@@ -45,11 +46,16 @@ const entry = async (page: Page, factor: number, size: number, row: number, colu
 };
 
 const said = (page: Page, what: RegExp) =>
-  until(async () => what.test(await words(page, part('focus'))), `the words ${what}`, 20);
+  untilSeen(() => words(page, part('focus')), what, `the words ${what}`, 20);
 
 /** Lines lit in the graph, factor by factor. */
 const edges = (page: Page, counts: string) =>
-  until(async () => (await data(page, 'graph-lit', 'edges')) === counts, `edges ${counts}`, 20);
+  untilSeen(
+    () => data(page, 'graph-lit', 'edges'),
+    (seen) => seen === counts,
+    `edges ${counts}`,
+    20,
+  );
 
 describe('the butterfly view', () => {
   const stage = setStage();
@@ -86,7 +92,12 @@ describe('the butterfly view', () => {
     // An entry of a factor: its edge, and its number in the list.
     await entry(page, 1, 32, 5, 1);
     await said(page, /^Factor 1: the edge from node 1 after factor 0 to node 5 after factor 1\./);
-    await until(async () => (await data(page, 'factor-1', 'entry')) === '5,1', 'the entry', 20);
+    await untilSeen(
+      () => data(page, 'factor-1', 'entry'),
+      (seen) => seen === '5,1',
+      'the entry',
+      20,
+    );
     await lit(page, 'factor-0', 0);
     await edges(page, '0 1 0');
     const number = await until(() => page.$('.parameter[data-lit="true"]'), 'its number', 20);
@@ -105,8 +116,9 @@ describe('the butterfly view', () => {
     const rows = /\((\d+), (\d+)\)/.exec(await second.evaluate((one) => (one as HTMLElement).textContent))!;
     await pointAt(page, second, 0.5, 0.5);
     await said(page, new RegExp(`from node ${rows[2]} after factor 0 to node ${rows[1]} after`));
-    await until(
-      async () => (await data(page, 'factor-1', 'entry')) === `${rows[1]},${rows[2]}`,
+    await untilSeen(
+      () => data(page, 'factor-1', 'entry'),
+      (seen) => seen === `${rows[1]},${rows[2]}`,
       'the entry of the number',
       20,
     );
@@ -126,7 +138,12 @@ describe('the butterfly view', () => {
     await page.keyboard.press('Enter');
     await page.$eval(part('graph'), (one) => (one as HTMLElement).blur());
     await said(page, /^Input 1 reaches .* Kept; Esc lets it go\./);
-    await until(async () => (await data(page, 'graph-lit', 'columns')) === '4', 'all columns lit', 20);
+    await untilSeen(
+      () => data(page, 'graph-lit', 'columns'),
+      (seen) => seen === '4',
+      'all columns lit',
+      20,
+    );
     await page.focus(part('graph'));
     await page.keyboard.press('Escape');
     await said(page, /^Point at an input/);
@@ -146,14 +163,15 @@ describe('the butterfly view', () => {
     );
     expect(await six.evaluate((one) => one.ariaDisabled)).toBe('true');
     await pointAt(page, six, 0.5, 0.5);
-    await until(async () => /6: 6 does not divide \d+\./.test(await words(page, '.stop-reason')), 'why', 20);
+    await untilSeen(() => words(page, '.stop-reason'), /6: 6 does not divide \d+\./, 'why', 20);
     await six.evaluate((one) => (one as HTMLElement).click());
     expect(await setting(page)).toBe(at);
 
     await dial(page, 'Block size', 8);
     await press(page, 'Use these settings');
-    await until(
-      async () => !(await words(page, named('Wiring to try'))).includes('back to'),
+    await untilSeen(
+      () => words(page, named('Wiring to try')),
+      (seen) => !seen.includes('back to'),
       'the way back gone',
       20,
     );
@@ -174,7 +192,12 @@ describe('the butterfly view', () => {
     expect(await words(page, '[role=tab][aria-selected=true]')).toBe('Inside');
     // Nothing is evaluated: the steps between are taken because the view is on screen.
     const count = () => data(page, 'steps', 'count').catch(() => 0);
-    await until(async () => Number(await count()) >= 4, 'four steps', 400);
+    await untilSeen(
+      () => count(),
+      (seen) => Number(seen) >= 4,
+      'four steps',
+      400,
+    );
     await press(page, 'Pause');
     await untilState(page, 'paused');
     await until(async () => (await page.$(part('stale'))) === null, 'a look at the last step', 60);
@@ -188,16 +211,31 @@ describe('the butterfly view', () => {
     const slider = (await page.$(`${part('steps')} input[type=range]`))!;
     await slider.focus();
     await page.keyboard.press('Home');
-    await until(async () => (await step()) !== end, 'the first step', 20);
+    await untilSeen(
+      () => step(),
+      (seen) => seen !== end,
+      'the first step',
+      20,
+    );
     const [first, angleThen] = [Number(await step()), await angle()];
     expect(first).toBeLessThan(Number(end));
     expect(angleThen).toBeLessThan(last);
     expect(await values()).not.toBe(lastValues);
     await page.keyboard.press('ArrowRight');
-    await until(async () => Number(await step()) > first, 'the next step', 20);
+    await untilSeen(
+      () => step(),
+      (seen) => Number(seen) > first,
+      'the next step',
+      20,
+    );
     expect(await angle()).toBeGreaterThan(angleThen);
     await page.keyboard.press('End');
-    await until(async () => (await step()) === end, 'the last step again', 20);
+    await untilSeen(
+      () => step(),
+      (seen) => seen === end,
+      'the last step again',
+      20,
+    );
     expect([await angle(), await values()]).toEqual([last, lastValues]);
     expect(errors).toEqual([]);
     await page.close();

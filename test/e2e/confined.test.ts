@@ -5,6 +5,7 @@
 import { expect, test } from 'vitest';
 import { unasked } from '../tools/asked.ts';
 import { CAN_TRAIN, openPage, press, SMALL, until, untilState } from './page-tools.ts';
+import { untilSeen } from './seen.ts';
 import { setStage } from './stage.ts';
 
 const stage = setStage();
@@ -25,7 +26,12 @@ test('scripts from text, other origins without TLS, frames, forms and bases are 
   const refused = async (part: RegExp, act: () => Promise<unknown>): Promise<void> => {
     stage.violations.length = 0;
     await act();
-    await until(async () => stage.violations.some((line) => part.test(line)), `a violation of ${part}`, 10);
+    await untilSeen(
+      () => stage.violations,
+      (all) => all.some((line) => part.test(line)),
+      `a violation of ${part}`,
+      10,
+    );
   };
   await refused(/script-src.*inline/, () =>
     page.evaluate(() => {

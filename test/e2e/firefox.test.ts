@@ -19,6 +19,7 @@ import {
   untilState,
   words,
 } from './page-tools.ts';
+import { untilSeen } from './seen.ts';
 import { setStage } from './stage.ts';
 
 const stage = setStage('firefox');
@@ -48,7 +49,7 @@ test('Firefox: the held-out accuracy improves, the merged file answers as the tr
     location.hash = hash;
   }, `${QUICK}&t.steps=3`);
   await press(page, 'Restart with changes');
-  await until(async () => /of 3 steps/.test(await words(page, part('clocks'))), 'the next run', 60);
+  await untilSeen(() => words(page, part('clocks')), /of 3 steps/, 'the next run', 60);
   await untilState(page, 'finished');
   const undisturbed = await metrics(page, stage.downloads);
   expect(undisturbed).toHaveLength(1 + 3);
@@ -66,7 +67,12 @@ test('Firefox: the held-out accuracy improves, the merged file answers as the tr
   expect(await metrics(page, stage.downloads)).toEqual(undisturbed);
 
   await openTab(page, 'Runs');
-  await until(async () => (await page.$$(TABLE)).length === 3, 'three runs', 30);
+  await untilSeen(
+    () => page.$$eval(TABLE, (all) => all.map((one) => one.textContent)),
+    (seen) => seen.length === 3,
+    'three runs',
+    30,
+  );
   const said = await page.$$eval(TABLE, (all) => all.map((one) => one.textContent));
   expect(said[1]).toMatch(/glyphs-vit → tales-gpt/);
   await until(() => page.$(`${named('Curves')} .js-plotly-plot .scatterlayer .trace`), 'curves', 30);

@@ -5,6 +5,7 @@
 import { gzipSync } from 'node:zlib';
 import { expect, test } from 'vitest';
 import { CAN_TRAIN, named, part, press, until, untilWhole, withoutWebGpu, words } from './page-tools.ts';
+import { untilSeen } from './seen.ts';
 import { setStage } from './stage.ts';
 
 const stage = setStage();
@@ -66,10 +67,8 @@ test('a first visit, without WebGPU too, finds a recorded run and one button, an
   // What it says of itself, and what it shows.
   const note = `${named('Train')} ${part('recorded')}`;
   expect(await words(page, note)).toMatch(/recorded[\s\S]+Digits to letters[\s\S]+20\d\d: .+, on .+/);
-  const figures = await until(
-    async () => /([\d.]+) %\s+was ([\d.]+) %/.exec(await words(page, part('figures'))),
-    'scores',
-  );
+  const SCORES = /([\d.]+) %\s+was ([\d.]+) %/;
+  const figures = SCORES.exec(await untilSeen(() => words(page, part('figures')), SCORES, 'scores'))!;
   expect(Number(figures[1])).toBeGreaterThan(Number(figures[2]) + 30);
   expect(await words(page, part('rotation'))).toMatch(/RᵀR − I‖\s+[\d.]+ e−\d/);
   // The button that comes next is marked, until it was used.

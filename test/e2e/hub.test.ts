@@ -6,7 +6,8 @@ import { readFile } from 'node:fs/promises';
 import type { Page } from 'puppeteer-core';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { type HubRepo, type HubServer, startHub } from '../tools/hub.ts';
-import { CAN_TRAIN, part, press, unfold, until, untilState, words } from './page-tools.ts';
+import { CAN_TRAIN, part, press, unfold, untilState, words } from './page-tools.ts';
+import { untilSeen } from './seen.ts';
 import { setStage } from './stage.ts';
 
 const LINK =
@@ -71,21 +72,9 @@ async function find(page: Page, what: 'model' | 'dataset', name: string): Promis
   await page.keyboard.press('Enter');
 }
 
-/** Waits for words in an element; what stands there instead is in the error. */
-async function shown(page: Page, wanted: RegExp | string, where = MODEL_PART): Promise<string> {
-  let said = '';
-  const wait = until(
-    async () => {
-      said = await words(page, where);
-      return said.match(wanted) ? said : '';
-    },
-    `${wanted}`,
-    60,
-  );
-  return wait.catch((error: Error) => {
-    throw new Error(`${error.message} ${where} says: ${said}`);
-  });
-}
+/** Waits for words in an element. */
+const shown = (page: Page, wanted: RegExp | string, where = MODEL_PART): Promise<string> =>
+  untilSeen(() => words(page, where), wanted, `${where} to say ${wanted}`, 60);
 const trouble = (page: Page, wanted: RegExp | string) => shown(page, wanted, part('hub-trouble'));
 const DOWNLOAD = 'Download f32 · model';
 
@@ -111,8 +100,9 @@ test('found by name, fetched, broken off, resumed, kept; trained with the Hub go
   await trouble(page, 'broken off; what has arrived is kept');
   await shown(page, /[1-9]\d* % here/);
   await press(page, 'Resume');
-  await until(
-    async () => hub.requests.some((line) => /model\.onnx bytes=[1-9]/.test(line)),
+  await untilSeen(
+    () => hub.requests,
+    (all) => all.some((line) => /model\.onnx bytes=[1-9]/.test(line)),
     'the rest to be asked for',
     20,
   );

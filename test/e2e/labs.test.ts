@@ -6,7 +6,8 @@
 
 import { expect, test } from 'vitest';
 import { answer, openLab, says, speak } from './lab-tools.ts';
-import { findings, part, until, words } from './page-tools.ts';
+import { findings, part, words } from './page-tools.ts';
+import { untilSeen } from './seen.ts';
 import { setStage } from './stage.ts';
 
 const stage = setStage();
@@ -74,14 +75,7 @@ test('the butterfly lab finds what its factors reach, and says so in Chinese', a
 test('the shader lab finds a wrong sign in each kernel, says where a text does not compile or does not end, and brings it back', async () => {
   const { page, errors } = await openLab(stage, 'lab=shader', 'en-GB');
   const verdict = (expected: RegExp) =>
-    until(
-      async () => {
-        const text = await words(page, part('shader-verdict'));
-        return expected.test(text) ? text : null;
-      },
-      `the verdict to say ${expected}`,
-      60,
-    );
+    untilSeen(() => words(page, part('shader-verdict')), expected, `the verdict to say ${expected}`, 60);
   const choose = (control: string, value: string) =>
     page.click(`${part(`control-${control}`)} label:has(input[value="${value}"])`);
   /** Types into the text before a part of it, as undo knows it. */
@@ -239,7 +233,11 @@ test('the first fine-tuning takes three steps, with the head alone and with a me
 
   expect(page.workers().length).toBeGreaterThan(0);
   await page.click('a[href="#start"]');
-  await until(async () => page.workers().length === 0, 'the workers to be gone');
+  await untilSeen(
+    () => page.workers().map((one) => one.url()),
+    (urls) => urls.length === 0,
+    'the workers to be gone',
+  );
   expect(errors).toEqual([]);
   await page.browserContext().close();
 });

@@ -20,10 +20,10 @@ import {
   press,
   QUICK,
   trainToTheEnd,
-  until,
   untilState,
   words,
 } from './page-tools.ts';
+import { untilSeen } from './seen.ts';
 import { setStage } from './stage.ts';
 
 let folder = '';
@@ -52,11 +52,7 @@ const isolated = (page: Page): Promise<boolean> => page.evaluate(() => crossOrig
 /** Waits until every file is kept, as the help says. */
 async function untilKept(page: Page): Promise<void> {
   await press(page, 'Keyboard help');
-  await until(
-    async () => (await words(page, part('kept-files'))).startsWith('This page is kept'),
-    'the files to be kept',
-    120,
-  );
+  await untilSeen(() => words(page, part('kept-files')), /^This page is kept/, 'the files to be kept', 120);
   await page.keyboard.press('Escape');
 }
 

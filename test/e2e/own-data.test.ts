@@ -25,6 +25,7 @@ import {
   untilWhole,
   words,
 } from './page-tools.ts';
+import { untilSeen } from './seen.ts';
 import { setStage } from './stage.ts';
 
 const LINK =
@@ -61,18 +62,19 @@ const dropped = (page: Page): Promise<string> =>
 const PREVIEW = named('Preview of the data');
 
 const preview = (page: Page, wanted: RegExp) =>
-  until(async () => (wanted.test(await words(page, PREVIEW)) ? words(page, PREVIEW) : ''), `${wanted}`, 30);
+  untilSeen(() => words(page, PREVIEW), wanted, `${wanted}`, 30);
 
 test('a table with odd columns is mapped, trained on, merged, and both files write', async () => {
   const { page, errors } = await openPage(stage, LINK, 1440);
   // Both wait for files, so both are open.
-  const [forModel, forData] = await until(async () => {
-    const found = (await page.$$(`${part('drop')} input[type=file]:not([webkitdirectory])`)) as Input[];
-    return found.length === 2 ? found : null;
-  }, 'the places for model and data');
+  const [forModel, forData] = await untilSeen(
+    () => page.$$(`${part('drop')} input[type=file]:not([webkitdirectory])`) as Promise<Input[]>,
+    (found) => found.length === 2,
+    'the places for model and data',
+  );
   expect(await words(page, part('run-state'))).toBe('waiting for a model');
   await forModel!.uploadFile(...MODEL.map((name) => `public/models/tales-gpt/${name}`));
-  await until(async () => /Family\s+llama/i.test(await words(page, part('model-facts'))), 'the model', 30);
+  await untilSeen(() => words(page, part('model-facts')), /Family\s+llama/i, 'the model', 30);
   expect(await words(page, part('run-state'))).toBe('waiting for data');
   expect(await forData!.evaluate((box) => box.accept)).toContain('.parquet');
   await forData!.uploadFile(table);
@@ -102,11 +104,9 @@ test('a table with odd columns is mapped, trained on, merged, and both files wri
   // A model of one's own is forecast unasked; once more, so that it is of the columns as they are now.
   await press(page, 'Forecast again');
   await page.waitForSelector(`${named('Forecast')}[aria-busy=false]`, { timeout: 60_000 });
-  const forecast = await until(
-    async () => /Peak\s+([\d.]+ [kM]B)/.exec(await words(page, named('Forecast')))?.[1],
-    'a forecast',
-    60,
-  );
+  const PEAK = /Peak\s+([\d.]+ [kM]B)/;
+  const said = await untilSeen(() => words(page, named('Forecast')), PEAK, 'a forecast', 60);
+  const forecast = PEAK.exec(said)![1]!;
 
   await trainToTheEnd(page);
   const beside = await words(page, named('Forecast and measurement'));
@@ -118,13 +118,10 @@ test('a table with odd columns is mapped, trained on, merged, and both files wri
   await page.$eval(TOKENS, (box) => (box as HTMLInputElement).select());
   await page.type(TOKENS, '12');
   await press(page, 'Write with both files');
-  const sides = await until(
-    async () => {
-      const all = await page.$$eval(`${named('Run it')} [aria-busy=false]`, (both) =>
-        both.map((one) => one.textContent ?? ''),
-      );
-      return all.length === 2 ? all : null;
-    },
+  const sides = await untilSeen(
+    () =>
+      page.$$eval(`${named('Run it')} [aria-busy=false]`, (both) => both.map((one) => one.textContent ?? '')),
+    (all) => all.length === 2,
     'both files’ texts',
     60,
   );
@@ -139,11 +136,16 @@ test('a table with odd columns is mapped, trained on, merged, and both files wri
   expect(names).toEqual(expect.arrayContaining(['onnx/model.onnx', 'config.json', 'tokenizer.json']));
 
   // The page anew: the browser keeps the run with the table it was made of.
-  await until(async () => (await keptStep(page)) === 2, 'the last checkpoint', 20);
+  await untilSeen(
+    () => keptStep(page),
+    (seen) => seen === 2,
+    'the last checkpoint',
+    20,
+  );
   await page.reload({ waitUntil: 'load' });
   await untilWhole(page);
   await press(page, 'Resume');
-  await until(async () => /step 2 of 2/.test(await words(page, part('figures'))), 'the resumed run', 60);
+  await untilSeen(() => words(page, part('figures')), /step 2 of 2/, 'the resumed run', 60);
   for (const name of ['model.onnx', 'odd.csv']) expect(await dropped(page)).toContain(name);
   expect(errors).toEqual([]);
   await page.close();

@@ -17,6 +17,7 @@ import {
   withoutWebGpu,
   words,
 } from './page-tools.ts';
+import { untilSeen } from './seen.ts';
 import { setStage } from './stage.ts';
 
 const stage = setStage();
@@ -49,8 +50,9 @@ test('targets that match nothing: red, with a suggestion, and Train waits', asyn
 
 test('an illegal block size: the reason in PEFT’s words, the illegal stops greyed', async () => {
   const { page } = await openPage(stage, `${SMALL}&c.boft_block_size=48`);
-  await until(
-    async () => (await words(page, part('totals'))).includes('must be divisible by boft_block_size (48)'),
+  await untilSeen(
+    () => words(page, part('totals')),
+    'must be divisible by boft_block_size (48)',
     'the reason',
     20,
   );
@@ -95,10 +97,7 @@ test('a run that diverges: training pauses, and the way on halves the rate', asy
   const first = await words(page, part('run-name'));
   await press(page, 'Halve the learning rate and go on');
   // No rate is small enough for this scaling: that the next run diverges at 5 shows that it trained with it.
-  await until(
-    async () => (await words(page, part('run-error'))).includes('(5 now)'),
-    'the run at half the rate',
-  );
+  await untilSeen(() => words(page, part('run-error')), '(5 now)', 'the run at half the rate');
   expect(page.url()).toContain('t.learningRate=5');
   expect(await words(page, part('run-name'))).not.toBe(first);
   await page.close();
@@ -112,7 +111,7 @@ test('no WebGPU: steps for this browser, and counts and patterns all the same', 
   await ways!.evaluate((one) => (one as HTMLElement).click());
   const reader = await words(page, named('No WebGPU'));
   expect(reader).toMatch(/no WebGPU[\s\S]*chrome:\/\//);
-  await until(async () => /52,762/.test(await words(page, part('totals'))), 'the counts', 20);
+  await untilSeen(() => words(page, part('totals')), /52,762/, 'the counts', 20);
   await page.waitForSelector(`${named('Factors')} canvas[aria-label^="Factor "]`);
   await page.close();
 });
@@ -149,14 +148,7 @@ test('hostile links: the page lives, says a sentence, and a reload does not free
     const frozen = (): Promise<number> =>
       page.evaluate(() => (globalThis as { longest?: number }).longest ?? Number.NaN);
     const says = async (part: RegExp) =>
-      until(
-        async () => {
-          const text = await words(page, 'body');
-          return part.test(text) ? text : null;
-        },
-        `${part} on ${which}`,
-        20,
-      );
+      untilSeen(() => words(page, 'body'), part, `${part} on ${which}`, 20);
     await page.goto(`${stage.url}#${SMALL}&${hash}`, { waitUntil: 'load' });
     expect(await says(sentence)).not.toMatch(/Something went wrong/);
     expect(await frozen(), `opened: ${which}`).toBeLessThan(most);
@@ -176,14 +168,7 @@ test('a name that would turn its line is shown, not obeyed', async () => {
   await give(page, `invoice${turn}fdp.onnx`, 'this is not a model');
   await until(() => words(page, part('error')), 'the sentence', 60);
   await unfold(page, 'data');
-  const said = await until(
-    async () => {
-      const text = await words(page, 'body');
-      return text.includes('invoice') ? text : null;
-    },
-    'the name',
-    20,
-  );
+  const said = await untilSeen(() => words(page, 'body'), 'invoice', 'the name', 20);
   expect(said).toContain('invoice\\u202efdp');
   expect(said).not.toContain(turn);
   expect(await page.title()).not.toContain(turn);

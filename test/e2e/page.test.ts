@@ -29,6 +29,7 @@ import {
   untilState,
   words,
 } from './page-tools.ts';
+import { untilSeen } from './seen.ts';
 import { setStage } from './stage.ts';
 
 const stage = setStage();
@@ -55,15 +56,16 @@ test('one press trains: unseen letters are read; answers, parity and files follo
   expect(await words(page, part('figures'))).toMatch(/[\d.]+ examples\/s/);
   await until(() => page.$(part('examples')), 'pictures before and after');
   // The run has 16 steps: what is on screen is of the last one, or says that it is not.
-  await until(
-    async () => /base model and step 16\./.test(await words(page, named('See'))),
+  await untilSeen(
+    () => words(page, named('See')),
+    /base model and step 16\./,
     'before and after of the last step',
   );
   expect(await page.$(part('stale'))).toBeNull();
   expect(await page.title()).toMatch(/^100 % – loss \d/);
 
   await openTab(page, 'Inside');
-  await until(async () => /RᵀR − I/.test(await words(page, named('See'))), 'a look inside');
+  await untilSeen(() => words(page, named('See')), /RᵀR − I/, 'a look inside');
 
   await mergeAndCheck(page);
   await takeAway(page, 'Merged model');
@@ -116,13 +118,16 @@ test('one press trains: unseen letters are read; answers, parity and files follo
   await press(page, 'Check my device');
   // A second case of the same kernel is checked after the first.
   const checked = () => page.$eval(named('Cases checked'), (bar) => Number(bar.ariaValueNow)).catch(() => 0);
-  await until(async () => (await checked()) >= 2, 'the third case', 60);
+  await untilSeen(
+    () => checked(),
+    (seen) => seen >= 2,
+    'the third case',
+    60,
+  );
   await press(page, 'stop');
-  const verdict = await until(
-    async () => {
-      const said = await words(page, part('device-verdict'));
-      return /^So far/.test(said) ? '' : said;
-    },
+  const verdict = await untilSeen(
+    () => words(page, part('device-verdict')),
+    (seen) => seen !== '' && !seen.startsWith('So far'),
     'what the check found in the end',
     60,
   );
@@ -153,21 +158,15 @@ test('every preset opens from its link, is forecast and trains; so do the head a
     expect(await page.$(part('link-problems')), link).toBeNull();
     if (!link.includes('method')) {
       await press(page, await page.$eval(`${named('Forecast')} button`, (one) => one.textContent!));
-      await until(
-        async () => {
-          const said = await words(page, named('Forecast'));
-          return /Peak\s+[\d.]+ [kMG]B[\s\S]*About .+ a step/.test(said) && !said.includes('changed since');
-        },
+      await untilSeen(
+        () => words(page, named('Forecast')),
+        (seen) => /Peak\s+[\d.]+ [kMG]B[\s\S]*About .+ a step/.test(seen) && !seen.includes('changed since'),
         `the forecast of ${link}`,
         60,
       );
     }
     await trainToTheEnd(page);
-    await until(
-      async () => (await words(page, part('clocks'))).includes('2 of 2 steps'),
-      `both steps of ${link}`,
-      10,
-    );
+    await untilSeen(() => words(page, part('clocks')), '2 of 2 steps', `both steps of ${link}`, 10);
     await press(page, 'Reset');
     await untilState(page, 'idle');
   }

@@ -23,6 +23,7 @@ import {
   untilWhole,
   words,
 } from './page-tools.ts';
+import { untilSeen } from './seen.ts';
 import { setStage } from './stage.ts';
 
 const stage = setStage();
@@ -58,18 +59,13 @@ async function setup(page: Page): Promise<readonly string[]> {
       ...(choose as HTMLElement).innerText.split('\n'),
     ]);
   // What is counted and previewed comes after what is chosen.
-  let last = await read();
-  await until(
-    async () => {
-      const before = last;
-      last = await read();
-      const isRead = !last.some((line) => line.startsWith('Reading the data'));
-      return isRead && last.join() === before.join();
-    },
-    'the setup to stand still',
-    20,
-  );
-  return last;
+  let last: readonly string[] = [];
+  const standsStill = (seen: readonly string[]): boolean => {
+    const before = last;
+    last = seen;
+    return seen.join() === before.join() && !seen.some((line) => line.startsWith('Reading the data'));
+  };
+  return untilSeen(read, standsStill, 'the setup to stand still', 20);
 }
 
 /** A page of a browser that keeps nothing yet. */
@@ -88,7 +84,12 @@ const trains = async (page: Page, link: string): Promise<void> => {
   }, link);
   const before = await words(page, part('run-name'));
   await press(page, 'Restart with changes');
-  await until(async () => ![before, ''].includes(await words(page, part('run-name'))), 'the next run', 30);
+  await untilSeen(
+    () => words(page, part('run-name')),
+    (seen) => ![before, ''].includes(seen),
+    'the next run',
+    30,
+  );
   await untilState(page, 'finished');
 };
 
@@ -98,23 +99,43 @@ test('three runs are compared, outlive a reload and a deletion, and move to anot
   await trains(page, LINK.replace('c.r=2', 'c.r=4'));
   await trains(page, LINK.replace('c.r=2', 'c.r=4').replace('seed=1', 'seed=2'));
   await openTab(page, 'Runs');
-  await until(async () => (await rows(page)).length === 3, 'three runs', 30);
+  await untilSeen(
+    () => rows(page),
+    (seen) => seen.length === 3,
+    'three runs',
+    30,
+  );
   const said = await rows(page);
   expect(said[0]).toMatch(/ seed 1 → 2 on screen \d+\.\d+ /);
   expect(said[1]).toMatch(/ r 2 → 4 \d+\.\d+ /);
   expect(said[2]).toMatch(/LoRA, recipes/);
-  await until(async () => / on recipes\. Not beaten/.test(await words(page, part('front'))), 'the front', 30);
+  await untilSeen(() => words(page, part('front')), / on recipes\. Not beaten/, 'the front', 30);
   await until(() => page.$(`${named('Curves')} .js-plotly-plot .scatterlayer .trace`), 'curves', 30);
   await page.reload({ waitUntil: 'load' });
   await untilWhole(page);
   await openTab(page, 'Runs');
-  await until(async () => (await rows(page)).length === 3, 'the runs after a reload', 30);
+  await untilSeen(
+    () => rows(page),
+    (seen) => seen.length === 3,
+    'the runs after a reload',
+    30,
+  );
   const [name] = /^\S+/.exec((await rows(page))[1]!)!;
   await press(page, name);
   await press(page, `Delete ${name}`);
-  await until(async () => (await rows(page)).length === 2, 'one run less', 30);
+  await untilSeen(
+    () => rows(page),
+    (seen) => seen.length === 2,
+    'one run less',
+    30,
+  );
   await press(page, 'undo the deletion');
-  await until(async () => (await rows(page)).length === 3, 'the run that was taken back', 30);
+  await untilSeen(
+    () => rows(page),
+    (seen) => seen.length === 3,
+    'the run that was taken back',
+    30,
+  );
   await press(page, 'Save all runs');
   const file = await downloaded(stage.downloads, '-runs.json');
   expect(JSON.parse(await readFile(file, 'utf8')).runs).toHaveLength(3);
@@ -149,11 +170,7 @@ test('three runs are compared, outlive a reload and a deletion, and move to anot
     press(other.page, 'Open a file of runs'),
   ]);
   await chooser.accept([file]);
-  await until(
-    async () => (await words(other.page, part('runs-said'))).includes('Added 3 runs'),
-    'the runs',
-    30,
-  );
+  await untilSeen(() => words(other.page, part('runs-said')), 'Added 3 runs', 'the runs', 30);
   expect(await rows(other.page)).toEqual(kept);
   await until(() => other.page.$(`${named('Curves')} .js-plotly-plot .scatterlayer .trace`), 'curves', 30);
   await other.context.close();
@@ -167,8 +184,8 @@ test('a sweep trains its runs in turn, is stopped, outlives a reload and goes on
   await click((await page.waitForSelector('::-p-aria([name="Seed"][role="option"])'))!);
   expect(await words(page, part('sweep-cost'))).toMatch(/^6 steps in all/);
   await press(page, 'Train 3 runs');
-  const queue = (what: RegExp) =>
-    until(async () => what.exec(await words(page, part('sweep-state'))), `the sweep ${what}`, 120);
+  const queue = async (what: RegExp) =>
+    what.exec(await untilSeen(() => words(page, part('sweep-state')), what, `the sweep ${what}`, 120))!;
   await queue(/^training: 1 of 3 done/);
   await press(page, 'Stop the sweep');
   const [, done] = (await queue(/^stopped: ([12]) of 3 done$/)) as unknown as [string, string];

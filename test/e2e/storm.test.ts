@@ -6,7 +6,8 @@ import { env } from 'node:process';
 import type { Page } from 'puppeteer-core';
 import { expect, test } from 'vitest';
 import { prepareStorm, type StormReport, storm } from '../tools/storm.ts';
-import { CAN_TRAIN, metrics, named, openPage, part, press, until, untilState, words } from './page-tools.ts';
+import { CAN_TRAIN, metrics, named, openPage, part, press, untilState, words } from './page-tools.ts';
+import { untilSeen } from './seen.ts';
 import { setStage } from './stage.ts';
 
 /** Of the whole suite this is a share, on a machine that may have other things to do: by itself it is held to what is wanted. */
@@ -33,7 +34,12 @@ const stepsOf = async (page: Page): Promise<number> =>
 
 /** Trains until it is beyond a step, pauses, and gives the losses so far. */
 async function trained(page: Page, step: number): Promise<string[]> {
-  await until(async () => (await stepsOf(page)) > step, `more than ${step} steps`, 480);
+  await untilSeen(
+    () => stepsOf(page),
+    (seen) => seen > step,
+    `more than ${step} steps`,
+    480,
+  );
   await press(page, 'Pause');
   await untilState(page, 'paused');
   return metrics(page);
@@ -73,7 +79,12 @@ test('the page lives through a storm, the run is the undisturbed one, and inputs
 
   const { page, errors } = await openStormy();
   await press(page, 'Train');
-  await until(async () => (await stepsOf(page)) > 0, 'the first step', 240);
+  await untilSeen(
+    () => stepsOf(page),
+    (seen) => seen > 0,
+    'the first step',
+    240,
+  );
   const during = await storm(page, SECONDS, SEED);
   tell('While a run trains', during);
   expect(page.url()).toContain(stage.url);

@@ -17,11 +17,11 @@ import {
   QUICK,
   stepReloadResume,
   trainToTheEnd,
-  until,
   untilState,
   untilWhole,
   words,
 } from './page-tools.ts';
+import { untilSeen } from './seen.ts';
 import { setStage } from './stage.ts';
 
 const stage = setStage();
@@ -29,12 +29,14 @@ const RUN = `${QUICK}&t.steps=8`;
 /** What is kept and who has it is no matter of the engine. */
 const LOOKED_ON = onProcessor(`${QUICK}&t.steps=4`);
 
+const TRAINER = /\/worker-[^/]*$/;
 const trainerOf = (page: Page) =>
-  until(
-    async () => page.workers().findLast((one) => /\/worker-[^/]*$/.test(one.url())),
+  untilSeen(
+    () => page.workers().map((one) => one.url()),
+    (urls) => urls.some((url) => TRAINER.test(url)),
     'the training worker',
     30,
-  );
+  ).then(() => page.workers().findLast((one) => TRAINER.test(one.url()))!);
 
 /**
  * Lets the training worker destroy the devices that it has as soon as it tells of a step from `destroyedAt` on, and break at the first step from `brokenAt` on
@@ -96,14 +98,15 @@ test('reloaded, hung and left by Reset, without its device, and broken, a run on
     })
     .catch(() => {});
   await leaveHanging(page);
-  await until(
-    async () => /did not answer and was ended; step 1 of it is kept/.test(await words(page, part('notice'))),
+  await untilSeen(
+    () => words(page, part('notice')),
+    /did not answer and was ended; step 1 of it is kept/,
     'what became of it',
     10,
   );
   await press(page, 'undo reset');
   await untilState(page, 'paused');
-  await until(async () => /step 1 of 8/.test(await words(page, part('figures'))), 'step 1', 10);
+  await untilSeen(() => words(page, part('figures')), /step 1 of 8/, 'step 1', 10);
 
   await letStrike(page, 2, 3);
   await press(page, 'Continue');
@@ -127,30 +130,31 @@ test('a second tab looks on, and takes the run over when the first is closed', a
   const first = await openHere();
   await press(first, 'Step');
   await untilState(first, 'paused');
-  await until(async () => (await keptStep(first)) === 1, 'the checkpoint of step 1');
+  await untilSeen(
+    () => keptStep(first),
+    (seen) => seen === 1,
+    'the checkpoint of step 1',
+  );
   const name = await words(first, part('run-name'));
 
   const second = await openHere();
-  await until(
-    async () =>
-      (await words(second, named('Another tab'))).includes(`Another tab holds the run ${name}, step 1 of 4`),
+  await untilSeen(
+    () => words(second, named('Another tab')),
+    `Another tab holds the run ${name}, step 1 of 4`,
     'word of the other tab',
     30,
   );
-  await until(
-    async () => (await words(second, named('Runs'))).includes(`${name} (another tab)`),
-    'the run in the list',
-    10,
-  );
+  await untilSeen(() => words(second, named('Runs')), `${name} (another tab)`, 'the run in the list', 10);
   expect(await second.$(named('A run to resume'))).toBeNull();
   await first.close();
-  await until(
-    async () => (await words(second, named('A run to resume'))).includes(`Resume ${name}, step 1 of 4`),
+  await untilSeen(
+    () => words(second, named('A run to resume')),
+    `Resume ${name}, step 1 of 4`,
     'the run to be offered',
     30,
   );
   await press(second, 'Resume');
   await untilState(second, 'paused');
-  await until(async () => /step 1 of 4/.test(await words(second, part('figures'))), 'step 1', 10);
+  await untilSeen(() => words(second, part('figures')), /step 1 of 4/, 'step 1', 10);
   await context.close();
 });

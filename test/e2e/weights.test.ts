@@ -16,6 +16,7 @@ import {
   untilState,
   words,
 } from './page-tools.ts';
+import { untilSeen } from './seen.ts';
 import { setStage } from './stage.ts';
 
 const stage = setStage();
@@ -59,11 +60,7 @@ const bars = (page: Page) =>
 /** Score and loss on the way, where the slider has just been moved. */
 async function onTheWay(page: Page, at: number) {
   await page.waitForSelector(`${part('back-figures')}[data-at="${at}"]`);
-  await until(
-    async () => (await words(page, part('back-answers'))).includes(`at ${at.toFixed(2)}`),
-    `answers at ${at}`,
-    60,
-  );
+  await untilSeen(() => words(page, part('back-answers')), `at ${at.toFixed(2)}`, `answers at ${at}`, 60);
   return {
     score: await figure(page, 'back-figures', 'Held out'),
     change: await figure(page, 'back-figures', '‖ΔW‖'),
@@ -102,11 +99,9 @@ function normOf(waves: readonly Wave[], rows: number, columns: number): number {
 test('a rotation is taken back to the base, and a wave of another run is taken out', async () => {
   const { page, errors } = await openPage(stage, WILD);
   await trainToTheEnd(page);
-  const said = await until(
-    async () => /([\d.]+) %\s+was ([\d.]+) %/.exec(await words(page, part('figures'))),
-    'held-out accuracy before and after',
-    60,
-  );
+  const SCORES = /([\d.]+) %\s+was ([\d.]+) %/;
+  const figures = () => words(page, part('figures'));
+  const said = SCORES.exec(await untilSeen(figures, SCORES, 'held-out accuracy before and after', 60))!;
   const [trained, base] = [Number(said[1]), Number(said[2])];
   expect(trained).not.toBe(base);
 
@@ -147,7 +142,12 @@ test('a rotation is taken back to the base, and a wave of another run is taken o
   }, WAVES);
   const first = await words(page, part('run-name'));
   await press(page, 'Restart with changes');
-  await until(async () => (await words(page, part('run-name'))) !== first, 'another run', 60);
+  await untilSeen(
+    () => words(page, part('run-name')),
+    (seen) => seen !== first,
+    'another run',
+    60,
+  );
   await untilState(page, 'finished');
   await openTab(page, 'Weights');
   await until(() => page.$(part('plane')), 'the plane of frequencies', 60);
@@ -173,7 +173,12 @@ test('a rotation is taken back to the base, and a wave of another run is taken o
   const table = `${named('What the weight keeps')} table:not([aria-label]) tbody`;
   const rowsOf = () =>
     page.$$eval(`${table} tr`, (all) => all.map((row) => [...row.children].map((cell) => cell.textContent)));
-  await until(async () => (await rowsOf()).length === 2, 'both runs side by side', 60);
+  await untilSeen(
+    () => rowsOf(),
+    (seen) => seen.length === 2,
+    'both runs side by side',
+    60,
+  );
   const [, norm] = (await rowsOf()).find(([name]) => name!.startsWith('FourierFT'))!;
   expect(Math.abs(number(norm!) - whole)).toBeLessThan(2e-3 * whole);
   expect(await figure(page, 'kept-figures', 'Rank')).toBeLessThanOrEqual(2 * FREQUENCIES);
@@ -181,8 +186,8 @@ test('a rotation is taken back to the base, and a wave of another run is taken o
   /** What the page shows after an edit, beside what the sum says of it. */
   const expectNorm = async (left: readonly Wave[], of: string) => {
     const wanted = (all * normOf(left, rows, columns)) / whole;
-    await until(async () => (await counting()).includes(of), of, 20);
-    await until(async () => Math.abs((await share()) - wanted) < 0.01 * all, `${wanted} % for ${of}`, 60);
+    await untilSeen(() => counting(), of, of, 20);
+    await untilSeen(share, (seen) => Math.abs(seen - wanted) < 0.01 * all, `${wanted} % for ${of}`, 60);
     expect(wanted).toBeLessThan(0.98 * all);
   };
   await page.$eval(`${part('frequency')} [role=switch]`, (one) => (one as HTMLElement).click());
@@ -190,7 +195,12 @@ test('a rotation is taken back to the base, and a wave of another run is taken o
   await press(page, 'Only this one');
   await expectNorm(waves.slice(0, 1), '1 of 6');
   await press(page, 'As trained');
-  await until(async () => (await share()) === all, 'the run as it was trained', 60);
+  await untilSeen(
+    () => share(),
+    (seen) => seen === all,
+    'the run as it was trained',
+    60,
+  );
   expect(errors).toEqual([]);
   await page.close();
 });
