@@ -67,13 +67,12 @@ test('Firefox: the held-out accuracy improves, the merged file answers as the tr
   expect(await metrics(page, stage.downloads)).toEqual(undisturbed);
 
   await openTab(page, 'Runs');
-  await untilSeen(
+  const said = await untilSeen(
     () => page.$$eval(TABLE, (all) => all.map((one) => one.textContent)),
     (seen) => seen.length === 3,
     'three runs',
     30,
   );
-  const said = await page.$$eval(TABLE, (all) => all.map((one) => one.textContent));
   expect(said[1]).toMatch(/glyphs-vit → tales-gpt/);
   await until(() => page.$(`${named('Curves')} .js-plotly-plot .scatterlayer .trace`), 'curves', 30);
   await press(page, 'Copy a link to these settings');

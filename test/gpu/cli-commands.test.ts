@@ -19,6 +19,7 @@ import { encodeModel } from '../../src/onnx/encode.ts';
 import { PRESETS } from '../../src/page/features/setup/presets.ts';
 import { tools } from '../../tools/commands.ts';
 import { png } from '../unit/data-support.ts';
+import { lastSaid } from './commandLine.ts';
 import { tinyLanguage, tinyVision } from './tinyRuns.ts';
 
 /** A small model in place of the embedded one, and in place of the architecture that pretraining begins with. */
@@ -73,7 +74,7 @@ async function papilio(...args: string[]): Promise<string> {
   });
   try {
     const code = await runCommand(args, all);
-    expect(code, err).toBe(0);
+    expect(code, `${args[0]}: ${lastSaid(err)}`).toBe(0);
   } finally {
     printed.mockRestore();
     noted.mockRestore();

@@ -70,6 +70,10 @@ export const sentences = (stderr: string) =>
     .split('\n')
     .filter((line) => line !== '' && !/XDG_RUNTIME_DIR|Vulkan|Warning: |^ - |^ {4}at .*dawn/i.test(line));
 
+/** For the message of what fails: what was said last, and below it all of it; a report of failures shows the first line. */
+export const lastSaid = (stderr: string): string =>
+  [sentences(stderr).at(-1) ?? 'Nothing was said.', stderr].join('\n');
+
 interface RunRecord {
   readonly steps: number;
   readonly loss: { readonly curve: readonly number[] };
