@@ -29,14 +29,20 @@ interface Failed {
 const isOf = <T extends { readonly thread: string }>(data: unknown): data is T =>
   typeof data === 'object' && data !== null && 'thread' in data && 'id' in data;
 
-/** A thread's side of the channel, in front of its text: what comes through it is heard as a worker's messages are, and answered likewise. */
-const LISTENS = `addEventListener('message', (first) => {
-  first.stopImmediatePropagation();
-  const channel = first.data;
-  self.postMessage = (message, moved) => channel.postMessage(message, moved);
-  channel.onmessage = (event) => self.onmessage?.(event);
-}, { once: true });
-`;
+/** A thread's side of the channel, as text in front of its own: what comes through it is heard as a worker's messages are, and answered likewise. */
+function listen(): void {
+  addEventListener(
+    'message',
+    (first) => {
+      first.stopImmediatePropagation();
+      const channel = first.data as MessagePort;
+      self.postMessage = (message: unknown, moved?: unknown) =>
+        channel.postMessage(message, moved as Transferable[]);
+      channel.onmessage = (event) => self.onmessage?.(event);
+    },
+    { once: true },
+  );
+}
 
 /** The threads that the page began for this worker. */
 const borrowed: BorrowedThread[] = [];
@@ -77,7 +83,8 @@ const places = new Map<string, string>();
 
 function placeOf(text: string): string {
   const place =
-    places.get(text) ?? URL.createObjectURL(new Blob([LISTENS, text], { type: 'text/javascript' }));
+    places.get(text) ??
+    URL.createObjectURL(new Blob([`(${listen})();\n`, text], { type: 'text/javascript' }));
   places.set(text, place);
   return place;
 }

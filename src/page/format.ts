@@ -86,6 +86,10 @@ export const brief = (seconds: number): string =>
     seconds < 1 ? `${Number((seconds * 1000).toPrecision(3))} ms` : `${Number(seconds.toPrecision(3))} s`,
   );
 
+/** A time that is told beforehand: one figure too many would promise too much. */
+export const roughly = (seconds: number): string =>
+  say`about ${local(seconds < 1 ? `${Number((seconds * 1000).toPrecision(2))} ms` : `${Number(seconds.toPrecision(2))} s`)}`;
+
 export function ago(milliseconds: number): string {
   const seconds = Math.max(0, milliseconds / 1000);
   if (seconds < 50) return say`just now`;

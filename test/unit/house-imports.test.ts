@@ -156,7 +156,6 @@ describe('rooms', () => {
     // A worker is started by its file.
     'src/page/features/hub/hub.ts → src/training/sourceWorker.ts (url)',
     // The service worker is one file, which it would not be if it shared an entry point with the page.
-    'src/page/features/offline/serviceWorker.ts → src/lib/threads.ts (static)',
     // Workers again.
     'src/page/inferenceClient.ts → src/inference/worker.ts (url)',
     'src/page/labs/labWorker.ts → src/labs/worker.ts (url)',

@@ -2,9 +2,13 @@
  * What computes in this tab's labs, and where one chooses it: what suits the machine, or what the reader or a link chose (`engine=webgpu`), until the tab
  * is closed.
  */
+
+import { useEffect, useState } from 'react';
 import { say } from '../../common.ts';
 import type { EngineName } from '../../protocol.ts';
+import { Action } from '../parts/Action.tsx';
 import { Picker } from '../parts/Picker.tsx';
+import { detectGpu } from '../webgpu.ts';
 
 const ENGINES: readonly EngineName[] = ['webgpu', 'onnxruntime'];
 const KEY = 'papilio-labs-engine';
@@ -42,6 +46,21 @@ function computeOn(engine: EngineName | null): void {
 
 /** Names are the same in every language. */
 const TITLES: Readonly<Record<EngineName, string>> = { webgpu: 'WebGPU', onnxruntime: 'onnxruntime' };
+
+/** Where WebGPU was chosen and there is none, whatever computes stands still: says so, with the way out. */
+export function MissingEngine() {
+  const [isMissing, setMissing] = useState(false);
+  useEffect(() => {
+    if (chosenEngine() !== 'webgpu') return;
+    void detectGpu(navigator, isSecureContext).then(({ state }) => setMissing(state !== 'ready'));
+  }, []);
+  return isMissing ? (
+    <p className="warning row" role="alert" data-testid="engine-missing">
+      {say`WebGPU was chosen to compute, and this browser gives none here: nothing on this page is computed.`}
+      <Action kind="link" text={say`Compute with what suits this machine`} onPress={() => computeOn(null)} />
+    </p>
+  ) : null;
+}
 
 export function EnginePicker() {
   return (

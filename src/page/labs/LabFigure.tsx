@@ -2,6 +2,7 @@
 import type { ReactNode } from 'react';
 import { say } from '../../common.ts';
 import { Icon } from '../parts/Icon.tsx';
+import { Sentences } from '../parts/Sentences.tsx';
 
 export interface Table {
   readonly head: readonly string[];
@@ -14,13 +15,15 @@ export function LabFigure(props: {
   /** What the picture shows now. */
   readonly sentence: ReactNode;
   readonly table: Table;
+  /** Rows that there are, where the table has the first of them. */
+  readonly rowsInAll?: number;
   /** How the numbers were got. */
   readonly how: ReactNode;
   /** Where it is drawn while something runs: whether that is over. */
   readonly isDone?: boolean;
   readonly children: ReactNode;
 }) {
-  const { id, title, sentence, table, how, isDone, children } = props;
+  const { id, title, sentence, table, rowsInAll = 0, how, isDone, children } = props;
   return (
     <figure className="lab-figure" data-testid={id} data-done={isDone} aria-label={title}>
       <h3>{title}</h3>
@@ -32,7 +35,14 @@ export function LabFigure(props: {
         <summary>
           <Icon name="chevron" /> {say`The numbers`}
         </summary>
-        <p className="hint">{how}</p>
+        <p className="hint">
+          <Sentences>
+            {how}
+            {rowsInAll > table.rows.length
+              ? say`The table has the first ${table.rows.length} of ${rowsInAll}.`
+              : null}
+          </Sentences>
+        </p>
         {/* biome-ignore lint/a11y/noNoninteractiveTabindex: a long table scrolls, by keys too. */}
         {/* biome-ignore lint/a11y/useSemanticElements: a set of form fields it is not. */}
         <div className="lab-table" role="group" aria-label={say`The numbers`} tabIndex={0}>

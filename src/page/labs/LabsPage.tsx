@@ -6,6 +6,7 @@ import { IconButton, Mark } from '../parts/Icon.tsx';
 import { LanguageMenu } from '../parts/LanguageMenu.tsx';
 import type { UiState } from '../stores.ts';
 import { chooseTheme, nextTheme, startTheme, themeButton } from '../theme.ts';
+import { MissingEngine } from './EnginePicker.tsx';
 import { LabFrame } from './LabFrame.tsx';
 import { labIn } from './link.ts';
 import { LabsStart } from './textbook/LabsStart.tsx';
@@ -65,6 +66,7 @@ export function LabsPage() {
           {notice}
         </p>
       )}
+      <MissingEngine key={entry?.id} />
       <main>
         {entry === undefined ? (
           <LabsStart isUnknown={id !== null} />

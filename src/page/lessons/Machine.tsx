@@ -2,7 +2,7 @@
 import { useEffect, useRef, useState } from 'react';
 import { errorReport, say } from '../../common.ts';
 import { ENGINE_TITLES, type EngineName } from '../../protocol.ts';
-import { brief } from '../format.ts';
+import { roughly } from '../format.ts';
 import { Action } from '../parts/Action.tsx';
 import { Waiting } from '../parts/Waiting.tsx';
 import { detectGpu, type GpuSupport } from '../webgpu.ts';
@@ -54,7 +54,7 @@ export function Machine({ works }: { readonly works: readonly Work[] }) {
     for (const work of works)
       for (const engine of engines) {
         if (isGone.current) return;
-        const text = await work.seconds(engine).then(brief, (error: unknown) => errorReport(error).message);
+        const text = await work.seconds(engine).then(roughly, (error: unknown) => errorReport(error).message);
         setFound((before) => ({ ...before, [placeOf(work, engine)]: text }));
       }
     setBusy(false);
@@ -80,7 +80,7 @@ export function Machine({ works }: { readonly works: readonly Work[] }) {
       )}
       {Object.keys(found).length === 0 ? null : <Times {...{ works, engines, found }} />}
       <p className="hint">
-        {say`Students’ machines differ: on each of them “Measure how long it takes here”, on the start page of the labs, tells its own times. One without a GPU trains on its processor; the shader lab alone needs WebGPU.`}
+        {say`A machine that is busy with something else is slower than this says, or was while it was measured. Students’ machines differ: on each of them “Measure how long it takes here”, on the start page of the labs, tells its own times. One without a GPU trains on its processor; the shader lab alone needs WebGPU.`}
       </p>
     </section>
   );

@@ -60,7 +60,7 @@ function latestOf(
 /**
  * Half the width of the interval in which 95 of 100 draws of so many examples would leave the difference of two shares; 0 for what is no share.
  */
-function chanceOf(a: number, b: number, { metric, examples }: Scored): number {
+export function chanceOf(a: number, b: number, { metric, examples }: Scored): number {
   if (metric !== 'accuracy') return 0;
   return 1.96 * Math.sqrt((a * (1 - a) + b * (1 - b)) / Math.max(1, examples));
 }

@@ -44,13 +44,24 @@ const checkFactors =
 const isWholeRandom = (fits: Fits | null): fits is Fits =>
   fits !== null && fits.wanted.target === 'random' && fits.answer.step >= FIT_STEPS;
 
+const pairOf = ({ wanted, facts, answer }: Fits) =>
+  mostTelling(rowsOf(wanted.d, facts, answer.best), wanted.d);
+
+/** Names the two: a block as large as all inputs would come closer than either. */
+function askNearer(fits: Fits | null): string {
+  const pair = fits === null ? null : pairOf(fits);
+  return pair === null
+    ? say`A random rotation, small blocks along the diagonal, and a butterfly of no more numbers: which comes closer?`
+    : say`A random rotation of ${fits!.wanted.d} inputs: blocks of ${pair.block.b} with ${pair.block.numbers} numbers, or the butterfly with ${shapeText(pair.butterfly)} and ${pair.butterfly.numbers} numbers: which comes closer?`;
+}
+
 /** @param fits of a random rotation: those on screen, or the last that were there */
 const checkNearer =
   (fits: Fits | null) =>
   (answer: string): Reply => {
     if (fits === null)
       return { isRight: null, say: say`Take the random rotation first, and wait for the last step.` };
-    const pair = mostTelling(rowsOf(fits.wanted.d, fits.facts, fits.answer.best), fits.wanted.d);
+    const pair = pairOf(fits);
     if (pair === null)
       return { isRight: null, say: say`Take 16 inputs or more: 8 have too few shapes to compare.` };
     const { block, butterfly } = pair;
@@ -75,7 +86,7 @@ export function ButterflyQuestions({ fits }: { readonly fits: Fits | null }) {
       />
       <Question
         id="nearer"
-        ask={say`A random rotation, and no more numbers for the butterfly than for the blocks: which comes closer?`}
+        ask={askNearer(random.current)}
         options={[
           { id: 'blocks', title: say`The block-diagonal rotation` },
           { id: 'butterfly', title: say`The butterfly` },

@@ -47,10 +47,12 @@ const ticksOf = (rows: readonly Row[]): number[] => {
   return ticks;
 };
 
+const foundText = (row: Row): string =>
+  say`Found, but for ${errorText(row)} of its size, with the fewest numbers: ${shapeText(row)}.`;
+
 function sentenceOf(rows: readonly Row[], d: number): string {
   const exact = rows.filter(isExact);
-  if (exact.length > 0)
-    return say`Found exactly, as far as 32 bits go, with the fewest numbers: ${shapeText(exact.reduce((a, b) => (b.numbers < a.numbers ? b : a)))}.`;
+  if (exact.length > 0) return foundText(exact.reduce((a, b) => (b.numbers < a.numbers ? b : a)));
   const pair = mostTelling(rows, d);
   if (pair === null) return '';
   const { block, butterfly } = pair;

@@ -30,6 +30,7 @@ export function MatrixFigure({ fits }: { readonly fits: Fits }) {
       title={title}
       sentence={say`With ${freeNumbers(d, picked)} free numbers what is left is ${errorText({ ...picked, numbers: 0, error })} of the size of the target; each output is reached by ${reachOf(d, picked)} of ${d} inputs.`}
       how={say`How each number was got: the target is computed in float64; the fit is what the engine’s ops make of the numbers of the best start, in 32 bits. What is reached is counted from m and b.`}
+      rowsInAll={target.length}
       table={{
         head: [say`Row`, say`Column`, say`target`, say`fit`],
         rows: Array.from({ length: TOLD }, (_, at) => [

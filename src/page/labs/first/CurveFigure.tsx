@@ -19,7 +19,7 @@ export const runName = ({ request }: FirstRun): string =>
   request.method === 'head' ? say`the head alone` : methodTitle(request.method);
 
 /** At the beginning of a sentence. */
-const runTitle = (run: FirstRun): string =>
+export const runTitle = (run: FirstRun): string =>
   run.request.method === 'head' ? say`The head alone` : runName(run);
 
 /** Held-out accuracy of a run as it is now; null before it was scored. */
@@ -34,10 +34,10 @@ export const guessing = (classes: number) => ({
   loss: Math.log(classes),
 });
 
-/** Steps at which an axis is marked. */
-function ticksOf(steps: number): number[] {
-  const wide = [1, 2, 5, 10, 20, 50, 100].find((step) => steps / step <= 6) ?? 100;
-  return Array.from({ length: Math.floor(steps / wide) + 1 }, (_, i) => i * wide);
+/** Where an axis from zero is marked. */
+function ticksOf(high: number): number[] {
+  const wide = [1, 2, 5, 10, 20, 50, 100].find((step) => high / step <= 6) ?? 100;
+  return Array.from({ length: Math.floor(high / wide) + 1 }, (_, i) => i * wide);
 }
 
 function sentenceOf(run: FirstRun): string {
@@ -144,7 +144,7 @@ function Plots({ curves }: { readonly curves: Curves }) {
         x={x}
         y={{
           ...{ title: '', isLog: false, low: 0, high: top },
-          ...{ ticks: Array.from({ length: top + 1 }, (_, i) => i), format: String },
+          ...{ ticks: ticksOf(top), format: String },
         }}
         height={190}
         lines={[

@@ -162,7 +162,7 @@ function AdapterStep({ runs, view, trouble }: StepProps) {
       {adapter === undefined ? null : (
         <CurveFigure
           id="run"
-          title={say`The run beside the head alone`}
+          title={head === undefined ? say`The run` : say`The run beside the head alone`}
           curves={curves}
           isDone={isDone(view, 'adapter')}
         />

@@ -1,5 +1,6 @@
 /** The questions of the lab; both answers are read from the runs on screen. */
 import { say } from '../../../common.ts';
+import { chanceOf } from '../../features/training/answer.ts';
 import { percent, whole } from '../../format.ts';
 import { numberIn, Question, type Reply } from '../Question.tsx';
 import { accuracyOf, numbersOf, runName } from './CurveFigure.tsx';
@@ -43,10 +44,13 @@ const checkBetter =
     if (head.request.training.steps !== adapter.request.training.steps)
       return { isRight: null, say: say`Train both for the same number of steps first.` };
     const [without, along] = [accuracyOf(head)!, accuracyOf(adapter)!];
-    const better = along > without ? 'adapter' : along < without ? 'head' : 'same';
+    const scored = adapter.evals.at(-1)!;
+    const isChance = Math.abs(along - without) <= chanceOf(along, without, scored);
+    const better = isChance ? 'same' : along > without ? 'adapter' : 'head';
+    const shown = say`On screen: ${percent(without)} of the held-out letters with the head alone, ${percent(along)} with ${runName(adapter)}.`;
     return {
       isRight: answer === better,
-      say: say`On screen: ${percent(without)} of the held-out letters with the head alone, ${percent(along)} with ${runName(adapter)}.`,
+      say: isChance ? say`${shown} ${scored.examples} letters cannot tell that from chance.` : shown,
     };
   };
 
@@ -65,7 +69,7 @@ export function FirstQuestions({ runs }: { readonly runs: FirstView['runs'] }) {
         options={[
           { id: 'head', title: say`The head alone` },
           { id: 'adapter', title: say`The head with the adapter` },
-          { id: 'same', title: say`Both as many` },
+          { id: 'same', title: say`Neither, as far as so many letters can tell` },
         ]}
         check={checkBetter(runs)}
       />

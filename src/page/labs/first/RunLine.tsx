@@ -6,6 +6,7 @@ import { Action } from '../../parts/Action.tsx';
 import { isUnderWay } from '../../stores.ts';
 import { stepsWithScoring } from '../seconds.ts';
 import { useLab } from '../useLab.ts';
+import { runTitle } from './CurveFigure.tsx';
 import type { FirstRun, FirstRuns, FirstView } from './runs.ts';
 import { requestOf, type Which } from './setup.ts';
 
@@ -49,7 +50,7 @@ function stateText({ state, progress, runs }: FirstView, which: Which): string {
     case 'paused':
       return say`Paused at step ${step} of ${total}.`;
     case 'finished':
-      return say`Finished after ${total} steps.`;
+      return say`${runTitle(run!)}: finished after ${total} steps.`;
     case 'failed':
       return say`It stopped at step ${step}. Press the button to begin anew.`;
     case 'idle':

@@ -30,6 +30,7 @@ export function MapsFigure({ fits }: { readonly fits: Fits }) {
       title={title}
       sentence={sentenceOf(names, errors)}
       how={say`How each number was got: the target is computed in float64; the fits are what the engine’s ops make of their numbers, in 32 bits. All maps share one scale, that of the target.`}
+      rowsInAll={target.length}
       table={{
         head: [say`Row`, say`Column`, say`target`, ...names],
         rows: Array.from({ length: TOLD }, (_, at) => [

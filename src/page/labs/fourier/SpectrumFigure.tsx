@@ -35,16 +35,17 @@ export function SpectrumFigure(props: { readonly fits: Fits; readonly rank: numb
   const { cosines, sines, places, floors } = props.fits.facts;
   const piece = pieceAt({ method: way, rank });
   const chosen = new Set(places[piece]!.flatMap((at) => [at, mirrored(at)]));
-  const waves = [...chosen].filter((at) => at <= mirrored(at)).length;
+  const trained = [...chosen].filter((at) => at <= mirrored(at)).length;
   const [even, odd] = [squares(cosines), squares(sines)];
   useShown({ cosines: even / (even + odd) });
   const full = greatest([...cosines, ...sines].map(Math.abs));
   const marks = [...chosen].map(onMap);
   const title = say`The target’s waves, and those that FourierFT trains`;
-  const strongest = cosines
+  const told = cosines
     .map((cosine, at) => ({ at, cosine, sine: sines[at]! }))
-    .filter(({ at }) => at <= mirrored(at))
-    .sort((a, b) => b.cosine ** 2 + b.sine ** 2 - a.cosine ** 2 - a.sine ** 2)
+    .filter(({ at }) => at <= mirrored(at));
+  const strongest = told
+    .toSorted((a, b) => b.cosine ** 2 + b.sine ** 2 - a.cosine ** 2 - a.sine ** 2)
     .slice(0, TOLD);
   const pictures = [
     { name: say`cosines`, values: cosines, marks },
@@ -54,8 +55,9 @@ export function SpectrumFigure(props: { readonly fits: Fits; readonly rank: numb
     <LabFigure
       id="spectrum"
       title={title}
-      sentence={say`${percent(even / (even + odd))} of the target is in cosines, ${percent(odd / (even + odd))} in sines. ${wayName(way)}: ${numbersOf(rank)} coefficients make ${waves} different waves, which hold ${percent(1 - floors[piece]! ** 2)} of the target.`}
+      sentence={say`${percent(even / (even + odd))} of the target is in cosines, ${percent(odd / (even + odd))} in sines. ${wayName(way)}: ${numbersOf(rank)} coefficients make ${trained} different waves, which hold ${percent(1 - floors[piece]! ** 2)} of the target.`}
       how={say`How each number was got: the target’s discrete Fourier transform in float64. The shares are of the sum of squares of its entries. Frequency zero is in the middle; a dot is a wave that is trained, shown at both of its places.`}
+      rowsInAll={told.length}
       table={{
         head: ['u', 'v', say`cosine`, say`sine`, say`trained`],
         rows: strongest.map(({ at, cosine, sine }) => [

@@ -35,6 +35,7 @@ export function ChangeFigure({ change }: { readonly change: Change }) {
       title={title}
       sentence={say`${whole(d * d)} entries, blue below zero and orange above. How alike neighbours are: ${hundredths(alike)}, where 1 is the same and 0 is nothing in common.`}
       how={say`How each number was got: the entries come from a seed, in float64; the likeness is the mean product of entries beside and below each other, over the mean square.`}
+      rowsInAll={d * d}
       table={{
         head: [say`Row`, say`Column`, say`Entry`],
         rows: entryRows(entries),
@@ -66,10 +67,11 @@ export function WaveFigure(props: { readonly change: Change; readonly u: number;
               {say`The wave ${frequency(at)} has the height ${real(heights[at]!)} in this change; the highest is ${frequency(strongest[0]!.place)} with ${real(strongest[0]!.height)}.`}
               {half.cosines > ALL_BUT_ROUNDING
                 ? say`All of the change is in cosines, half of it in ${half.count} of them.`
-                : say`${percent(half.cosines)} of the change is in cosines, half of that in ${half.count} of them. The rest is in sines, which real coefficients do not make.`}
+                : say`${percent(half.cosines)} of the change is in cosines, half of that in ${half.count} of them. The rest is in sines: FourierFT takes the real part of what the inverse transform gives, and of a real coefficient that is a cosine.`}
             </Sentences>
           }
           how={say`How each number was got: the wave by the inverse transform that trains FourierFT, with one coefficient, in 32 bits; the spectrum is the discrete Fourier transform of the change in float64. Frequency zero is in the middle; the dot is the wave that is shown.`}
+          rowsInAll={d * d}
           table={{
             head: [say`Frequency`, say`Height`],
             rows: strongest.map(({ place, height }) => [frequency(place), real(height)]),
@@ -121,6 +123,7 @@ export function ChosenFigure({ chosen }: { readonly chosen: Chosen }) {
           : say`${places.length} frequencies of ${whole(d * d)}, which hold ${percent(share)} of the change.`
       }
       how={say`How each number was got: drawn frequencies are those that PEFT draws from the seed. The colour is the coefficient with which a wave comes nearest to the change, in float64; the share is of the sum of squares.`}
+      rowsInAll={places.length}
       table={{
         head: [say`Frequency`, say`Coefficient`],
         rows: places.slice(0, TOLD).map((at, k) => [frequency(at), real(coefficients[k]!)]),
@@ -174,6 +177,7 @@ export function InverseFigure({ change, chosen }: { readonly change: Change; rea
                 </Sentences>
               }
               how={say`How each number was got: the sum of the waves by the inverse transform that trains FourierFT, in 32 bits, and in float64 by its reference. Each coefficient is worked out by itself, since different cosines have nothing in common.`}
+              rowsInAll={d * d}
               table={{
                 head: [say`Row`, say`Column`, say`the change`, say`the sum of the waves`],
                 rows: entryRows(entries, answer.engine),

@@ -58,9 +58,10 @@ export function DirectionsFigure({ target }: { readonly target: UpdateTarget }) 
               sentence={
                 count === 1
                   ? say`One direction of ${d} holds ${percent(shareOfRank(values, 1))} of this change.`
-                  : say`The strongest ${count} of ${d} directions hold ${percent(shareOfRank(values, count))} of this change; the strongest alone holds ${percent(shareOfRank(values, 1))}.`
+                  : say`The strongest ${count} of ${d} directions hold ${percent(shareOfRank(values, count))} of this change, by sums of squares; the strongest alone holds ${percent(shareOfRank(values, 1))}.`
               }
               how={say`How each number was got: the entries come from a seed; the singular values and their shares of the sum of squares are worked out in float64. Told is how many directions hold ${percent(MOST)} at least.`}
+              rowsInAll={values.length}
               table={{
                 head: [say`Place`, say`Singular value`, say`Share up to here`],
                 rows: values
@@ -134,6 +135,7 @@ export function ProductFigure(asked: { readonly target: UpdateTarget; readonly r
                 </Sentences>
               }
               how={say`How each number was got: A and B trained in this tab for ${FIT_STEPS} steps, with the optimiser of a run. Their product is by the graph with which LoRA trains and merges, in 32 bits, and beside it in float64, with α equal to r. The least that can be left is the root of the squares of the singular values beyond the rank (Eckart and Young).`}
+              rowsInAll={d * d}
               table={{
                 head: [say`Row`, say`Column`, say`the change`, 'B A'],
                 rows: entryRows(entries, update.engine),
