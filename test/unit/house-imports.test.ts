@@ -155,8 +155,6 @@ describe('rooms', () => {
     'src/cli/adapters.mjs → src/lib/softwareAdapter.mjs (static)',
     // A worker is started by its file.
     'src/page/features/hub/hub.ts → src/training/sourceWorker.ts (url)',
-    // The service worker is one file, which it would not be if it shared an entry point with the page.
-    // Workers again.
     'src/page/inferenceClient.ts → src/inference/worker.ts (url)',
     'src/page/labs/labWorker.ts → src/labs/worker.ts (url)',
     'src/page/labs/shader/shaderWorker.ts → src/labs/shader/worker.ts (url)',

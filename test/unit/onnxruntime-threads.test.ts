@@ -5,7 +5,7 @@
  */
 import { createRequire } from 'node:module';
 import { pathToFileURL } from 'node:url';
-import { describe, expect, it, vi } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import type { MethodId } from '../../src/adapters/registry.ts';
 import { cliHost } from '../../src/cli/sources.ts';
 import { loadNativeRuntime } from '../../src/onnxruntime/nativeRuntime.ts';
@@ -35,7 +35,11 @@ async function webWith(threads: number): Promise<OrtRuntime> {
   vi.spyOn(URL, 'createObjectURL').mockReturnValue(fileIn('ort-wasm-simd-threaded.mjs'));
   // Once initialised the package has as many threads as it has.
   vi.resetModules();
-  vi.doMock('onnxruntime-web/wasm', () => import(`${fileIn('ort.wasm.bundle.min.mjs')}?${threads}`));
+  vi.doMock('onnxruntime-web/wasm', async () => ({
+    ...(await import(`${fileIn('ort.wasm.bundle.min.mjs')}?${threads}`)),
+    // Only the page's build has it.
+    threadText: undefined,
+  }));
   const { loadWebRuntime } = await import('../../src/onnxruntime/webRuntime.ts');
   return loadWebRuntime(threads);
 }
@@ -83,13 +87,17 @@ async function trainsAlike(method: MethodId, config: object, open: (threads: num
 it('onnxruntime-web trains with two threads as with one, bit for bit', { timeout: 120_000 }, async () => {
   const begun = vi.fn();
   process.on('worker', begun);
+  onTestFinished(() => {
+    process.off('worker', begun);
+    vi.unstubAllGlobals();
+    vi.restoreAllMocks();
+    vi.doUnmock('onnxruntime-web/wasm');
+    // Files that come after this one load their own.
+    vi.resetModules();
+  });
   await trainsAlike(...METHODS[1], webWith);
   // The second thread of two; one has none beside itself.
   expect(begun).toHaveBeenCalledTimes(1);
-  process.off('worker', begun);
-  vi.unstubAllGlobals();
-  vi.restoreAllMocks();
-  vi.doUnmock('onnxruntime-web/wasm');
 });
 
 describe.runIf(isInstalled())('onnxruntime-node, where it is installed', { timeout: 60_000 }, () => {
