@@ -10,6 +10,7 @@ import { Shown } from './features/recorded/Shown.tsx';
 import { BeforeAfter } from './features/try/BeforeAfter.tsx';
 import { Weights } from './features/weights/Weights.tsx';
 import { ErrorCard } from './parts/Errors.tsx';
+import { Holding } from './parts/held.tsx';
 import { later } from './parts/later.tsx';
 import type { SeeTab } from './stores.ts';
 import { usePage, useUi } from './usePage.ts';
@@ -45,33 +46,36 @@ export function Results() {
   return (
     <div className="panel-scroll" onPointerDownCapture={use} onKeyDownCapture={use} onWheelCapture={use}>
       <ErrorCard panel="see" />
-      <Tabs selectedKey={tab} onSelectionChange={(key) => page.ui.setState({ seeTab: key as SeeTab })}>
-        <TabList className="tablist" aria-label={say`What to see`}>
-          {TABS().map(({ id, title }) => (
-            <Tab key={id} id={id} className="tab" {...(next === id ? { 'data-next': true } : {})}>
-              {title}
-              {isNew && id === 'compare' ? (
-                <>
-                  {' '}
-                  <span className="hidden"> {say`(new)`}</span>
-                  <span className="tab-new" />
-                </>
-              ) : null}
-            </Tab>
-          ))}
-        </TabList>
-        {TABS().map(({ id, Content, showsRecorded }) => (
-          <TabPanel key={id} id={id} className="tabpanel">
-            {showsRecorded ? (
-              <Shown isBrief>
+      {/* Around the tabs: their panels come a moment after them. */}
+      <Holding name="see">
+        <Tabs selectedKey={tab} onSelectionChange={(key) => page.ui.setState({ seeTab: key as SeeTab })}>
+          <TabList className="tablist" aria-label={say`What to see`}>
+            {TABS().map(({ id, title }) => (
+              <Tab key={id} id={id} className="tab" {...(next === id ? { 'data-next': true } : {})}>
+                {title}
+                {isNew && id === 'compare' ? (
+                  <>
+                    {' '}
+                    <span className="hidden"> {say`(new)`}</span>
+                    <span className="tab-new" />
+                  </>
+                ) : null}
+              </Tab>
+            ))}
+          </TabList>
+          {TABS().map(({ id, Content, showsRecorded }) => (
+            <TabPanel key={id} id={id} className="tabpanel">
+              {showsRecorded ? (
+                <Shown isBrief>
+                  <Content />
+                </Shown>
+              ) : (
                 <Content />
-              </Shown>
-            ) : (
-              <Content />
-            )}
-          </TabPanel>
-        ))}
-      </Tabs>
+              )}
+            </TabPanel>
+          ))}
+        </Tabs>
+      </Holding>
     </div>
   );
 }

@@ -1,10 +1,10 @@
 /** A text whose tokens wear how differently both models hold them likely; what the colours mean, the figures of one token, and all of them as a table. */
-import { useState } from 'react';
 import { say } from '../../../common.ts';
 import type { TextBeforeAfter, TokenOdds } from '../../../protocol.ts';
 import { percent, power, visibleToken } from '../../format.ts';
 import { Fold } from '../../parts/Controls.tsx';
 import { Table } from '../../parts/Facts.tsx';
+import { useHeld } from '../../parts/held.tsx';
 import { Measured } from '../../parts/Measured.tsx';
 import { rich } from '../../parts/rich.ts';
 import { Sentences } from '../../parts/Sentences.tsx';
@@ -14,7 +14,7 @@ import { STEP_WORDS, STEPS, stepOf } from './odds.ts';
 const shown = (p: number): string => (p >= 1e-4 || p === 0 ? percent(p) : power(p));
 
 export function TextOdds({ comparison }: { readonly comparison: TextBeforeAfter }) {
-  const [chosen, setChosen] = useState<TokenOdds | null>(null);
+  const [chosen, setChosen] = useHeld<TokenOdds | null>(`token of ${comparison.after}`, () => null);
   const { prompt, odds } = comparison;
   const sides = [
     { id: 'before', title: say`before`, tokens: odds.before },
