@@ -134,9 +134,9 @@ export function createPage({ trainer, sessions: given, tabs, storage, inference,
 
 /** Where the processor trains, the page leaves it more of its time. */
 function leaveTheProcessor({ run }: Stores): void {
-  run.subscribe(({ open }, before) => {
-    if (open !== before.open)
-      processorTrains(open !== null && (open.device.engine !== 'webgpu' || open.device.isSoftware));
+  run.subscribe(({ open, state }) => {
+    const isOnProcessor = open !== null && (open.device.engine !== 'webgpu' || open.device.isSoftware);
+    processorTrains(isOnProcessor && state === 'running');
   });
 }
 

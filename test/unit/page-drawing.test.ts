@@ -1,7 +1,7 @@
 /**
  * When charts are read and what is left of them: on a page that is never idle they come all the same, and a chart that is gone keeps no listener.
  * Where the processor trains, they draw a smaller part of the time. Seen to fail with: a wait for idleness without an end, a chart that is not ended, one
- * that is ended while it is drawn, one share for all.
+ * that is ended while it is drawn, one share for all, a wait of many minutes after one slow drawing.
  */
 import { beforeEach, expect, test, vi } from 'vitest';
 
@@ -60,5 +60,14 @@ test('charts draw a fifth of the time, and a fifteenth where the processor train
   expect(await between()).toBe(150);
   processorTrains(false);
   expect(await between()).toBe(50);
+
+  // A run that ends, and a drawing that took very long, hold up nobody.
+  processorTrains(true);
+  expect(await between()).toBe(150);
+  processorTrains(false);
+  expect(nextDrawing() - now).toBe(40);
+  now += 1e6;
+  await drawInTurn(async () => void (now += 60_000));
+  expect(nextDrawing() - now).toBe(5000);
   clock.mockRestore();
 });

@@ -210,9 +210,12 @@ it.each([
     });
     const open = { device: { engine, isSoftware } } as unknown as OpenReport;
     page.run.setState({ open });
+    expect(chartShare()).toBe(5);
+    page.run.setState({ state: 'running' });
     expect(chartShare()).toBe(does ? 15 : 5);
     expect(numbersEveryMs()).toBe(does ? 600 : 250);
-    page.run.setState({ open: null });
+    // A run that has ended leaves the page all of it.
+    page.run.setState({ state: 'finished' });
     expect(chartShare()).toBe(5);
   },
 );

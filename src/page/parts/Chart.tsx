@@ -13,6 +13,7 @@ import { NumbersDialog } from './NumbersDialog.tsx';
 import { fileStem } from './numberFiles.ts';
 import { SaveMenu } from './SaveMenu.tsx';
 import { tableItem } from './saveItems.ts';
+import { watchSeen } from './seen.ts';
 
 export type { ChartLine, ChartSpec };
 
@@ -26,6 +27,8 @@ interface Source {
 }
 
 const EVERY_MS = 200;
+/** Who waits for a turn looks again after so long: it may have come nearer. */
+const LOOK_AGAIN_MS = 1000;
 
 function axis(title: string, grid: string, ticks: number): object {
   return {
@@ -181,19 +184,18 @@ export function Chart(props: {
     };
     const wish = () => {
       const due = Math.max(last + EVERY_MS, nextDrawing()) - performance.now();
-      timer ??= setTimeout(() => void draw(), Math.max(0, due));
+      timer ??= setTimeout(() => void draw(), Math.min(LOOK_AGAIN_MS, Math.max(0, due)));
     };
-    const watch = new IntersectionObserver(([entry]) => {
-      isSeen = entry?.isIntersecting ?? false;
+    const endWatch = watchSeen(element, (now) => {
+      isSeen = now;
       if (isSeen) wish();
     });
-    watch.observe(element);
     document.addEventListener('visibilitychange', wish);
     const ends = sources.map((source) => source.subscribe(wish));
     return () => {
       isAlive = false;
       clearTimeout(timer);
-      watch.disconnect();
+      endWatch();
       document.removeEventListener('visibilitychange', wish);
       for (const end of ends) end();
     };

@@ -41,25 +41,30 @@ export function plotlyInPause(): ReturnType<typeof read> {
   return reading;
 }
 
-let freeAt = 0;
+/** The longest that a drawing holds up the next one: the very first takes many times as long as the others, and one during which the machine slept, longer. */
+const HELD_UP_MS = 5000;
+
+const last = { start: 0, end: 0 };
 let isDrawing = false;
 let drawing: Promise<void> = Promise.resolve();
 
-/** The time, as `performance.now` has it, from which on the next chart may draw. */
-export const nextDrawing = (): number => (isDrawing ? performance.now() + 1 : freeAt);
+/** By what a drawing may take of the time now: once nothing is trained, what was drawn before holds up less. */
+const freeAt = (): number => last.end + Math.min(HELD_UP_MS, (chartShare() - 1) * (last.end - last.start));
+
+/** The time, as `performance.now` has it, from which on the next chart may draw; it comes nearer where a run ends. */
+export const nextDrawing = (): number => (isDrawing ? performance.now() + 1 : freeAt());
 
 /** Draws now, unless another does or has just done so. @returns whether it did */
 export async function drawInTurn(draw: () => Promise<void>): Promise<boolean> {
   const start = performance.now();
-  if (isDrawing || start < freeAt) return false;
+  if (isDrawing || start < freeAt()) return false;
   isDrawing = true;
   try {
     drawing = draw();
     await drawing;
   } finally {
     isDrawing = false;
-    const end = performance.now();
-    freeAt = end + (chartShare() - 1) * (end - start);
+    Object.assign(last, { start, end: performance.now() });
   }
   return true;
 }

@@ -1,6 +1,7 @@
 /** What is lit in a matrix, laid over its picture: entries in one colour, or all others dimmed where the entries have colours of their own. */
 import { useEffect, useMemo, useRef } from 'react';
 import { cssColor } from '../../parts/Chart.tsx';
+import { watchSeen } from '../../parts/seen.ts';
 import { useUi } from '../../usePage.ts';
 import { drawSoon } from '../inspect/frames.ts';
 import { scaleOf } from '../inspect/MatrixCanvas.tsx';
@@ -40,16 +41,15 @@ function drawWhenSeen(element: HTMLElement, { store }: View, draw: () => void): 
     isDue = !isSeen;
     if (isSeen) takeBack = drawSoon(element, draw);
   };
-  const watch = new IntersectionObserver(([entry]) => {
-    isSeen = entry?.isIntersecting ?? false;
+  const endWatch = watchSeen(element, (now) => {
+    isSeen = now;
     if (isDue) wish();
   });
-  watch.observe(element);
   const end = store.subscribe((now, before) => {
     if (shownFocus(now) !== shownFocus(before)) wish();
   });
   return () => {
-    watch.disconnect();
+    endWatch();
     end();
     takeBack();
   };

@@ -5,6 +5,7 @@ import type { Inspection, OfStep } from '../../../protocol.ts';
 import { bytes } from '../../format.ts';
 import { Action } from '../../parts/Action.tsx';
 import { Range } from '../../parts/Range.tsx';
+import { watchSeen } from '../../parts/seen.ts';
 import { OfStep as StepNote } from '../../parts/Waiting.tsx';
 import { useIsRecorded, usePage, useRun, useRunStore } from '../../usePage.ts';
 import { MOST_BYTES, MOST_STEPS, recordingOf } from './recording.ts';
@@ -32,15 +33,14 @@ export function useLooking(element: React.RefObject<HTMLElement | null>, isWante
         if (isAlive) timer = setTimeout(() => void look(), rest);
       } else if (isAlive) timer = setTimeout(() => void look(), REST_MS);
     };
-    const watch = new IntersectionObserver(([entry]) => {
-      isSeen = entry?.isIntersecting ?? false;
+    const endWatch = watchSeen(element.current!, (now) => {
+      isSeen = now;
     });
-    watch.observe(element.current!);
     timer = setTimeout(() => void look(), 0);
     return () => {
       isAlive = false;
       clearTimeout(timer);
-      watch.disconnect();
+      endWatch();
     };
   }, [page, isRunning, isWanted, element]);
 }
