@@ -14,7 +14,7 @@ import { STEP_WORDS, STEPS, stepOf } from './odds.ts';
 const shown = (p: number): string => (p >= 1e-4 || p === 0 ? percent(p) : power(p));
 
 export function TextOdds({ comparison }: { readonly comparison: TextBeforeAfter }) {
-  const [chosen, setChosen] = useHeld<TokenOdds | null>(`token of ${comparison.after}`, () => null);
+  const [chosen, setChosen] = useHeld<TokenOdds | null>(`token-${comparison.after}`, () => null);
   const { prompt, odds } = comparison;
   const sides = [
     { id: 'before', title: say`before`, tokens: odds.before },
