@@ -21,8 +21,10 @@ export function LabControl(props: {
   /** Where the end depends on something else. */
   readonly max?: number;
   readonly hint?: ReactNode;
+  /** What else is to be set when somebody sets a choice. */
+  readonly onSet?: () => void;
 }) {
-  const { name, label, titleOf = String, refuse = () => null, instead, format, hint } = props;
+  const { name, label, titleOf = String, refuse = () => null, instead, format, hint, onSet } = props;
   const lab = useLab();
   const why = useId();
   const control = lab.controls.find((one) => one.name === name);
@@ -66,7 +68,10 @@ export function LabControl(props: {
               ...{ id, title: titleOf(id), isDisabled: refuse(id) !== null },
             }))}
             {...held}
-            onChange={(value) => lab.set(name, value)}
+            onChange={(value) => {
+              lab.set(name, value);
+              onSet?.();
+            }}
           />
         </div>
       )}

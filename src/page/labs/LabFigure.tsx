@@ -1,5 +1,5 @@
 /** A picture of a lab: what it shows now in a sentence, and its numbers in a table. */
-import type { ReactNode } from 'react';
+import { type ReactNode, useState } from 'react';
 import { say } from '../../common.ts';
 import { Icon } from '../parts/Icon.tsx';
 import { Sentences } from '../parts/Sentences.tsx';
@@ -8,6 +8,9 @@ export interface Table {
   readonly head: readonly string[];
   readonly rows: readonly (readonly string[])[];
 }
+
+/** Figures whose numbers are open: another fit of the same figure does not shut them. */
+const opened = new Set<string>();
 
 export function LabFigure(props: {
   readonly id: string;
@@ -24,6 +27,7 @@ export function LabFigure(props: {
   readonly children: ReactNode;
 }) {
   const { id, title, sentence, table, rowsInAll = 0, how, isDone, children } = props;
+  const [isOpen] = useState(() => opened.has(id));
   return (
     <figure className="lab-figure" data-testid={id} data-done={isDone} aria-label={title}>
       <h3>{title}</h3>
@@ -31,7 +35,11 @@ export function LabFigure(props: {
       <figcaption aria-live={isDone === false ? 'off' : 'polite'} data-testid={`${id}-says`}>
         {sentence}
       </figcaption>
-      <details className="fold">
+      <details
+        className="fold"
+        open={isOpen}
+        onToggle={({ currentTarget }) => void (currentTarget.open ? opened.add(id) : opened.delete(id))}
+      >
         <summary>
           <Icon name="chevron" /> {say`The numbers`}
         </summary>

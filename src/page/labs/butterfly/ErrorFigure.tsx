@@ -1,5 +1,5 @@
 /** The figure of the lab: error by number of free numbers, a line for block-diagonal rotations and one for the butterflies of each block size. */
-import { least, say } from '../../../common.ts';
+import { least, paragraph, say } from '../../../common.ts';
 import { FIT_STEPS, type FitShape, STARTS } from '../../../labs.ts';
 import { fixed, power } from '../../format.ts';
 import { Sentences } from '../../parts/Sentences.tsx';
@@ -53,12 +53,20 @@ const foundText = (row: Row): string =>
 function sentenceOf(rows: readonly Row[], d: number): string {
   const exact = rows.filter(isExact);
   if (exact.length > 0) return foundText(exact.reduce((a, b) => (b.numbers < a.numbers ? b : a)));
+  const nearest = rows.reduce((a, b) => (b.error < a.error ? b : a));
+  const nearestText = say`Nearest of all: ${shapeText(nearest)}, ${nearest.numbers} numbers, ${errorText(nearest)} away.`;
   const pair = mostTelling(rows, d);
-  if (pair === null) return '';
+  if (pair === null) return nearestText;
   const { block, butterfly } = pair;
   return block.error > butterfly.error
-    ? say`The butterfly with ${shapeText(butterfly)} is ${errorText(butterfly)} away with ${butterfly.numbers} numbers; block-diagonal with ${block.numbers} numbers is ${errorText(block)} away.`
-    : say`No butterfly comes closer than a block-diagonal rotation of as many numbers.`;
+    ? paragraph([
+        say`The butterfly with ${shapeText(butterfly)} is ${errorText(butterfly)} away with ${butterfly.numbers} numbers; block-diagonal with ${block.numbers} numbers is ${errorText(block)} away.`,
+        nearestText,
+      ])
+    : paragraph([
+        say`No butterfly comes closer than a block-diagonal rotation of as many numbers.`,
+        nearestText,
+      ]);
 }
 
 export function ErrorFigure({ fits, picked }: { readonly fits: Fits; readonly picked: FitShape }) {

@@ -17,6 +17,7 @@ import { useCayley } from './useCayley.ts';
 const [q, b, Q, R, t] = [mark('q'), mark('b'), mark('Q'), mark('R'), mark('t')];
 const SKEW = `${Q} = \\begin{pmatrix} 0 & ${q} \\\\ -${q} & 0 \\end{pmatrix}, \\qquad ${Q}^{\\top} = -${Q}`;
 const CAYLEY = `${R} = (I - ${Q})\\,(I + ${Q})^{-1}, \\qquad ${R}^{\\top}${R} = I`;
+const WHY = `${R}^{\\top}${R} = (I - ${Q})^{-1}\\,(I + ${Q})\\,(I - ${Q})\\,(I + ${Q})^{-1} = I`;
 const SERIES = `${R}^{\\top} \\approx{I} + 2\\,(${Q} + ${Q}^2 + \\dots + ${Q}^{${t}-2}) + ${Q}^{${t}-1}, \\qquad ${t} \\ge 4`;
 const COUNT = `\\tfrac{1}{2}\\,${b}\\,(${b}-1)`;
 
@@ -44,8 +45,10 @@ export default function CayleyLab() {
       <Step title={say`The Cayley transform makes a rotation of them`}>
         <Formula source={CAYLEY} />
         <p>
-          {rich`Whatever ${symbol('Q')} is, ${symbol('R')} keeps all lengths and all angles. A block of size ${symbol('b')} has this many free numbers:`}
+          {rich`Whatever ${symbol('Q')} is, ${symbol('R')} keeps all lengths and all angles: transposing turns ${symbol('Q')} into −${symbol('Q')}, and the two factors may change places, so that in the product below each meets its own inverse.`}
         </p>
+        <Formula source={WHY} />
+        <p>{rich`A block of size ${symbol('b')} has this many free numbers:`}</p>
         <Formula source={COUNT} />
         <Pending of={turned}>
           {({ question, answer }) => <RotationFigure {...question} {...answer} />}
@@ -69,7 +72,7 @@ export default function CayleyLab() {
       </Step>
       <TryThis
         items={[
-          say`Move q₁₂ from −2 to 2: the letter turns both ways, and never beyond 180°.`,
+          say`Move q₁₂ from −2 to 2: the letter turns both ways, by 126.9° at most. A larger q would turn it further, but never by 180°.`,
           say`Set q₁₂ to 1.2 and take more terms: the exact rotation stays one, the series does not come to it.`,
           say`Take a block of 4: six numbers, and two planes that turn by angles of their own.`,
         ]}

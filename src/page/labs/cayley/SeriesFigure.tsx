@@ -22,9 +22,11 @@ export function endsOf(errors: readonly number[]): { readonly floor: number; rea
   };
 }
 
+const DECADES = Array.from({ length: 17 }, (_, i) => Number(`1e${i - 8}`));
+
 /** Every power of ten, or every second one where they would stand too close. */
 const ticksBetween = (floor: number, ceiling: number): number[] =>
-  [...FLOORS, ...CEILINGS].filter(
+  DECADES.filter(
     (tick) =>
       tick >= floor && tick <= ceiling && (ceiling / floor < 1e6 || Math.round(Math.log10(tick)) % 2 === 0),
   );

@@ -45,7 +45,7 @@ const checkTask =
       };
     return {
       isRight: false,
-      say: say`On screen OFT’s networks tell ${kept} of the old task right. What is kept are angles and lengths, not answers.`,
+      say: say`On screen OFT’s networks tell ${kept} of the old task right. What is kept are angles and lengths, not answers: the inputs meet the neurons turned, and the next layer was not told.`,
     };
   };
 

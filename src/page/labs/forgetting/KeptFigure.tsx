@@ -11,6 +11,17 @@ import { type Forgetting, meanOf, methodIndex, nameOf, numbersBy, STYLES } from 
 
 const round = (share: number): string => percent(Math.round(share * 1000) / 1000);
 
+/** A network that tells fewer of the new task right has hardly learnt it. */
+const LEARNT = 0.75;
+
+type Told = Forgetting['answer']['course'][number];
+
+/** Networks of a method that have hardly learnt the new task, and so had little to forget for; each as "LoRA 3 (63.1 %)". */
+const idleOf = ({ learnt }: Told): string[] =>
+  FORGET_METHODS.flatMap((id, m) =>
+    learnt[m]!.flatMap((share, n) => (share < LEARNT ? [`${nameOf(id)} ${n + 1} (${round(share)})`] : [])),
+  );
+
 const axis = (title: string, low: number, ticks: readonly number[]) => ({
   ...{ title, isLog: false, low, high: 1.02, ticks },
   format: (value: number) => percent(value).replace(/\.0+/, ''),
@@ -25,7 +36,7 @@ export function KeptFigure(props: { readonly run: Forgetting; readonly method: F
   const [kept, learnt] = [meanOf(last.kept[at]!), meanOf(last.learnt[at]!)];
   useShown({ kept, learnt, step: last.step });
   const isDone = run.answer.step >= FORGET_STEPS;
-  const title = say`Old task kept by new task learnt`;
+  const title = say`What is kept of the old task, by what is learnt of the new`;
   const told = FORGET_METHODS.map(
     (id, m) => `${nameOf(id)} ${round(meanOf(last.learnt[m]!))} / ${round(meanOf(last.kept[m]!))}`,
   );
@@ -39,6 +50,9 @@ export function KeptFigure(props: { readonly run: Forgetting; readonly method: F
           {isDone ? say`After ${FORGET_STEPS} steps.` : say`Step ${run.answer.step} of ${FORGET_STEPS}.`}
           {say`So much is told right of the new task / of the old one: ${listOf(told)}.`}
           {say`With ${nameOf(method)} single networks keep ${round(Math.min(...last.kept[at]!))} to ${round(Math.max(...last.kept[at]!))} of the old task.`}
+          {isDone && idleOf(last).length > 0
+            ? say`Who learns little forgets little: under ${percent(LEARNT)} of the new task are right in networks ${listOf(idleOf(last))}.`
+            : ''}
           <span className="hint">
             {say`Means of ${NETWORKS} networks; 50 % is guessing. Computed by ${deviceName(run.device)}.`}
           </span>

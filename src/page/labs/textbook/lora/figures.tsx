@@ -131,7 +131,7 @@ export function ProductFigure(asked: { readonly target: UpdateTarget; readonly r
               sentence={
                 <Sentences>
                   {say`At rank ${rank}, ${whole(numbersOf(rank))} numbers make ${whole(d * d)} entries, and leave ${fixed(shareLeft, 3)} of the size of the change. No matrix of that rank leaves less than ${fixed(leftOfRank(singular, rank), 3)}.`}
-                  {say`The engine is ${power(distanceOf(update.engine, update.reference))} from float64.`}
+                  {say`Computed in 32 bits; the same in float64 differs by ${power(distanceOf(update.engine, update.reference))}.`}
                 </Sentences>
               }
               how={say`How each number was got: A and B trained in this tab for ${FIT_STEPS} steps, with the optimiser of a run. Their product is by the graph with which LoRA trains and merges, in 32 bits, and beside it in float64, with α equal to r. The least that can be left is the root of the squares of the singular values beyond the rank (Eckart and Young).`}

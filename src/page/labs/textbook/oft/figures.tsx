@@ -49,7 +49,7 @@ function AllTurned({ skew, answer }: Turned) {
       title={say`All neurons turned together`}
       before={NEURONS}
       after={after}
-      sentence={say`All five turned by ${degrees(angle)}. No angle between two of them changed by more than ${degreesApart(most.by)}, which is the rounding of 32 bits; the energy was ${real(energyOf(before))} and is ${real(energyOf(now))}.`}
+      sentence={say`All five turned by ${degrees(angle)}. No angle between two of them changed by more than ${degreesApart(most.by)}, which is rounding; the energy was ${real(energyOf(before))} and is ${real(energyOf(now))}.`}
       how={say`How each number was got: R by the Cayley op that trains OFT, in 32 bits; angles and energy of the turned arrows in float64.`}
     />
   );
