@@ -51,7 +51,7 @@ export function KeptFigure(props: { readonly run: Forgetting; readonly method: F
           {say`So much is told right of the new task / of the old one: ${listOf(told)}.`}
           {say`With ${nameOf(method)} single networks keep ${round(Math.min(...last.kept[at]!))} to ${round(Math.max(...last.kept[at]!))} of the old task.`}
           {isDone && idleOf(last).length > 0
-            ? say`Who learns little forgets little: under ${percent(LEARNT)} of the new task are right in networks ${listOf(idleOf(last))}.`
+            ? say`Who learns little forgets little. Networks that tell less than ${percent(LEARNT)} of the new task right: ${listOf(idleOf(last))}.`
             : ''}
           <span className="hint">
             {say`Means of ${NETWORKS} networks; 50 % is guessing. Computed by ${deviceName(run.device)}.`}
@@ -69,6 +69,7 @@ export function KeptFigure(props: { readonly run: Forgetting; readonly method: F
         ),
       }}
     >
+      <p className="lab-axis-title">{say`old task, told right`}</p>
       <Plot
         label={title}
         x={axis(say`new task, told right`, 0.4, [0.4, 0.6, 0.8, 1])}
