@@ -202,17 +202,19 @@ test('a language model trains in a tab that is not on screen, whose curve catche
   expect(text).toMatch(/before[\s\S]+after/);
   // The answer that a run ends with has pushed it off the screen, and what is not seen is not drawn.
   await page.$eval(LOSS, (chart) => chart.scrollIntoView({ block: 'center' }));
-  await until(async () => (await lossPoints(page)) === 3, 'all steps in the chart of the loss', 60);
+  await untilSeen(
+    () => lossPoints(page),
+    (seen) => seen === 3,
+    'all steps in the chart of the loss',
+    60,
+  );
 
   // The token that is looked at is the same one in another language.
   await (await page.$(`${part('texts')} .odds`))!.hover();
   const figures = () => words(page, part('odds'));
-  const english = await until(
-    async () => (await figures()).match(/“.*”: .+ before, .+ after/)?.[0],
-    'figures',
-  );
+  const english = await untilSeen(figures, /“.*”: .+ before, .+ after/, 'figures', 10);
   await speak(page, 'zh-Hans');
-  const chinese = await until(async () => (await figures()).match(/.+。/)?.[0], 'the same in Chinese');
+  const chinese = await untilSeen(figures, /“.*”：.+。/, 'the same in Chinese', 10);
   const alike = /“.*”|[\d.]+ ?[%−e\d]+/g;
   expect(chinese.match(alike)).toEqual(english.match(alike));
   await page.close();

@@ -58,7 +58,9 @@ async function setup(page: Page): Promise<readonly string[]> {
       // biome-ignore lint/performance/useDomNodeTextContent: what a person sees is meant.
       ...(choose as HTMLElement).innerText.split('\n'),
     ]);
-  // What is counted and previewed comes after what is chosen.
+  // What is drawn, counted and previewed comes after what is chosen.
+  await page.waitForSelector(`${named('Choose')} .method-picture`);
+  await page.waitForSelector(`${named('Preview of the data')}[aria-busy="false"]`);
   let last: readonly string[] = [];
   const standsStill = (seen: readonly string[]): boolean => {
     const before = last;
