@@ -159,7 +159,11 @@ it('have figures in docs/ in which the preset learns them and the head alone les
     readonly after: number;
     readonly runs?: readonly unknown[];
   }[];
-  const figure = (name: string) => figures.find((one) => one.name === name && one.engine === 'onnxruntime')!;
+  const figure = (name: string, by = 'onnxruntime') =>
+    figures.find(({ name: own, engine }) => own === name && engine === by)!;
+  const byGpu = figure('letters-boft-seeds', 'webgpu');
+  expect(byGpu.after).toBeGreaterThanOrEqual(0.95);
+  expect([byGpu.steps, byGpu.examples, byGpu.runs?.length]).toEqual([300, 2000, 3]);
   const [rotated, head] = [figure('letters-boft-seeds'), figure('letters-head-seeds')];
   expect(rotated.after).toBeGreaterThanOrEqual(0.95);
   expect(rotated.after - head.after).toBeGreaterThanOrEqual(0.15);
