@@ -96,6 +96,35 @@ function normOf(waves: readonly Wave[], rows: number, columns: number): number {
   return Math.sqrt(sum);
 }
 
+/** Where no frequency is learnt nearby, the page says which one that is, and what it takes to learn it. */
+async function expectUnlearnt(
+  page: Page,
+  waves: readonly Wave[],
+  [rows, columns]: readonly [number, number],
+) {
+  const grid = Array.from({ length: 64 }, (_, i) => [((i >> 3) + 0.5) / 8, ((i & 7) + 0.5) / 8] as const);
+  const periodsAt = ([y, x]: (typeof grid)[number]) => [(y - 0.5) * rows, (x - 0.5) * columns] as const;
+  const room = (at: (typeof grid)[number]) => {
+    const [down, across] = periodsAt(at);
+    return Math.min(...waves.map((one) => Math.hypot(one.down - down, one.across - across)));
+  };
+  const at = grid.reduce((best, one) => (room(one) > room(best) ? one : best));
+  const plane = (await page.$(part('plane')))!;
+  const box = (await plane.boundingBox())!;
+  await plane.click({ offset: { x: at[1] * box.width, y: at[0] * box.height } });
+  const told = () => words(page, part('more-frequencies'));
+  const found = await until(
+    async () => (await told()).match(/learnt at (\S+) periods .* and (\S+) along .* number ([\d,]+) of/),
+    'what a place that is not learnt takes',
+    20,
+  );
+  const [down, across] = periodsAt(at);
+  expect(Math.abs(number(found[1]!) - down)).toBeLessThanOrEqual(1);
+  expect(Math.abs(number(found[2]!) - across)).toBeLessThanOrEqual(1);
+  expect(number(found[3]!)).toBeGreaterThan(FREQUENCIES);
+  expect(await told()).toContain(`New run with ${found[3]} frequencies here`);
+}
+
 test('a rotation is taken back to the base, and a wave of another run is taken out', async () => {
   const { page, errors } = await openPage(stage, WILD);
   await trainToTheEnd(page);
@@ -201,6 +230,7 @@ test('a rotation is taken back to the base, and a wave of another run is taken o
     'the run as it was trained',
     60,
   );
+  await expectUnlearnt(page, waves, [rows, columns]);
   expect(errors).toEqual([]);
   await page.close();
 });

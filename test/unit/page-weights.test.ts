@@ -1,10 +1,14 @@
 /**
  * The Weights tab without its pictures: what is asked when something is moved, and what is kept of the answers; the spectrum's edits and its
- * plane; the way back. Seen to fail with: every wish of a drag asked, an answer of a run that has ended kept, factors going back first to last.
+ * plane; the way back. Seen to fail with: every wish of a drag asked, an answer of a run that has ended kept, factors going back first to last, a place one too early, a
+ * new run without the further frequencies.
  */
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
+import { METHODS } from '../../src/methods.ts';
 import { createQuestions } from '../../src/page/features/inspect/inspection.ts';
+import { baseSettings } from '../../src/page/features/setup/settings.ts';
 import { newRun } from '../../src/page/features/training/runs.ts';
+import { Tabs } from '../../src/page/features/training/tabs.ts';
 import {
   alongWay,
   type Measured,
@@ -27,8 +31,10 @@ import {
   toggled,
   valuesOf,
 } from '../../src/page/features/weights/spectrum.ts';
+import { countWith, frequencyAt, learnMore } from '../../src/page/features/weights/unlearnt.ts';
 import { createWeights } from '../../src/page/features/weights/weights.ts';
 import { newest, SCORED } from '../../src/page/features/weights/whatIf.ts';
+import { createPage } from '../../src/page/page.ts';
 import { createStores } from '../../src/page/stores.ts';
 import type {
   EvalMetric,
@@ -38,6 +44,7 @@ import type {
   WhatIfAnswer,
   WhatIfRequest,
 } from '../../src/training/protocol.ts';
+import { fakeTrainer, visionReport } from './page-fixtures.ts';
 
 const settle = () => new Promise((resolve) => setTimeout(resolve, 0));
 const spectrum = {
@@ -52,6 +59,48 @@ it('the table of singular values has the first, some between and the last', () =
   expect(placesOf(9)).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8]);
   expect(placesOf(100)).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 15, 31, 63, 99]);
   expect(placesOf(128)).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 15, 31, 63, 127]);
+});
+
+describe('a place that is not learnt', () => {
+  const layer = { name: 'h.0.query', kind: 'linear', in: 6, out: 8, hasBias: true } as const;
+  const config = METHODS.fourierft.schema.parse({ n_frequency: 10, target_modules: ['query'] });
+  const placesWith = (count: number) => {
+    const [places] = METHODS.fourierft.pattern(layer, {
+      ...config,
+      n_frequency_pattern: { [layer.name]: count },
+    } as never).factors;
+    if (places?.kind !== 'points') throw new Error('no places');
+    return Array.from(places.row, (row, i) => ({ row, column: places.column[i]! }));
+  };
+
+  it('comes with as many frequencies as the seed draws until then, and every one of before stays', () => {
+    const learnt = placesWith(10);
+    const all = placesWith(48);
+    expect(all.slice(0, 10)).toEqual(learnt);
+    expect(all.map((place) => countWith(layer, config, place))).toEqual(all.map((_, i) => i + 1));
+    expect(placesWith(countWith(layer, config, all[17]!)!).at(-1)).toEqual(all[17]);
+    expect(countWith({ ...layer, in: 2048, out: 1024 }, config, all[0]!)).toBeNull();
+    for (const n of [5, 8]) for (let f = 0; f < n; f++) expect(frequencyAt(centred(f, n) + 0.4, n)).toBe(f);
+  });
+
+  it('is learnt by a new run on one press', async () => {
+    const trainer = fakeTrainer();
+    const page = createPage({
+      trainer,
+      sessions: { save: async () => {}, load: async () => null, clear: async () => {} },
+      ...{ tabs: new Tabs({}), inference: vi.fn(), hub: vi.fn(), root: '/' },
+    });
+    page.choice.setState({ report: visionReport() });
+    page.ui.setState({ gpu: { state: 'ready', isSoftware: true, name: 'a GPU' } });
+    const run = baseSettings('letters-boft', { method: 'fourierft' });
+    const set = { ...run, config: { ...run.config, n_frequency_pattern: { key: 7 } } };
+    learnMore(page, set, 'h.0.query', 18);
+    await vi.waitFor(() => expect(trainer.calls).toContain('play'));
+    expect(trainer.requests.at(-1)!.request).toMatchObject({
+      method: 'fourierft',
+      config: { n_frequency_pattern: { 'h.0.query': 18, key: 7 } },
+    });
+  });
 });
 
 describe('a spectrum under the hand', () => {

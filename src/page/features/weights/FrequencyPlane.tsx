@@ -8,6 +8,7 @@ import { SaveMenu } from '../../parts/SaveMenu.tsx';
 import { pngItem, tableItem } from '../../parts/saveItems.ts';
 import { cssOf, diverging, type MapColors, useMapColors } from '../inspect/painters.ts';
 import { centred, coefficient, nearest, type Spectrum, type SpectrumEdit } from './spectrum.ts';
+import { frequencyAt, type Place } from './unlearnt.ts';
 
 /** Pixels of the drawing along its longer side, and those of a dot. */
 const SIDE = 640;
@@ -73,9 +74,11 @@ export function FrequencyPlane(props: {
   readonly limit: number;
   readonly chosen: number;
   readonly onChoose: (k: number) => void;
+  /** Told the frequency that was pressed where none is learnt nearby. */
+  readonly onMiss: (place: Place) => void;
   readonly onMove: (k: number, value: number) => void;
 }) {
-  const { spectrum, edit, size, largest, limit, chosen, onChoose, onMove } = props;
+  const { spectrum, edit, size, largest, limit, chosen, onChoose, onMiss, onMove } = props;
   const canvas = useRef<HTMLCanvasElement>(null);
   const drag = useRef<{ readonly k: number; readonly y: number; readonly from: number } | null>(null);
   const colors = useMapColors();
@@ -88,13 +91,12 @@ export function FrequencyPlane(props: {
     if (context) draw(context, { spectrum, edit, rows, columns, largest, chosen, colors });
   }, [spectrum, edit, rows, columns, largest, chosen, colors]);
 
-  const under = (event: PointerEvent<HTMLCanvasElement>): number | null => {
+  const under = (event: PointerEvent<HTMLCanvasElement>) => {
     const box = event.currentTarget.getBoundingClientRect();
-    const place = {
+    return {
       row: ((event.clientY - box.top) / box.height) * rows,
       column: ((event.clientX - box.left) / box.width) * columns,
     };
-    return nearest(spectrum, size, place, REACH * Math.max(rows, columns));
   };
   return (
     <div className="chart-frame">
@@ -107,8 +109,10 @@ export function FrequencyPlane(props: {
         role="img"
         aria-label={say`${spectrum.values.length} frequencies of a plane of ${rows} by ${columns}, 0 in the middle`}
         onPointerDown={(event) => {
-          const k = under(event);
-          if (k === null) return;
+          const at = under(event);
+          const k = nearest(spectrum, size, at, REACH * Math.max(rows, columns));
+          if (k === null)
+            return onMiss({ row: frequencyAt(at.row, rows), column: frequencyAt(at.column, columns) });
           event.currentTarget.setPointerCapture(event.pointerId);
           drag.current = { k, y: event.clientY, from: coefficient(spectrum, edit, k) };
           onChoose(k);

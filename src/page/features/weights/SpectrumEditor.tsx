@@ -12,6 +12,7 @@ import { rich } from '../../parts/rich.ts';
 import { useRun } from '../../usePage.ts';
 import { DeltaMap } from '../inspect/Learnt.tsx';
 import { FrequencyPlane } from './FrequencyPlane.tsx';
+import { MoreFrequencies } from './MoreFrequencies.tsx';
 import {
   AS_TRAINED,
   alone,
@@ -23,9 +24,25 @@ import {
   rangeOf,
   type Spectrum,
   type SpectrumEdit,
+  signed,
   toggled,
 } from './spectrum.ts';
+import type { Place } from './unlearnt.ts';
 import type { Weights } from './weights.ts';
+
+/** The frequency that is looked at in a module, and the place that was pressed last where none is learnt. */
+function usePlace(module: string, first: number) {
+  const [at, setAt] = useState<{ readonly module: string; readonly k?: number; readonly missed?: Place }>({
+    module,
+  });
+  const here = at.module === module ? at : { module };
+  return {
+    chosen: here.k ?? first,
+    missed: here.missed ?? null,
+    choose: (k: number) => setAt({ module, k }),
+    miss: (missed: Place) => setAt({ ...here, missed }),
+  };
+}
 
 export function SpectrumEditor(props: {
   readonly weights: Weights;
@@ -43,8 +60,7 @@ export function SpectrumEditor(props: {
   const edit = isHere ? view.edit : AS_TRAINED;
   const order = useMemo(() => bySize(spectrum), [spectrum]);
   const range = useMemo(() => rangeOf(spectrum), [spectrum]);
-  const [chosenIn, setChosen] = useState<{ readonly module: string; readonly k: number } | null>(null);
-  const chosen = chosenIn?.module === module ? chosenIn.k : order[0]!;
+  const { chosen, choose, missed, miss } = usePlace(module, order[0]!);
   const answer = isHere && isEdited(edit) ? view.answer : null;
   const trained = isHere && view.trained?.step === step ? view.trained : null;
   const score = answer?.metric ?? trained;
@@ -77,7 +93,8 @@ export function SpectrumEditor(props: {
             largest={range.largest}
             limit={range.limit}
             chosen={chosen}
-            onChoose={(k) => setChosen({ module, k })}
+            onChoose={choose}
+            onMiss={miss}
             onMove={(k, value) => change(movedTo(edit, k, value))}
           />
           <figcaption className="is-still">{say`Frequencies along the outputs (down) and the inputs (across), 0 in the middle, the finest waves at the rim. Click one; drag it up or down.`}</figcaption>
@@ -88,8 +105,9 @@ export function SpectrumEditor(props: {
         {...{ spectrum, edit, order, chosen, change }}
         size={delta}
         limit={range.limit}
-        onChoose={(k) => setChosen({ module, k })}
+        onChoose={choose}
       />
+      <MoreFrequencies module={module} count={spectrum.values.length} size={delta} place={missed} />
       <Figures
         {...{ shown, score, delta }}
         trained={answer === null ? null : trained}
@@ -149,9 +167,6 @@ function Figures(props: {
     </>
   );
 }
-
-/** A minus as one reads it. */
-const signed = (n: number): string => (n < 0 ? `−${-n}` : String(n));
 
 /** One frequency in words, with its controls. */
 function OneFrequency(props: {

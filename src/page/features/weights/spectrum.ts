@@ -50,6 +50,9 @@ export const valuesOf = (spectrum: Pick<Spectrum, 'values'>, edit: SpectrumEdit)
 export const periods = (frequency: number, n: number): number =>
   frequency > n / 2 ? frequency - n : frequency;
 
+/** A minus as one reads it. */
+export const signed = (n: number): string => (n < 0 ? `−${-n}` : String(n));
+
 /** Where a frequency lies along an axis of n whose middle is 0. */
 export const centred = (frequency: number, n: number): number => (frequency + Math.floor(n / 2)) % n;
 
