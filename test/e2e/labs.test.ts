@@ -103,13 +103,17 @@ test('the shader lab finds a wrong sign in each kernel, says where a text does n
   const original = await page.$eval(part('shader-text'), (one) => (one as HTMLTextAreaElement).value);
   await choose('broken', '1');
   await verdict(/Wrong cells: 362 of 362/);
+  // Another kernel comes whole.
   await choose('kernel', 'butterfly');
+  await verdict(/All 201 cells of the three sizes are right/);
+  await choose('broken', '1');
   await verdict(/Wrong cells: 117 of 201.*45 of 45.*0 of 84.*72 of 72/s);
   expect(await answer(page, 'twice', '3')).toMatch(
     /Not yet\. Wrong cells of the last run: 45 with one factor, 0 with two, 72/,
   );
   expect(await answer(page, 'twice', '2')).toMatch(/^Right\./);
   await choose('kernel', 'idft');
+  await choose('broken', '1');
   await verdict(/Wrong cells: 98 of 254.*12 of 35.*16 of 54.*70 of 165/s);
   // The first wrong place is not in the first row or column, where the sines are zero.
   await says(page, 'cells', /Wrong cells, which are crossed out: 12 of 35\. At row 2, column 2, /);

@@ -1,5 +1,5 @@
 /** The curves of runs: held-out accuracy and loss by step, with where they came to in a sentence. */
-import { greatest, say } from '../../../common.ts';
+import { greatest, paragraph, say } from '../../../common.ts';
 import { methodTitle, percent, real, whole } from '../../format.ts';
 import { Sentences } from '../../parts/Sentences.tsx';
 import { deviceName } from '../deviceName.ts';
@@ -48,7 +48,11 @@ function sentenceOf(run: FirstRun): string {
   if (first === undefined || last === undefined || numbers === null) return say`${name} is being opened.`;
   if (step === undefined)
     return say`${name} trains ${whole(numbers)} numbers. Before the first step ${percent(first.value)} of ${first.examples} held-out letters are right.`;
-  return say`${name} trains ${whole(numbers)} numbers. At step ${step.step} the loss is ${real(step.loss)}; of ${last.examples} held-out letters ${percent(last.value)} are right at step ${last.step}, and ${percent(first.value)} were before.`;
+  const rate = greatest(run.steps.map(({ learningRate }) => learningRate));
+  return paragraph([
+    say`${name} trains ${whole(numbers)} numbers. At step ${step.step} the loss is ${real(step.loss)}; of ${last.examples} held-out letters ${percent(last.value)} are right at step ${last.step}, and ${percent(first.value)} were before.`,
+    say`The learning rate went up to ${real(rate)}.`,
+  ]);
 }
 
 export function CurveFigure(props: {

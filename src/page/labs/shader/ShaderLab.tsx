@@ -66,6 +66,12 @@ export default function ShaderLab() {
         <Bench key={`${name} ${lab.resets}`} {...{ name, kernel, device, check }} canRun={without === null} />
       )}
       <ShaderQuestions checked={check.checked} />
+      <p>
+        <Sentences>
+          {say`That was the last lab. You have seen how skew numbers make a rotation, how factors join inputs, what waves and low rank can hold, what is kept and what is forgotten, and the programs that compute it.`}
+          <a href="./">{say`Now fine-tune a model of your own.`}</a>
+        </Sentences>
+      </p>
     </>
   );
 }
