@@ -2,7 +2,7 @@
  * The place where a command puts what it makes, tried before anything else is opened: made, locked against a second run, written to, looked
  * through for an older result, and held against the room that is left on the disk.
  */
-import { lstat, readdir, rmdir, stat } from 'node:fs/promises';
+import { lstat, readdir, readFile, rmdir, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { fail } from '../common.ts';
 import { MODEL_SIDECARS } from '../merged.ts';
@@ -20,7 +20,7 @@ export const RUN_FILES = [
   'metrics.csv',
 ] as const;
 
-/** What tells of a run. Alone they are of one that ended before it kept anything; a run that came further has left more. */
+/** What tells of a run. */
 const RECORDS: readonly string[] = ['run.json', 'metrics.csv'];
 
 /** What it may write beside them, as the model has it: somebody's own file of that name is not written over unasked. */
@@ -38,7 +38,7 @@ export interface OutOptions {
   readonly overwrite: boolean;
   /** The checkpoint that is gone on with: the run it lies beside is no other run. */
   readonly resume?: string | undefined;
-  /** Whether it is the same run again: the records of one that kept nothing are then no result. */
+  /** Whether it is the same run again: the records of one that did not come to its end are then no result. */
   readonly isAgain?: boolean;
   /** Names that show an older result; those of a run unless said. */
   readonly holds?: readonly string[];
@@ -104,7 +104,8 @@ async function openPlace(
     await disk.rm(join(folder, PROBE));
     undo.push(await lock(join(folder, lockName), out));
     const isOwn = resume !== undefined && resolve(dirname(resume)) === resolve(folder);
-    const results = isAgain ? holds.filter((name) => !RECORDS.includes(name)) : holds;
+    const results =
+      isAgain && (await isUnfinished(folder)) ? holds.filter((name) => !RECORDS.includes(name)) : holds;
     if (!overwrite && !isOwn) await refuseOlder(folder, results);
     if (folder === out) await refuseFolders(folder, holds);
     if (folder === out) await removeLeftovers(folder, await readdir(folder));
@@ -113,6 +114,19 @@ async function openPlace(
     refuseWrite(out, error);
   }
   return { folder, close };
+}
+
+/** Whether the record that lies in a folder is of a run that did not come to its end. */
+async function isUnfinished(folder: string): Promise<boolean> {
+  const path = join(folder, 'run.json');
+  try {
+    // A pipe may say nothing.
+    if (!(await lstat(path)).isFile()) return false;
+    const record: unknown = JSON.parse(await readFile(path, 'utf8'));
+    return typeof record === 'object' && record !== null && 'stepsWanted' in record;
+  } catch {
+    return false;
+  }
 }
 
 /** @throws PapilioError 'bad-argument' naming the files of an older result that lie in a folder */

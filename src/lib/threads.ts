@@ -44,24 +44,38 @@ function listen(): void {
   );
 }
 
-/** The threads that the page began for this worker. */
-const borrowed: BorrowedThread[] = [];
+let lastId = 0;
 
 /** A thread that the page begins, as onnxruntime uses a worker. */
 class BorrowedThread {
-  onerror: ((error: { readonly message: string }) => void) | null = null;
-  private readonly id = borrowed.length;
+  private readonly id = lastId++;
+  private tell: ((error: Failed) => void) | null = null;
+  /** What nobody has heard yet. */
+  private failure: Failed | null = null;
   private readonly channel: MessagePort;
+  private readonly ended = new AbortController();
 
   constructor(text: string, name: string) {
     const { port1, port2 } = new MessageChannel();
     this.channel = port1;
-    borrowed.push(this);
+    addEventListener(
+      'message',
+      ({ data }) => {
+        if (!isOf<Failed>(data) || data.id !== this.id) return;
+        if (this.tell === null) this.failure = data;
+        else this.tell(data);
+      },
+      { signal: this.ended.signal },
+    );
     const asked: Asked = { thread: 'begin', id: this.id, text, name };
     globalThis.postMessage(asked, { transfer: [port2] } as WindowPostMessageOptions);
-    addEventListener('message', ({ data }) => {
-      if (isOf<Failed>(data) && data.id === this.id) this.onerror?.(data);
-    });
+  }
+
+  set onerror(tell: (error: Failed) => void) {
+    this.tell = tell;
+    const { failure } = this;
+    this.failure = null;
+    if (failure !== null) queueMicrotask(() => tell(failure));
   }
 
   set onmessage(hear: (event: MessageEvent) => void) {
@@ -73,6 +87,8 @@ class BorrowedThread {
   }
 
   terminate(): void {
+    this.ended.abort();
+    this.channel.close();
     const asked: Asked = { thread: 'end', id: this.id };
     globalThis.postMessage(asked);
   }
@@ -99,39 +115,46 @@ export function lendThreads(worker: Worker): () => void {
     threads.get(id)?.terminate();
     threads.delete(id);
   };
-  worker.addEventListener('message', ({ data, ports }) => {
-    if (!isOf<Asked>(data)) return;
-    if (data.thread === 'end') return end(data.id);
-    const thread = new Worker(placeOf(data.text), { type: 'module', name: data.name });
-    threads.set(data.id, thread);
-    thread.addEventListener('error', ({ message }) => {
-      const failed: Failed = { thread: 'failed', id: data.id, message };
+  const ended = new AbortController();
+  const begin = (id: number, text: string, name: string, channel: MessagePort): void => {
+    const fail = (message: string) => {
+      const failed: Failed = { thread: 'failed', id, message };
       worker.postMessage(failed);
-    });
-    thread.postMessage(ports[0], [ports[0]!]);
-  });
+    };
+    try {
+      const thread = new Worker(placeOf(text), { type: 'module', name });
+      threads.set(id, thread);
+      thread.addEventListener('error', ({ message }) => fail(message));
+      thread.postMessage(channel, [channel]);
+    } catch (error) {
+      fail(String(error));
+    }
+  };
+  worker.addEventListener(
+    'message',
+    ({ data, ports }) => {
+      if (!isOf<Asked>(data)) return;
+      if (data.thread === 'end') end(data.id);
+      else begin(data.id, data.text, data.name, ports[0]!);
+    },
+    { signal: ended.signal },
+  );
   return () => {
+    ended.abort();
     for (const id of threads.keys()) end(id);
   };
 }
 
 const held = new Set<object>();
-let opening = 0;
-let begin: Begin | undefined;
-
-/** While `work` is at work, which several may be, a new worker is `Begun`. */
+/** While `work` is at work, a new worker is `Begun`. */
 async function beginningAs<T>(Begun: (own: Begin) => Begin, work: () => Promise<T>): Promise<T> {
-  if (opening++ === 0) {
-    begin = globalThis.Worker;
-    globalThis.Worker = Begun(begin);
-  }
+  const own = globalThis.Worker;
+  globalThis.Worker = Begun(own);
   try {
     return await work();
   } finally {
-    if (--opening === 0) {
-      globalThis.Worker = begin!;
-      held.clear();
-    }
+    globalThis.Worker = own;
+    held.clear();
   }
 }
 
@@ -151,9 +174,15 @@ const borrowing = (text: string): Begin =>
     }
   } as unknown as Begin;
 
-/** Does what may begin threads of `ort`, each of which then comes; where there are no workers, just does it. */
-export async function beginningThreads<T>(ort: object, work: () => Promise<T>): Promise<T> {
+let turn: Promise<unknown> = Promise.resolve();
+
+/** Does what may begin threads of `ort`, each of which then comes, one after the other; where there are no workers, just does it. */
+export function beginningThreads<T>(ort: object, work: () => Promise<T>): Promise<T> {
   if (globalThis.Worker === undefined) return work();
   const { threadText } = ort as Threaded;
-  return beginningAs((own) => (threadText === undefined ? holding(own) : borrowing(threadText)), work);
+  const begun = turn.then(() =>
+    beginningAs((own) => (threadText === undefined ? holding(own) : borrowing(threadText)), work),
+  );
+  turn = begun.catch(() => {});
+  return begun;
 }

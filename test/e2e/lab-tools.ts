@@ -1,6 +1,7 @@
 /** Driving a lab as its reader would: it is opened, its pictures are read, its questions answered. */
 import type { Page } from 'puppeteer-core';
-import { part, until, words } from './page-tools.ts';
+import { part, words } from './page-tools.ts';
+import { untilSeen } from './seen.ts';
 import type { Stage } from './stage.ts';
 
 /** A lab by its link, or any page by its address, with nothing kept from before. */
@@ -30,17 +31,17 @@ export async function openLab(
   return { page, errors };
 }
 
-/** What a picture says, once it says what is expected. */
-export async function says(page: Page, picture: string, expected: RegExp, seconds = 60): Promise<string> {
-  let last = '';
-  const isSaid = async () => {
-    last = await words(page, part(`${picture}-says`));
-    return expected.test(last) ? last : null;
-  };
-  return until(isSaid, `${picture} to say ${expected}`, seconds).catch(async ({ message }: Error) => {
-    throw new Error(`${message} It said: ${last || (await words(page, 'main'))}`);
+/** What a picture says, once it says what is expected; a failure has the page too, since the picture may not have come. */
+export const says = (page: Page, picture: string, expected: RegExp, seconds = 60): Promise<string> =>
+  untilSeen(
+    () => words(page, part(`${picture}-says`)),
+    expected,
+    `${picture} to say ${expected}`,
+    seconds,
+  ).catch(async (error: Error) => {
+    error.message += ` The page says: ${await words(page, 'main')}`;
+    throw error;
   });
-}
 
 /** The reply to an answer: a number is typed, an option chosen. */
 export async function answer(page: Page, question: string, given: string): Promise<string> {

@@ -4,14 +4,11 @@
  */
 import type { Page } from 'puppeteer-core';
 import { expect, test } from 'vitest';
+import { says } from './lab-tools.ts';
 import { findings, part, words } from './page-tools.ts';
-import { untilSeen } from './seen.ts';
 import { setStage } from './stage.ts';
 
 const stage = setStage();
-
-const says = (page: Page, picture: string, expected: RegExp) =>
-  untilSeen(() => words(page, part(`${picture}-says`)), expected, `${picture} to say ${expected}`, 60);
 
 /** A page by its link, in a language, with nothing kept from before. */
 async function open(link: string, locale: string): Promise<{ page: Page; errors: string[] }> {

@@ -244,7 +244,13 @@ describe('a folder for results', () => {
     // The same run again: one that ended before it kept anything left records alone.
     const ended = join(folder, 'ended');
     mkdirSync(ended);
-    for (const name of ['run.json', 'metrics.csv']) writeFileSync(join(ended, name), 'older');
+    for (const record of ['{"status": "done"}', '{"stepsWa', 'null']) {
+      for (const name of ['run.json', 'metrics.csv']) writeFileSync(join(ended, name), record);
+      await expect(openOut(ended, { overwrite: false, isAgain: true })).rejects.toThrow(
+        /older result \(run\.json, metrics\.csv\)/,
+      );
+    }
+    writeFileSync(join(ended, 'run.json'), '{"steps": 0, "stepsWanted": 40}');
     await (await openOut(ended, { overwrite: false, isAgain: true })).close();
     writeFileSync(join(ended, 'adapter_model.safetensors'), 'trained');
     await expect(openOut(ended, { overwrite: false, isAgain: true })).rejects.toThrow(

@@ -1,6 +1,7 @@
 /**
  * A thread whose text is there is begun by the page; another worker is held while it loads, and no longer. Seen to fail: nothing held; held for good; the
- * page's own class not put back; the channel's first message heard as the thread's; a text for every thread; errors kept; a thread that outlives its worker.
+ * page's own class not put back; the channel's first message heard as the thread's; a text for every thread; errors kept, or told before anybody listens; a thread that outlives its worker, or begins after it; two openings
+ * at once.
  */
 import { resolveObjectURL } from 'node:buffer';
 import { setImmediate as turn } from 'node:timers/promises';
@@ -47,11 +48,13 @@ test('a worker is held until what it is opened for has settled', async () => {
       settle = resolve;
     });
   });
-  // A second that fails meanwhile takes nothing from the first.
-  await expect(beginningThreads({}, () => Promise.reject(new Error('refused')))).rejects.toThrow('refused');
+  // A second waits for the first, and takes nothing from it.
+  const refused = beginningThreads({}, () => Promise.reject(new Error('refused')));
+  await turn();
   expect(await isCollected(first)).toBe(false);
   settle();
   await opened;
+  await expect(refused).rejects.toThrow('refused');
   expect(globalThis.Worker).toBe(Loading);
   expect(await isCollected(first)).toBe(true);
 });
@@ -68,8 +71,11 @@ class Side {
   other!: Side;
   readonly terminate = () => {};
   private readonly listeners: Hear[] = [];
-  readonly addEventListener = (type: string, hear: Hear) =>
-    void (type === 'message' && this.listeners.push(hear));
+  readonly addEventListener = (type: string, hear: Hear, { signal }: AddEventListenerOptions = {}) => {
+    if (type !== 'message') return;
+    this.listeners.push(hear);
+    signal?.addEventListener('abort', () => this.listeners.splice(this.listeners.indexOf(hear), 1));
+  };
   readonly postMessage = (
     message: unknown,
     moved: readonly MessagePort[] | { transfer: MessagePort[] } = [],
@@ -98,6 +104,7 @@ class Thread {
     readonly place: string,
     readonly options: WorkerOptions,
   ) {
+    if (options.name === 'refused') throw new Error('no more workers');
     Thread.begun.push(this);
     this.running = (async () => {
       const hearers: ((event: object) => void)[] = [];
@@ -145,15 +152,22 @@ test('a thread whose text is there is begun by the page, talks through a channel
   vi.stubGlobal('postMessage', worker.postMessage);
   vi.stubGlobal('addEventListener', worker.addEventListener);
   const begun: Worker[] = [];
-  await beginningThreads({ threadText: DOUBLES }, async () => {
-    // As onnxruntime begins them; the page begins its own outside.
-    const Own = globalThis.Worker;
-    globalThis.Worker = Thread as unknown as typeof globalThis.Worker;
-    for (const name of ['one', 'two']) begun.push(new Own('bundled.js', { type: 'module', name }));
-    globalThis.Worker = Own;
-  });
+  const errors: string[] = [];
+  const begin = (...names: readonly string[]) =>
+    beginningThreads({ threadText: DOUBLES }, async () => {
+      // As onnxruntime begins them; the page begins its own outside.
+      const Own = globalThis.Worker;
+      globalThis.Worker = Thread as unknown as typeof globalThis.Worker;
+      for (const name of names) {
+        const thread = new Own('bundled.js', { type: 'module', name });
+        thread.onerror = ({ message }: ErrorEvent) => errors.push(message);
+        begun.push(thread);
+      }
+      globalThis.Worker = Own;
+    });
+  await begin('one', 'two');
   expect(globalThis.Worker).toBe(Thread);
-  const [one, two] = begun as [Worker, Worker];
+  const [one] = begun as [Worker, Worker];
   expect(Thread.begun.map(({ options }) => options)).toEqual([
     { type: 'module', name: 'one' },
     { type: 'module', name: 'two' },
@@ -167,12 +181,16 @@ test('a thread whose text is there is begun by the page, talks through a channel
     { name: 'one', twice: 8 },
     { name: 'two', twice: 10 },
   ]);
-  const errors: string[] = [];
-  two.onerror = ({ message }: ErrorEvent) => errors.push(message);
   Thread.begun[1]!.fail('no memory');
   expect(errors).toEqual(['no memory']);
+  await begin('refused');
+  await turn();
+  expect(errors).toEqual(['no memory', 'Error: no more workers']);
   one.terminate();
   expect(Thread.begun.map(({ isEnded }) => isEnded)).toEqual([true, false]);
   running.finish(new PapilioError('internal', 'ended'));
   expect(Thread.begun.map(({ isEnded }) => isEnded)).toEqual([true, true]);
+  // What a worker that is ended asked for comes to nothing.
+  await begin('late');
+  expect(Thread.begun).toHaveLength(2);
 });

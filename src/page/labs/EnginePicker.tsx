@@ -56,7 +56,7 @@ export function MissingEngine() {
   }, []);
   return isMissing ? (
     <p className="warning row" role="alert" data-testid="engine-missing">
-      {say`WebGPU was chosen to compute, and this browser gives none here: nothing on this page is computed.`}
+      {say`WebGPU was chosen to compute, and this browser gives none here: what the engine computes on this page stands still.`}
       <Action kind="link" text={say`Compute with what suits this machine`} onPress={() => computeOn(null)} />
     </p>
   ) : null;

@@ -21,10 +21,8 @@ export function LabControl(props: {
   /** Where the end depends on something else. */
   readonly max?: number;
   readonly hint?: ReactNode;
-  /** What else is to be set when somebody sets a choice. */
-  readonly onSet?: () => void;
 }) {
-  const { name, label, titleOf = String, refuse = () => null, instead, format, hint, onSet } = props;
+  const { name, label, titleOf = String, refuse = () => null, instead, format, hint } = props;
   const lab = useLab();
   const why = useId();
   const control = lab.controls.find((one) => one.name === name);
@@ -68,10 +66,7 @@ export function LabControl(props: {
               ...{ id, title: titleOf(id), isDisabled: refuse(id) !== null },
             }))}
             {...held}
-            onChange={(value) => {
-              lab.set(name, value);
-              onSet?.();
-            }}
+            onChange={(value) => lab.set(name, value)}
           />
         </div>
       )}

@@ -66,7 +66,8 @@ export function LabsPage() {
           {notice}
         </p>
       )}
-      <MissingEngine key={entry?.id} />
+      {/* The shader lab runs on WebGPU alone, and says so itself. */}
+      {entry === undefined || entry.id === 'shader' ? null : <MissingEngine key={entry.id} />}
       <main>
         {entry === undefined ? (
           <LabsStart isUnknown={id !== null} />

@@ -15,6 +15,8 @@ export interface Reply {
 interface QuestionProps {
   readonly id: string;
   readonly ask: ReactNode;
+  /** The figures of the page that `ask` names: a reply that was given to others is put away. */
+  readonly about?: string;
   /** The answers to choose from, by an id each; without them a number is asked for. */
   readonly options?: readonly { readonly id: string; readonly title: string }[];
   /** What the answer is held against. */
@@ -31,17 +33,20 @@ const VERDICTS: Readonly<
   null: { look: '', icon: 'info', word: () => say`The page cannot tell yet.` },
 };
 
-export function Question({ id, ask, options, hint, check }: QuestionProps) {
+export function Question({ id, ask, about = '', options, hint, check }: QuestionProps) {
   const [answer, setAnswer] = useHeld(`answer ${id}`, () => '');
   // What was on screen when the answer was given goes with its check, so that it can be said again.
-  const [asked, setAsked] = useHeld<(() => Reply) | null>(`asked ${id}`, () => null);
+  const [asked, setAsked] = useHeld<{ readonly reply: () => Reply; readonly about: string } | null>(
+    `asked ${id}`,
+    () => null,
+  );
   const { locale } = language();
   // biome-ignore lint/correctness/useExhaustiveDependencies: the reply is in the language that is spoken.
-  const reply = useMemo(() => asked?.() ?? null, [asked, locale]);
+  const reply = useMemo(() => (asked?.about === about ? asked.reply() : null), [asked, about, locale]);
   const name = useId();
   const submit = (event: FormEvent) => {
     event.preventDefault();
-    if (answer.trim() !== '') setAsked(() => () => check(answer.trim()));
+    if (answer.trim() !== '') setAsked({ reply: () => check(answer.trim()), about });
   };
   const change = (next: string) => {
     setAnswer(next);

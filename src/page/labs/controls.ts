@@ -22,6 +22,8 @@ export type Control = (NumberControl | ChoiceControl) & {
   readonly title?: () => string;
   /** The symbol of the formulas that it sets. */
   readonly symbol?: string;
+  /** Controls that begin anew when it is set, unless they are locked or hidden. */
+  readonly renews?: readonly string[];
 };
 
 /** A number that a lab shows, which a lesson may ask for; its value at hand comes from `useShown`. */

@@ -3,7 +3,7 @@ import { createContext, useContext, useEffect, useState } from 'react';
 import type { Lesson } from '../lessons/lesson.ts';
 import { lessonIn } from '../lessons/state.ts';
 import { useHeld } from '../parts/held.tsx';
-import { type Control, readValue, type Values } from './controls.ts';
+import { type Control, readValue, usualValues, type Values } from './controls.ts';
 import {
   decodeLab,
   differing,
@@ -100,7 +100,10 @@ export function useLabState({ id, kind, controls, start, lesson }: Place): Lab {
     set(name, value) {
       const control = controls.find((one) => one.name === name);
       const read = control && readValue(control, String(value));
-      if (read && 'value' in read) change((values) => ({ ...values, [name]: read.value }));
+      if (!read || 'problem' in read) return;
+      const held = new Set([...link.locked, ...link.hidden]);
+      const renewed = controls.filter((one) => control.renews?.includes(one.name) && !held.has(one.name));
+      change((values) => ({ ...values, ...usualValues(renewed), [name]: read.value }));
     },
     // What was locked or hidden stays as whoever made the link has it.
     reset() {

@@ -87,6 +87,7 @@ export function ButterflyQuestions({ fits }: { readonly fits: Fits | null }) {
       <Question
         id="nearer"
         ask={askNearer(random.current)}
+        about={JSON.stringify(random.current?.wanted ?? null)}
         options={[
           { id: 'blocks', title: say`The block-diagonal rotation` },
           { id: 'butterfly', title: say`The butterfly` },

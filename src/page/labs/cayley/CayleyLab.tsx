@@ -1,7 +1,7 @@
 /** The Cayley lab: skew numbers, the rotation that they make, and the series that PEFT takes in its place. */
 
 import { mark, say } from '../../../common.ts';
-import { hundredths, subscript } from '../../format.ts';
+import { degrees, hundredths, subscript } from '../../format.ts';
 import { Formula, Sym } from '../../parts/Formula.tsx';
 import { rich } from '../../parts/rich.ts';
 import { LabControl } from '../LabControl.tsx';
@@ -72,7 +72,7 @@ export default function CayleyLab() {
       </Step>
       <TryThis
         items={[
-          say`Move q₁₂ from −2 to 2: the letter turns both ways, by 126.9° at most. A larger q would turn it further, but never by 180°.`,
+          say`In a block of 2, move q₁₂ from −2 to 2: the letter turns both ways, by ${degrees(2 * Math.atan(2))} at most. A larger q would turn it further, but never by 180°.`,
           say`Set q₁₂ to 1.2 and take more terms: the exact rotation stays one, the series does not come to it.`,
           say`Take a block of 4: six numbers, and two planes that turn by angles of their own.`,
         ]}

@@ -1,5 +1,5 @@
 /** The questions of the lab; both answers are read from the runs on screen. */
-import { say } from '../../../common.ts';
+import { paragraph, say } from '../../../common.ts';
 import { chanceOf } from '../../features/training/answer.ts';
 import { percent, whole } from '../../format.ts';
 import { numberIn, Question, type Reply } from '../Question.tsx';
@@ -50,7 +50,9 @@ const checkBetter =
     const shown = say`On screen: ${percent(without)} of the held-out letters with the head alone, ${percent(along)} with ${runName(adapter)}.`;
     return {
       isRight: answer === better,
-      say: isChance ? say`${shown} ${scored.examples} letters cannot tell that from chance.` : shown,
+      say: isChance
+        ? paragraph([shown, say`${scored.examples} letters cannot tell that from chance.`])
+        : shown,
     };
   };
 

@@ -16,10 +16,12 @@ const LEARNT = 0.75;
 
 type Told = Forgetting['answer']['course'][number];
 
-/** Networks of a method that have hardly learnt the new task, and so had little to forget for; each as "LoRA 3 (63.1 %)". */
-const idleOf = ({ learnt }: Told): string[] =>
+/** Networks of a method that have hardly learnt the new task, and so had little to forget for; each as "LoRA 3: 63.1 % / 99.4 %". */
+const idleOf = ({ learnt, kept }: Told): string[] =>
   FORGET_METHODS.flatMap((id, m) =>
-    learnt[m]!.flatMap((share, n) => (share < LEARNT ? [`${nameOf(id)} ${n + 1} (${round(share)})`] : [])),
+    learnt[m]!.flatMap((share, n) =>
+      share < LEARNT ? [`${nameOf(id)} ${n + 1}: ${round(share)} / ${round(kept[m]![n]!)}`] : [],
+    ),
   );
 
 const axis = (title: string, low: number, ticks: readonly number[]) => ({
@@ -51,7 +53,7 @@ export function KeptFigure(props: { readonly run: Forgetting; readonly method: F
           {say`So much is told right of the new task / of the old one: ${listOf(told)}.`}
           {say`With ${nameOf(method)} single networks keep ${round(Math.min(...last.kept[at]!))} to ${round(Math.max(...last.kept[at]!))} of the old task.`}
           {isDone && idleOf(last).length > 0
-            ? say`Who learns little forgets little. Networks that tell less than ${percent(LEARNT)} of the new task right: ${listOf(idleOf(last))}.`
+            ? say`What a network keeps says little where it learnt little. Those that tell less than ${percent(LEARNT)} of the new task right, new / old: ${listOf(idleOf(last))}.`
             : ''}
           <span className="hint">
             {say`Means of ${NETWORKS} networks; 50 % is guessing. Computed by ${deviceName(run.device)}.`}

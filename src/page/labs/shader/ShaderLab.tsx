@@ -31,10 +31,6 @@ export default function ShaderLab() {
   const { kernel, problem } = useKernel(name);
   const { device, without } = useDevice();
   const check = useCheck();
-  /** A kernel is whole when one comes to it, unless somebody has handed it out broken. */
-  const mend = () => {
-    if (![...lab.locked, ...lab.hidden].includes('broken')) lab.set('broken', UNBROKEN);
-  };
   return (
     <>
       <Step title={say`The text that trains`}>
@@ -42,7 +38,7 @@ export default function ShaderLab() {
           {say`A rotation is fine-tuned on a GPU by short programs, called shaders or kernels. Below are three of Papilio’s own, word for word. Change one and run it: every cell that it computes is held against the same in float64, on your device.`}
         </p>
         <div className="shader-kernel">
-          <LabControl name="kernel" label={say`Kernel`} titleOf={kernelTitle} onSet={mend} />
+          <LabControl name="kernel" label={say`Kernel`} titleOf={kernelTitle} />
         </div>
       </Step>
       {without === null ? null : (

@@ -9,6 +9,8 @@ export const SHADER_CONTROLS: readonly Control[] = [
   {
     ...{ name: 'kernel', title: () => say`Kernel`, kind: 'choice' },
     ...{ values: KERNELS, usual: KERNELS[0] },
+    // A kernel is whole when one comes to it, unless somebody has handed it out broken.
+    renews: ['broken'],
   },
   {
     // Which line it is stays with whoever makes the link.

@@ -55,7 +55,8 @@ export function WaveFigure(props: { readonly change: Change; readonly u: number;
   const heights = heightsOfAll(change);
   const half = wavesOfHalf(change);
   useShown({ height: heights[at]! });
-  const strongest = strongestOf(change, TOLD).map((place) => ({ place, height: heights[place]! }));
+  const different = strongestOf(change, d * d);
+  const strongest = different.slice(0, TOLD).map((place) => ({ place, height: heights[place]! }));
   return (
     <Pending of={wave}>
       {({ answer }) => (
@@ -71,7 +72,7 @@ export function WaveFigure(props: { readonly change: Change; readonly u: number;
             </Sentences>
           }
           how={say`How each number was got: the wave by the inverse transform that trains FourierFT, with one coefficient, in 32 bits; the spectrum is the discrete Fourier transform of the change in float64. Frequency zero is in the middle; the dot is the wave that is shown.`}
-          rowsInAll={d * d}
+          rowsInAll={different.length}
           table={{
             head: [say`Frequency`, say`Height`],
             rows: strongest.map(({ place, height }) => [frequency(place), real(height)]),
