@@ -3,7 +3,7 @@
  * tokens that is lost, a step that takes the absolute difference.
  */
 import { describe, expect, test } from 'vitest';
-import { STEPS, stepOf } from '../../src/page/features/try/odds.ts';
+import { STEPS, stepOf, tokenAt } from '../../src/page/features/try/odds.ts';
 import { oddsOf, piecesOf, probabilityAt } from '../../src/training/tokenOdds.ts';
 
 /** Tokens 0 … 3 are words; 4 and 5 are the two bytes of é. */
@@ -75,4 +75,25 @@ test('steps go by how many times likelier, either way', () => {
   expect(step(0.3, 0)).toBe('much-less');
   expect(step(0, 0)).toBe('alike');
   expect(new Set(STEPS).size).toBe(5);
+});
+
+describe('the token that is pointed at', () => {
+  const odds = (before: number) => ({
+    before: [{ text: 'oven ', before, after: 0.5 }],
+    after: [
+      { text: 'oven ', before, after: 0.5 },
+      { text: 'is ', before: 0.25, after: 0.75 },
+    ],
+  });
+
+  test('has the figures of the texts on screen, also where a later step wrote the same', () => {
+    const pointed = { side: 'after', index: 0 } as const;
+    expect([0.125, 0.0625].map((p) => tokenAt(odds(p), pointed)?.before)).toEqual([0.125, 0.0625]);
+  });
+
+  test('is none before something was pointed at, and where a text is shorter now', () => {
+    expect(tokenAt(odds(0.5), null)).toBeNull();
+    expect(tokenAt(odds(0.5), { side: 'after', index: 1 })?.text).toBe('is ');
+    expect(tokenAt(odds(0.5), { side: 'before', index: 1 })).toBeNull();
+  });
 });

@@ -284,7 +284,7 @@ function Texts({ comparison }: { readonly comparison: TextBeforeAfter }) {
         />
         <Action text={say`Write`} type="submit" />
       </form>
-      <TextOdds key={comparison.after} comparison={comparison} />
+      <TextOdds comparison={comparison} />
     </>
   );
 }

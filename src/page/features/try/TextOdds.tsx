@@ -1,6 +1,6 @@
 /** A text whose tokens wear how differently both models hold them likely; what the colours mean, the figures of one token, and all of them as a table. */
 import { say } from '../../../common.ts';
-import type { TextBeforeAfter, TokenOdds } from '../../../protocol.ts';
+import type { TextBeforeAfter } from '../../../protocol.ts';
 import { percent, power, visibleToken } from '../../format.ts';
 import { Fold } from '../../parts/Controls.tsx';
 import { Table } from '../../parts/Facts.tsx';
@@ -8,14 +8,15 @@ import { useHeld } from '../../parts/held.tsx';
 import { Measured } from '../../parts/Measured.tsx';
 import { rich } from '../../parts/rich.ts';
 import { Sentences } from '../../parts/Sentences.tsx';
-import { STEP_WORDS, STEPS, stepOf } from './odds.ts';
+import { type Pointed, STEP_WORDS, STEPS, stepOf, tokenAt } from './odds.ts';
 
 /** A probability: a share, or in powers of ten where that would read as nothing. */
 const shown = (p: number): string => (p >= 1e-4 || p === 0 ? percent(p) : power(p));
 
 export function TextOdds({ comparison }: { readonly comparison: TextBeforeAfter }) {
-  const [chosen, setChosen] = useHeld<TokenOdds | null>(`token-${comparison.after}`, () => null);
+  const [pointed, setPointed] = useHeld<Pointed | null>('token', () => null);
   const { prompt, odds } = comparison;
+  const chosen = tokenAt(odds, pointed);
   const sides = [
     { id: 'before', title: say`before`, tokens: odds.before },
     { id: 'after', title: say`after`, tokens: odds.after },
@@ -33,8 +34,8 @@ export function TextOdds({ comparison }: { readonly comparison: TextBeforeAfter 
                   // biome-ignore lint/suspicious/noArrayIndexKey: a token is its place.
                   key={i}
                   className={`odds odds-${stepOf(token)}`}
-                  onPointerEnter={() => setChosen(token)}
-                  onPointerDown={() => setChosen(token)}
+                  onPointerEnter={() => setPointed({ side: id, index: i })}
+                  onPointerDown={() => setPointed({ side: id, index: i })}
                 >
                   {token.text}
                 </span>

@@ -1,6 +1,6 @@
 /** How differently two models hold a token likely, in five steps: colour, line and words of each. */
 import { say } from '../../../common.ts';
-import type { TokenOdds } from '../../../protocol.ts';
+import type { TextBeforeAfter, TokenOdds } from '../../../protocol.ts';
 
 /** From "much likelier before" to "much likelier after". */
 export const STEPS = ['much-less', 'less', 'alike', 'more', 'much-more'] as const;
@@ -18,6 +18,16 @@ export function stepOf({ before, after }: Pick<TokenOdds, 'before' | 'after'>): 
   if (after > before) return ratio < MUCH ? 'more' : 'much-more';
   return ratio < MUCH ? 'less' : 'much-less';
 }
+
+/** A token by its place, so that its figures are those of the texts on screen. */
+export interface Pointed {
+  readonly side: 'before' | 'after';
+  readonly index: number;
+}
+
+/** What both models hold of the token that is pointed at; null where there is none, or no longer one. */
+export const tokenAt = (odds: TextBeforeAfter['odds'], pointed: Pointed | null): TokenOdds | null =>
+  (pointed && odds[pointed.side][pointed.index]) ?? null;
 
 export const STEP_WORDS = (): Readonly<Record<OddsStep, string>> => ({
   'much-less': say`${MUCH} times and more likelier before`,
