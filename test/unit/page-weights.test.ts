@@ -6,7 +6,7 @@
 import { describe, expect, it, vi } from 'vitest';
 import { METHODS } from '../../src/methods.ts';
 import { createQuestions } from '../../src/page/features/inspect/inspection.ts';
-import { baseSettings } from '../../src/page/features/setup/settings.ts';
+import { baseSettings, layersOf } from '../../src/page/features/setup/settings.ts';
 import { newRun } from '../../src/page/features/training/runs.ts';
 import { Tabs } from '../../src/page/features/training/tabs.ts';
 import {
@@ -31,7 +31,15 @@ import {
   toggled,
   valuesOf,
 } from '../../src/page/features/weights/spectrum.ts';
-import { countWith, frequencyAt, learnMore } from '../../src/page/features/weights/unlearnt.ts';
+import {
+  countWith,
+  frequencyAt,
+  learnMore,
+  learntAs,
+  mirrored,
+  type Place,
+  patternWith,
+} from '../../src/page/features/weights/unlearnt.ts';
 import { createWeights } from '../../src/page/features/weights/weights.ts';
 import { newest, SCORED } from '../../src/page/features/weights/whatIf.ts';
 import { createPage } from '../../src/page/page.ts';
@@ -64,6 +72,11 @@ it('the table of singular values has the first, some between and the last', () =
 describe('a place that is not learnt', () => {
   const layer = { name: 'h.0.query', kind: 'linear', in: 6, out: 8, hasBias: true } as const;
   const config = METHODS.fourierft.schema.parse({ n_frequency: 10, target_modules: ['query'] });
+  const isSameWave = (a: Place, b: Place, { rows, columns }: { rows: number; columns: number }) =>
+    [1, -1].some(
+      (sign) =>
+        (a.row - sign * b.row + rows) % rows === 0 && (a.column - sign * b.column + columns) % columns === 0,
+    );
   const placesWith = (count: number) => {
     const [places] = METHODS.fourierft.pattern(layer, {
       ...config,
@@ -77,10 +90,59 @@ describe('a place that is not learnt', () => {
     const learnt = placesWith(10);
     const all = placesWith(48);
     expect(all.slice(0, 10)).toEqual(learnt);
-    expect(all.map((place) => countWith(layer, config, place))).toEqual(all.map((_, i) => i + 1));
-    expect(placesWith(countWith(layer, config, all[17]!)!).at(-1)).toEqual(all[17]);
+    // A wave comes with the first of its two places.
+    const size = { rows: layer.out, columns: layer.in };
+    const first = all.map((place) => all.findIndex((one) => isSameWave(one, place, size)) + 1);
+    expect(all.map((place) => countWith(layer, config, place))).toEqual(first);
+    expect(first.filter((count, i) => count < i + 1)).toHaveLength(22);
+    const last = all.findIndex((_, i) => i > 10 && first[i] === i + 1);
+    expect(placesWith(countWith(layer, config, all[last]!)!).at(-1)).toEqual(all[last]);
     expect(countWith({ ...layer, in: 2048, out: 1024 }, config, all[0]!)).toBeNull();
     for (const n of [5, 8]) for (let f = 0; f < n; f++) expect(frequencyAt(centred(f, n) + 0.4, n)).toBe(f);
+  });
+
+  it('is learnt if its other place is: both make the same cosine', () => {
+    const size = { rows: 8, columns: 6 };
+    const wave = ({ row, column }: Place) =>
+      Array.from({ length: 48 }, (_, i) =>
+        Math.cos(2 * Math.PI * (((i % 8) * row) / 8 + (Math.floor(i / 8) * column) / 6)),
+      );
+    for (const place of placesWith(48)) {
+      const other = mirrored(place, size);
+      const here = wave(place);
+      for (const [i, value] of wave(other).entries()) expect(value).toBeCloseTo(here[i]!, 10);
+      expect(mirrored(other, size)).toEqual(place);
+    }
+    expect(learntAs(spectrum, size, { row: 3, column: 5 })).toBe(1);
+    expect(learntAs(spectrum, size, { row: 5, column: 1 })).toBe(1);
+    expect(learntAs(spectrum, size, { row: 0, column: 0 })).toBe(0);
+    expect(learntAs(spectrum, size, { row: 5, column: 5 })).toBeNull();
+  });
+
+  it('is learnt in its module alone, whatever other keys fit that', () => {
+    const layers = ['h.0.query', 'h.1.query', 'g.h.0.query', 'h.0.key', 'fc2'].map((name) => ({
+      ...layer,
+      name,
+    }));
+    const counts = (module: string, before: Readonly<Record<string, number>>) => {
+      const given = { ...config, n_frequency_pattern: before };
+      const n_frequency_pattern = patternWith(layers, given, module, 18);
+      return layers.map(
+        (one) => METHODS.fourierft.count(one, { ...config, n_frequency_pattern } as never).free,
+      );
+    };
+    expect(patternWith(layers, config, 'h.1.query', 18)).toEqual({ 'h.1.query': 18 });
+    expect(counts('h.1.query', {})).toEqual([10, 18, 10, 10, 10]);
+    expect(counts('h.1.query', { key: 7, 'h.1.query': 12 })).toEqual([10, 18, 10, 7, 10]);
+    // A key fits what ends with it, and the whole name is asked for last.
+    expect(counts('h.0.query', {})).toEqual([18, 10, 10, 10, 10]);
+    expect(counts('h.1.query', { query: 7 })).toEqual([7, 18, 7, 10, 10]);
+    expect(counts('h.1.query', { '1.query': 8, 'h.1.query': 12, query: 7 })).toEqual([7, 18, 7, 10, 10]);
+    expect(counts('fc2', { 'no|fc2': 7 })).toEqual([10, 10, 10, 10, 18]);
+    // Again, with more.
+    const once = patternWith(layers, { ...config, n_frequency_pattern: { query: 7 } }, 'h.1.query', 12);
+    expect(counts('h.1.query', once)).toEqual([7, 18, 7, 10, 10]);
+    expect(Object.keys(once)).toEqual(['(?!)|h\\.1\\.query', 'query']);
   });
 
   it('is learnt by a new run on one press', async () => {
@@ -93,13 +155,20 @@ describe('a place that is not learnt', () => {
     page.choice.setState({ report: visionReport() });
     page.ui.setState({ gpu: { state: 'ready', isSoftware: true, name: 'a GPU' } });
     const run = baseSettings('letters-boft', { method: 'fourierft' });
-    const set = { ...run, config: { ...run.config, n_frequency_pattern: { key: 7 } } };
-    learnMore(page, set, 'h.0.query', 18);
+    const set = { ...run, config: { ...run.config, n_frequency_pattern: { query: 7 } } };
+    const report = visionReport();
+    const module = 'dinov2.encoder.layer.0.attention.attention.query';
+    learnMore(page, set, report, module, 18);
     await vi.waitFor(() => expect(trainer.calls).toContain('play'));
-    expect(trainer.requests.at(-1)!.request).toMatchObject({
-      method: 'fourierft',
-      config: { n_frequency_pattern: { 'h.0.query': 18, key: 7 } },
-    });
+    const { request } = trainer.requests.at(-1)!;
+    expect(request.method).toBe('fourierft');
+    const learnt = layersOf(report)
+      .filter(({ name }) => name.endsWith('.query'))
+      .map((one) => [one.name, METHODS.fourierft.count(one, request.config as never).free]);
+    expect(learnt).toEqual([
+      [module, 18],
+      [module.replace('layer.0', 'layer.1'), 7],
+    ]);
   });
 });
 

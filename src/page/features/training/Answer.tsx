@@ -6,8 +6,8 @@ import { Block, Table } from '../../parts/Facts.tsx';
 import { Measured } from '../../parts/Measured.tsx';
 import { useIsRecorded, usePage, useRun, useRunStore, useSeries } from '../../usePage.ts';
 import { outcomeNow } from '../runs/keeping.ts';
-import { isLeft } from '../setup/holds.ts';
 import { type AnswerRow, answerOf, rowTexts } from './answer.ts';
+import { trainAnew } from './trainAnew.ts';
 
 /** @param props.isOfRecorded shown of the recorded run alone, else of the page's own alone: curves come before what nobody has asked for */
 export function Answer({ isOfRecorded = false }: { readonly isOfRecorded?: boolean }) {
@@ -43,12 +43,6 @@ export function Answer({ isOfRecorded = false }: { readonly isOfRecorded?: boole
 function Sides({ rows }: { readonly rows: readonly AnswerRow[] }) {
   const page = usePage();
   const isRecorded = useIsRecorded();
-  const train = ({ part }: AnswerRow) => {
-    if (isLeft(page, { settings: part.settings })) return;
-    page.choice.setState({ startFrom: null });
-    page.setSettings(part.settings);
-    void page.controller.restart();
-  };
   return (
     <Table words={[say`Run`]} numbers={[say`Free numbers`, say`Held out`]} buttons={say`To train it`}>
       {rows.map((row) => {
@@ -66,7 +60,7 @@ function Sides({ rows }: { readonly rows: readonly AnswerRow[] }) {
             <td className="number">{score}</td>
             <td>
               {row.run === null && !isRecorded ? (
-                <Action text={say`Train it too`} onPress={() => train(row)} />
+                <Action text={say`Train it too`} onPress={() => trainAnew(page, row.part.settings)} />
               ) : null}
             </td>
           </tr>

@@ -27,7 +27,7 @@ import {
   signed,
   toggled,
 } from './spectrum.ts';
-import type { Place } from './unlearnt.ts';
+import { learntAs, type Place } from './unlearnt.ts';
 import type { Weights } from './weights.ts';
 
 /** The frequency that is looked at in a module, and the place that was pressed last where none is learnt. */
@@ -40,7 +40,8 @@ function usePlace(module: string, first: number) {
     chosen: here.k ?? first,
     missed: here.missed ?? null,
     choose: (k: number) => setAt({ module, k }),
-    miss: (missed: Place) => setAt({ ...here, missed }),
+    /** @param k the frequency of the same wave, if it is learnt at its other place */
+    miss: (missed: Place, k: number | null) => setAt({ ...here, ...(k !== null && { k }), missed }),
   };
 }
 
@@ -94,7 +95,7 @@ export function SpectrumEditor(props: {
             limit={range.limit}
             chosen={chosen}
             onChoose={choose}
-            onMiss={miss}
+            onMiss={(place) => miss(place, learntAs(spectrum, delta, place))}
             onMove={(k, value) => change(movedTo(edit, k, value))}
           />
           <figcaption className="is-still">{say`Frequencies along the outputs (down) and the inputs (across), 0 in the middle, the finest waves at the rim. Click one; drag it up or down.`}</figcaption>
@@ -107,7 +108,13 @@ export function SpectrumEditor(props: {
         limit={range.limit}
         onChoose={choose}
       />
-      <MoreFrequencies module={module} count={spectrum.values.length} size={delta} place={missed} />
+      <MoreFrequencies
+        module={module}
+        count={spectrum.values.length}
+        size={delta}
+        place={missed}
+        isLearnt={missed !== null && learntAs(spectrum, delta, missed) !== null}
+      />
       <Figures
         {...{ shown, score, delta }}
         trained={answer === null ? null : trained}
