@@ -4,22 +4,20 @@
  * docs/butterfly.json, butterfly.md and butterfly.svg.
  */
 import { join } from 'node:path';
-import { isDeepStrictEqual } from 'node:util';
 import { engineOptions, openEngine, runtimeOf } from '../src/cli/engine.ts';
 import { finetuneCommand } from '../src/cli/finetune.ts';
 import { trainingFlags } from '../src/cli/finetuneOptions.ts';
 import { command, type OptionTable, type Values } from '../src/cli/options.ts';
-import { kindOf, readBytes, readText, writeBytes } from '../src/cli/runtime.ts';
-import { cliHost } from '../src/cli/sources.ts';
+import { kindOf, readText, writeBytes } from '../src/cli/runtime.ts';
 import { note } from '../src/cli/terminal.ts';
 import { fail } from '../src/lib/errors.ts';
 import type { EngineName } from '../src/training/protocol.ts';
-import { requireGoesOn } from '../src/training/session.ts';
 import type { TrainingSettings } from '../src/training/settings.ts';
 import { fitFigure } from './butterfly/figure.ts';
 import { FIT_TRIALS, type FitRecord, runFits } from './butterfly/fits.ts';
 import { fitsPage } from './butterfly/page.ts';
-import { type Figure, figureOf, meanOf, type RunFile, table } from './reproduce/figures.ts';
+import { isDone } from './reproduce/done.ts';
+import { type Figure, figureOf, meanOf, table } from './reproduce/figures.ts';
 import { type Trial, trials, VOICE } from './reproduce/trials.ts';
 import { textsPage } from './voice/report.ts';
 
@@ -91,32 +89,6 @@ function variants(
       };
     }),
   );
-}
-
-/**
- * Whether a folder has the whole of a run as it would be trained now.
- *
- * @throws PapilioError('checkpoint') where it has a run of other settings, model or data; 'bad-argument' where another engine trained it
- */
-async function isDone(
-  { model, data, method, config, training }: Trial,
-  out: string,
-  engine: string,
-): Promise<boolean> {
-  const [record, checkpoint] = [join(out, 'run.json'), join(out, 'checkpoint.safetensors')];
-  if ((await kindOf(record)) !== 'file' || (await kindOf(checkpoint)) !== 'file') return false;
-  const run = JSON.parse(await readText(record)) as RunFile;
-  if (engine !== 'auto' && run.device.engine !== engine)
-    fail('bad-argument', `${out} has a run by ${run.device.engine}: give another --out for ${engine}.`);
-  if (run.status !== 'done' || !isDeepStrictEqual(run.training, { ...run.training, ...training }))
-    return false;
-  const request = {
-    model: { kind: 'embedded', name: model },
-    data: { kind: 'embedded', name: data },
-    ...{ method, config, training: run.training },
-  } as const;
-  await requireGoesOn(request, cliHost, await readBytes(checkpoint));
-  return true;
 }
 
 /** @returns the exit code of `finetune` */
