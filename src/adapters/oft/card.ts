@@ -6,7 +6,7 @@ import type { MethodCard } from '../types.ts';
 
 export const card: MethodCard = {
   idea: () =>
-    say`Turn the inputs of a layer instead of adding to its weight: its neurons keep their lengths and the angles between them. PEFT’s default takes a short series in place of the inverse: nearly a rotation, and the transpose of this R.`,
+    say`Turn the inputs of a layer instead of adding to its weight: its neurons keep their lengths and the angles between them. PEFT’s default takes a short series in place of the inverse: nearly a rotation while the turns are small, and the transpose of this R.`,
   formula: `W' = W R^{\\top},\\quad R = \\operatorname{diag}(R_1,\\dots,R_{${mark('r')}}),\\ ${mark('r')} = d/${mark('b')},\\quad R_k = (I-Q_k)(I+Q_k)^{-1},\\ Q_k^{\\top} = -Q_k`,
   tryThis: () =>
     say`Halve the block size and watch the parameter count and the accuracy: inputs in different blocks can no longer mix.`,

@@ -80,7 +80,7 @@ export function Machine({ works }: { readonly works: readonly Work[] }) {
       )}
       {Object.keys(found).length === 0 ? null : <Times {...{ works, engines, found }} />}
       <p className="hint">
-        {say`A machine that is busy with something else is slower than this says, or was while it was measured. Students’ machines differ: on each of them “Measure how long it takes here”, on the start page of the labs, tells its own times. One without a GPU trains on its processor; the shader lab alone needs WebGPU.`}
+        {say`A machine that is busy with something else takes longer than this says. Where it was busy while it was measured, the times here are too long. Students’ machines differ: on each of them “Measure how long it takes here”, on the start page of the labs, tells its own times. One without a GPU trains on its processor; the shader lab alone needs WebGPU.`}
       </p>
     </section>
   );

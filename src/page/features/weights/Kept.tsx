@@ -275,7 +275,7 @@ function HowKept({ own }: { readonly own: Looked | null }) {
               : say`how many stand above what rounding the weight to 32 bits explains (${power(own.singular.floor)}): half a unit in the last place of its largest number, times √rows + √columns.`,
           [say`Half in`]: say`how many of the largest have half of ‖ΔW‖².`,
           [say`Energy`]: say`hyperspherical: the sum over pairs of neurons of 1 / ‖wᵢ − wⱼ‖, each a row of the weight made to length 1, as in the papers of OFT and BOFT; the change from before to after, in float64.`,
-          [say`Angles`]: say`by how much the angle of any pair changed at most. A rotation of the inputs keeps every one; OFT’s short series (Neumann) is only nearly a rotation.`,
+          [say`Angles`]: say`by how much the angle of any pair changed at most. A rotation of the inputs keeps every one; OFT’s short series (Neumann) is nearly a rotation only while the turns are small.`,
           [say`Of a rank at best`]: own?.lora
             ? say`the share of ‖ΔW‖² in that many of the largest singular values: no ΔW of that rank comes nearer (Eckart and Young). The rank is that of a LoRA that keeps about as many numbers on this layer as the run does (${whole(own.lora.parameters)}); how well such a LoRA would learn, it does not say.`
             : say`the share of ‖ΔW‖² in that many of the largest singular values: no ΔW of that rank comes nearer (Eckart and Young). The rank is that of a LoRA that keeps about as many numbers on this layer as the run does; how well such a LoRA would learn, it does not say.`,

@@ -41,7 +41,7 @@ function Idea() {
       </p>
       <Formula source={ROTATED} />
       <p>
-        {say`Here both take the exact Cayley transform. PEFT’s OFT takes a short series by default, which is nearly a rotation. PEFT’s BOFT also trains a scale for each output, which changes the length of its neuron; here it has none.`}
+        {say`Here both take the exact Cayley transform. PEFT’s OFT takes a short series by default, which is nearly a rotation while the turns are small. PEFT’s BOFT also trains a scale for each output, which changes the length of its neuron; here it has none.`}
       </p>
       <p>
         {rich`LoRA adds a change of small ${<Term of="rank" />}, FourierFT a sum of a few waves. Within its few numbers either may do anything to lengths and angles.`}
