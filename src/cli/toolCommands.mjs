@@ -8,6 +8,6 @@ export const TOOL_COMMANDS = {
   record: 'record the run that the page shows before the first press',
   pretrain: 'make one of the embedded models from nothing',
   bench: 'speed and cost of a training step, beside LoRA and beside another engine',
-  card: 'all that is to be measured on a GPU, in one go, beside what was predicted',
+  card: 'all that is to be measured on a GPU, in one go, beside the times by a data sheet',
   check: 'the adapter, and every kernel and gradient on it against float64 references',
 };

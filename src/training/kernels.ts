@@ -31,7 +31,7 @@ export interface KernelCost {
   readonly bytes: number;
   /** Multiply-adds of a product; null for all else. */
   readonly work: number | null;
-  /** The least time that its work and its bytes take at the best rates, over the time that it took; null where that is too short to be told. */
+  /** The longer of the times that its work and its bytes take at the best rates, over the time that it took; null where that is too short to be told. */
   readonly rooflineShare: number | null;
 }
 

@@ -1,18 +1,20 @@
 /**
- * The least times of a card are counted in the plans of the steps, and stand in docs/performance.md as they are counted. Seen to fail with: a kernel that is
- * called something else, kernels of the head counted as other products, bytes of a product that are left out, a figure that is changed in the document.
+ * The times by a card's data sheet are counted in the plans of the steps, and stand in docs/performance.md as they are counted. Seen to fail with: a kernel that is
+ * called something else, kernels of the head counted as other products, bytes of a product that are left out, a figure that is changed in the document, --bandwidth alone
+ * taken as if nothing was given.
  */
 import { readFileSync } from 'node:fs';
 import { beforeAll, describe, expect, it } from 'vitest';
+import type { MethodResult } from '../../tools/bench/measure.ts';
 import {
-  besideLeast,
+  besideSheet,
   CHANGES,
   type Counted,
+  cardOf,
   countedIn,
   H100,
-  leastOn,
-} from '../../tools/bench/leastTimes.ts';
-import type { MethodResult } from '../../tools/bench/measure.ts';
+  sheetTime,
+} from '../../tools/bench/sheetTimes.ts';
 import { METHODS, type Method, MODELS, plannedStep } from '../tools/plans.ts';
 
 /** Of models of two layers and three: the lowest is another than those above it, of which each is as the next. */
@@ -35,16 +37,23 @@ const result = (method: Method): MethodResult =>
   }) as unknown as MethodResult;
 
 /** Of GPT-2 small. */
-function least(method: string, isOf: (kernel: Counted) => boolean = () => true): string {
-  const [two, three] = [TWO, THREE].map((layers) => leastOn(H100, kernelsIn(method, layers).filter(isOf)));
+function bySheet(method: string, isOf: (kernel: Counted) => boolean = () => true): string {
+  const [two, three] = [TWO, THREE].map((layers) => sheetTime(H100, kernelsIn(method, layers).filter(isOf)));
   return (two! + (ALL - TWO) * (three! - two!)).toPrecision(3);
 }
 
-describe('least times', () => {
+describe('times by the data sheet', () => {
+  it('are of the card whose data sheet is given in full, or else of an H100', () => {
+    expect(cardOf(undefined, undefined)).toBe(H100);
+    expect(cardOf(30, 900)).toMatchObject({ teraflops: 30, gigabytesPerSecond: 900 });
+    expect(() => cardOf(undefined, 900)).toThrow(/^--bandwidth needs --peak too: give both/);
+    expect(() => cardOf(30, undefined)).toThrow(/^--peak needs --bandwidth too: give both/);
+  });
+
   it('are of work or of bytes, whichever takes longer', () => {
     const card = { name: 'one', teraflops: 2, gigabytesPerSecond: 1 };
     const of = (bytes: number, work: number | null, count = 1) =>
-      leastOn(card, [{ label: '', kernel: '', count, bytes, work }]);
+      sheetTime(card, [{ label: '', kernel: '', count, bytes, work }]);
     expect([of(1e6, null), of(1e6, 1e9), of(1e6, 3e9), of(5e6, 3e9), of(1e6, 3e9, 4)]).toEqual([
       1, 1, 3, 5, 12,
     ]);
@@ -63,17 +72,22 @@ describe('least times', () => {
   });
 
   it('stand beside the sum of what their kernels take, and beside whole steps', () => {
-    const found = besideLeast([result('lora')], H100);
+    const found = besideSheet([result('lora')], H100);
     const attention = kernelsIn('lora').filter(({ label }) => label.startsWith('attention'));
     // In each layer forwards, and the two kernels backwards.
     expect(found.find(({ what }) => what === 'Attention in tiles')).toEqual({
-      ...{ what: 'Attention in tiles', method: 'lora', least: leastOn(H100, attention), measured: 3 * TWO },
+      ...{
+        what: 'Attention in tiles',
+        method: 'lora',
+        bySheet: sheetTime(H100, attention),
+        measured: 3 * TWO,
+      },
     });
     expect(found.at(-1)).toEqual({
-      ...{ what: 'a step', method: 'lora', least: leastOn(H100, kernelsIn('lora')), measured: 500 },
+      ...{ what: 'a step', method: 'lora', bySheet: sheetTime(H100, kernelsIn('lora')), measured: 500 },
     });
     expect(new Set(found.map(({ method }) => method))).toEqual(new Set(['lora']));
-    expect(besideLeast([{ ...result('lora'), kernels: null }], H100)).toEqual([]);
+    expect(besideSheet([{ ...result('lora'), kernels: null }], H100)).toEqual([]);
   });
 
   it('stand in the document, by the headings of the changes', () => {
@@ -87,11 +101,11 @@ describe('least times', () => {
     const rows = [
       ...CHANGES.map(
         ({ change, method, isOf }) =>
-          `| [${change}](#${anchor(change)}) | ${method} | ${least(method, isOf)} |`,
+          `| [${change}](#${anchor(change)}) | ${method} | ${bySheet(method, isOf)} |`,
       ),
-      ...METHODS.map((method) => `| a step | ${method} | ${least(method)} |`),
+      ...METHODS.map((method) => `| a step | ${method} | ${bySheet(method)} |`),
     ];
-    const [, table = ''] = document.split('| change | step of | least, ms |\n|---|---|---|\n');
+    const [, table = ''] = document.split('| change | step of | by the data sheet, ms |\n|---|---|---|\n');
     expect(table.split('\n\n')[0]!.split('\n')).toEqual(rows);
     expect(document).toContain(`at ${H100.teraflops} TFLOP/s, or the bytes`);
     expect(document).toContain(`at ${H100.gigabytesPerSecond} GB/s, whichever`);

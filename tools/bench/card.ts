@@ -1,6 +1,6 @@
 /**
  * `papilio card`: all that is to be measured on a GPU, in one go: every kernel against its reference, then kernels and steps of GPT-2 small with each method,
- * the same in PyTorch + PEFT, and what was measured beside the least that a card's data sheet allows.
+ * the same in PyTorch + PEFT, and what was measured beside the times by a card's data sheet.
  */
 import type { MethodId } from '../../src/adapters/registry.ts';
 import { engineOptions, openEngine, programOf, runtimeOf } from '../../src/cli/engine.ts';
@@ -9,8 +9,8 @@ import { writeBytes } from '../../src/cli/runtime.ts';
 import { print } from '../../src/cli/terminal.ts';
 import { check } from '../verify/check.ts';
 import { chosen, intoFile, measureOptions, sizesOf, stepsOf, wordsOf } from './bench.ts';
-import { type Beside, besideLeast, type Card, H100 } from './leastTimes.ts';
 import { benchSubject, type MethodResult } from './measure.ts';
+import { type Beside, besideSheet, type Card, cardOf, H100 } from './sheetTimes.ts';
 import { CONTEXT, openSubject } from './subjects.ts';
 import { aligned, tableOf } from './table.ts';
 import { benchTorch, type TorchResult } from './torch.ts';
@@ -29,13 +29,13 @@ const options = {
   peak: {
     type: 'number',
     about:
-      'what the card makes of f32 at most by its data sheet, in TFLOP/s; the best product is held against it',
+      'what the card makes of f32 at most by its data sheet, in TFLOP/s; goes with --bandwidth, and the best product is held against it',
   },
   bandwidth: {
     type: 'number',
     about:
-      'what its memory gives at most by its data sheet, in GB/s; with --peak the least times are its own',
-    otherwise: `the least times are those of an ${H100.name}`,
+      'what its memory gives at most by its data sheet, in GB/s; goes with --peak: the times by the data sheet are then its own',
+    otherwise: `the times are by the data sheet of an ${H100.name}`,
   },
   tune: engineOptions.tune,
 } as const satisfies OptionTable;
@@ -44,7 +44,7 @@ export const cardCommand = command(
   {
     name: 'card',
     about:
-      'All that is to be measured on a GPU, in one go: check, then kernels and steps of GPT-2 small with each method, PyTorch with PEFT, and what was measured beside the least that a data sheet allows.',
+      'All that is to be measured on a GPU, in one go: check, then kernels and steps of GPT-2 small with each method, PyTorch with PEFT, and what was measured beside the times by a data sheet.',
     options,
   },
   card,
@@ -61,6 +61,7 @@ async function cardInto(values: CardValues): Promise<number> {
   const say = (line: string): void => print(`${line}\n`);
   const methods = chosen('methods', values.methods.split(','), METHODS);
   const sizes = sizesOf(values);
+  const card = cardOf(values.peak, values.bandwidth);
   say('1. Every kernel and gradient against its reference');
   const failed = await check({ ops: values.ops, json: false });
   if (failed !== 0) {
@@ -68,7 +69,7 @@ async function cardInto(values: CardValues): Promise<number> {
     return failed;
   }
 
-  const { tune, peak, bandwidth } = values;
+  const { tune, peak } = values;
   const on = await openEngine({ engine: 'webgpu', 'engine-path': undefined, threads: undefined, tune });
   const { isSoftware } = on.info;
   const steps = stepsOf(values, on);
@@ -84,14 +85,8 @@ async function cardInto(values: CardValues): Promise<number> {
   const torch = await benchTorch(subject, methods, steps);
   for (const line of torch.lines) say(line);
 
-  const card =
-    peak === undefined || bandwidth === undefined
-      ? H100
-      : { name: 'this card', teraflops: peak, gigabytesPerSecond: bandwidth };
-  say(
-    `\n4. The least that the data sheet of ${card === H100 ? 'an ' : ''}${card.name} allows, and measured here`,
-  );
-  const beside = besideLeast(result.methods, card);
+  say(`\n4. By the data sheet of ${card === H100 ? 'an ' : ''}${card.name}, and measured here`);
+  const beside = besideSheet(result.methods, card);
   for (const line of linesOf(beside, card)) say(line);
 
   say('\n5. The aims');
@@ -99,7 +94,7 @@ async function cardInto(values: CardValues): Promise<number> {
   if (values.out !== undefined) {
     const report = {
       ...{ date: new Date().toISOString(), runtime: runtimeOf(on), adapter: { ...on.info } },
-      ...{ steps, subject: result, torch: torch.result, card, leastTimes: beside },
+      ...{ steps, subject: result, torch: torch.result, card, sheetTimes: beside },
     };
     await writeBytes(values.out, `${JSON.stringify(report, null, 2)}\n`);
   }
@@ -109,13 +104,13 @@ async function cardInto(values: CardValues): Promise<number> {
 
 function linesOf(beside: readonly Beside[], { teraflops, gigabytesPerSecond }: Card): string[] {
   if (beside.length === 0) return ['Not timed: the device has no timestamps.'];
-  const rows = beside.map(({ what, method, least, measured }) => [
-    ...[what, method, least.toPrecision(3), measured.toPrecision(3)],
-    `${(measured / least).toFixed(2)} times`,
+  const rows = beside.map(({ what, method, bySheet, measured }) => [
+    ...[what, method, bySheet.toPrecision(3), measured.toPrecision(3)],
+    `${(measured / bySheet).toFixed(2)} times`,
   ]);
   return [
-    `At ${teraflops} TFLOP/s in products and ${gigabytesPerSecond} GB/s; of what is no product only its bytes are counted.`,
-    ...aligned([['', 'method', 'least, ms', 'measured, ms', 'measured over least'], ...rows]),
+    `At ${teraflops} TFLOP/s in products and ${gigabytesPerSecond} GB/s, if nothing stays in cache; of what is no product only its bytes are counted.`,
+    ...aligned([['', 'method', 'by the data sheet, ms', 'measured, ms', 'measured over that'], ...rows]),
   ];
 }
 

@@ -24,7 +24,7 @@ export interface MethodResult extends Speed {
   readonly method: MethodId;
   readonly config: Readonly<Record<string, unknown>>;
   readonly trainable: { readonly stored: number; readonly free: number };
-  /** The least time of its kernels at the best rates that were seen, over the time of the step; where kernels were timed. */
+  /** What its kernels' work or bytes take at the best rates that were seen, over the time of the step; where kernels were timed. */
   readonly rooflineShare: number | null;
   /** Where they were asked for, and the device has timestamps. */
   readonly kernels: StepKernels | null;

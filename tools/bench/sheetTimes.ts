@@ -1,10 +1,11 @@
 /**
- * What the kernels of a step take at least on a card, by its data sheet and the plan of the step: the multiply-adds of their products at the card's rate, or
- * the bytes that they read and write at its bandwidth, whichever takes longer. Of a kernel that is no product only the bytes are counted, which is next to
- * nothing for attention; and no card reaches its data sheet. So a step takes longer, and how much is what a measurement tells.
+ * What the kernels of a step take by a card's data sheet and the plan of the step, if nothing stays in cache: the multiply-adds of their products at the card's
+ * rate, or the bytes that they read and write at its bandwidth, whichever takes longer. It is no bound: no card reaches its data sheet, and of a kernel that is
+ * no product only the bytes are counted, which is next to nothing for attention; but what a kernel writes may still be in cache where the next one reads it.
  */
 import type { MethodId } from '../../src/adapters/registry.ts';
 import type { Plan } from '../../src/graph/plan.ts';
+import { fail } from '../../src/lib/errors.ts';
 import { gemmWork } from '../../src/ops/dispatchedProduct.ts';
 import { bytesMoved, type KernelCost, kernelOf } from '../../src/training/kernels.ts';
 import type { MethodResult } from './measure.ts';
@@ -18,6 +19,25 @@ export interface Card {
 
 /** NVIDIA's data sheet of the SXM module, f32 without tensor cores. */
 export const H100: Card = { name: 'H100', teraflops: 67, gigabytesPerSecond: 3350 };
+
+/**
+ * The card that the data sheet's figures describe; an H100 where none are given.
+ *
+ * @param peak TFLOP/s of f32
+ * @param bandwidth GB/s
+ * @throws PapilioError 'bad-argument' for one of the two without the other
+ */
+export function cardOf(peak: number | undefined, bandwidth: number | undefined): Card {
+  if (peak === undefined && bandwidth === undefined) return H100;
+  if (peak === undefined || bandwidth === undefined) {
+    const [given, lacking] = peak === undefined ? ['--bandwidth', '--peak'] : ['--peak', '--bandwidth'];
+    return fail(
+      'bad-argument',
+      `${given} needs ${lacking} too: give both from the card's data sheet, or neither for the times of an ${H100.name}.`,
+    );
+  }
+  return { name: 'this card', teraflops: peak, gigabytesPerSecond: bandwidth };
+}
 
 export type Counted = Pick<KernelCost, 'label' | 'kernel' | 'count' | 'bytes' | 'work'>;
 
@@ -34,8 +54,8 @@ export const countedIn = ({ steps }: Plan): Counted[] =>
         ],
   );
 
-/** The least milliseconds of all of them. */
-export const leastOn = ({ teraflops, gigabytesPerSecond }: Card, kernels: readonly Counted[]): number =>
+/** The milliseconds of all of them by the data sheet, if nothing stays in cache. */
+export const sheetTime = ({ teraflops, gigabytesPerSecond }: Card, kernels: readonly Counted[]): number =>
   kernels.reduce((sum, { count, bytes, work }) => {
     const [computing, moving] = [(2 * (work ?? 0)) / (teraflops * 1e9), bytes / (gigabytesPerSecond * 1e6)];
     return sum + count * Math.max(computing, moving);
@@ -89,12 +109,12 @@ export interface Beside {
   readonly what: string;
   readonly method: MethodId;
   /** Both in milliseconds. */
-  readonly least: number;
+  readonly bySheet: number;
   readonly measured: number;
 }
 
-/** Of the methods whose kernels were timed, those of each change and the whole step: the least time on a card, and what it took here. */
-export function besideLeast(methods: readonly MethodResult[], card: Card): Beside[] {
+/** Of the methods whose kernels were timed, those of each change and the whole step: the time by a card's data sheet, and what it took here. */
+export function besideSheet(methods: readonly MethodResult[], card: Card): Beside[] {
   return methods.flatMap(({ method, kernels: timed, secondsPerStep }): Beside[] => {
     if (timed === null) return [];
     const { kernels } = timed;
@@ -103,9 +123,10 @@ export function besideLeast(methods: readonly MethodResult[], card: Card): Besid
       const microseconds = own.reduce((sum, kernel) => sum + kernel.count * kernel.microseconds, 0);
       return own.length === 0
         ? []
-        : [{ what, method, least: leastOn(card, own), measured: microseconds / 1000 }];
+        : [{ what, method, bySheet: sheetTime(card, own), measured: microseconds / 1000 }];
     });
-    const step = { what: 'a step', method, least: leastOn(card, kernels), measured: 1000 * secondsPerStep };
+    const [bySheet, measured] = [sheetTime(card, kernels), 1000 * secondsPerStep];
+    const step = { what: 'a step', method, bySheet, measured };
     return [...changes, step];
   });
 }
