@@ -9,11 +9,6 @@
 
 type Begin = typeof globalThis.Worker;
 
-/** A build of onnxruntime; the page's have the text of their threads. */
-interface Threaded {
-  readonly threadText?: string;
-}
-
 /** What a worker asks of its page. */
 type Asked =
   | { readonly thread: 'begin'; readonly id: number; readonly text: string; readonly name: string }
@@ -176,12 +171,14 @@ const borrowing = (text: string): Begin =>
 
 let turn: Promise<unknown> = Promise.resolve();
 
-/** Does what may begin threads of `ort`, each of which then comes, one after the other; where there are no workers, just does it. */
+/**
+ * Does what may begin threads of a build of onnxruntime, one opening after the other; each thread then comes. Where there are no workers, just does it.
+ * @param ort the page's builds have `threadText`
+ */
 export function beginningThreads<T>(ort: object, work: () => Promise<T>): Promise<T> {
   if (globalThis.Worker === undefined) return work();
-  const { threadText } = ort as Threaded;
   const begun = turn.then(() =>
-    beginningAs((own) => (threadText === undefined ? holding(own) : borrowing(threadText)), work),
+    beginningAs((own) => ('threadText' in ort ? borrowing(String(ort.threadText)) : holding(own)), work),
   );
   turn = begun.catch(() => {});
   return begun;

@@ -41,6 +41,8 @@ const PLAIN: Readonly<Record<string, string>> = {
   'features/butterfly/FactorMaps.tsx': 'sizes and numbers of the matrices that are drawn',
   'features/butterfly/Steps.tsx': 'bytes of what was recorded',
   'features/runs/RunDetails.tsx': 'the parameters of a run, as its row in the table above has them',
+  'features/weights/MoreFrequencies.tsx':
+    'the number of a frequency in the order that a seed draws, and how many a run would have',
   'features/merge/Downloads.tsx': 'sizes of the files to be saved',
   'labs/first/FirstLab.tsx': 'the accuracies of the curve above it, which says how they were got',
   'labs/first/FirstQuestions.tsx': 'the numbers of the run’s own figures, in the reply to an answer',

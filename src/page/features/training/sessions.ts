@@ -161,9 +161,15 @@ export function readSession(kept: unknown): SavedSession {
     );
   }
   const { settings } = validateSettings(data.settings);
+  // A preset may have other fields by now than when the run began.
+  const own = Object.entries(settings.config).filter(([name]) => Object.hasOwn(data.settings.config, name));
   return {
     ...data,
-    settings: { ...settings, training: data.request.training } satisfies PageSettings,
+    settings: {
+      ...settings,
+      config: Object.fromEntries(own),
+      training: data.request.training,
+    } satisfies PageSettings,
     request: data.request as unknown as RunRequest,
   };
 }
