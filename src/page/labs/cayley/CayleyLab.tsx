@@ -17,7 +17,8 @@ import { useCayley } from './useCayley.ts';
 const [q, b, Q, R, t] = [mark('q'), mark('b'), mark('Q'), mark('R'), mark('t')];
 const SKEW = `${Q} = \\begin{pmatrix} 0 & ${q} \\\\ -${q} & 0 \\end{pmatrix}, \\qquad ${Q}^{\\top} = -${Q}`;
 const CAYLEY = `${R} = (I - ${Q})\\,(I + ${Q})^{-1}, \\qquad ${R}^{\\top}${R} = I`;
-const WHY = `${R}^{\\top}${R} = (I - ${Q})^{-1}\\,(I + ${Q})\\,(I - ${Q})\\,(I + ${Q})^{-1} = I`;
+// In two lines: a narrow window has no room for one.
+const WHY = `\\begin{aligned} ${R}^{\\top}${R} = {} & (I - ${Q})^{-1}\\,(I + ${Q}) \\\\ & (I - ${Q})\\,(I + ${Q})^{-1} = I \\end{aligned}`;
 const SERIES = `${R}^{\\top} \\approx{I} + 2\\,(${Q} + ${Q}^2 + \\dots + ${Q}^{${t}-2}) + ${Q}^{${t}-1}, \\qquad ${t} \\ge 4`;
 const COUNT = `\\tfrac{1}{2}\\,${b}\\,(${b}-1)`;
 
