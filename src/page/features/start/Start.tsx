@@ -22,7 +22,7 @@ const METHODS_TOLD = (): readonly Told[] => [
   {
     title: 'OFT',
     preset: 'oft-equal-budget',
-    what: say`turns all neurons of a layer by one rotation, made of small blocks: lengths and angles stay; with PEFT’s short series nearly, and only while the turns are small.`,
+    what: say`turns all neurons of a layer by one rotation, made of small blocks. Where that is exact, lengths and angles stay.`,
     picture: <path d="M2 2h9v9H2zM11 11h9v9h-9zM20 20h9v9h-9zM29 29h9v9h-9z" />,
   },
   {
