@@ -1,6 +1,6 @@
 /**
- * How onnxruntime's threads begin. By itself it begins them as workers of the worker that it runs in. In Firefox, on a busy machine, one of some fifty such
- * beginnings never returned, and whoever opened a session waited for good. The page's builds of onnxruntime therefore carry the text of a thread
+ * How onnxruntime's threads begin. By itself it begins them as nested workers, of the worker that it runs in. In Firefox, on a busy machine, one of some thirty
+ * never began, and whoever opened a session waited for good. The page's builds of onnxruntime therefore carry the text of a thread
  * (vite.config.ts): the worker asks its page to begin it, and talks to it through a channel.
  *
  * Elsewhere, in pages of others, onnxruntime begins them itself. Firefox collects a worker that only its own handlers refer to, even while a promise waits for
@@ -141,6 +141,7 @@ export function lendThreads(worker: Worker): () => void {
 }
 
 const held = new Set<object>();
+
 /** While `work` is at work, a new worker is `Begun`. */
 async function beginningAs<T>(Begun: (own: Begin) => Begin, work: () => Promise<T>): Promise<T> {
   const own = globalThis.Worker;

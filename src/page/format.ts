@@ -81,14 +81,15 @@ export function duration(seconds: number): string {
 }
 
 /** A time that was measured or forecast: milliseconds below a second. */
-export const brief = (seconds: number): string =>
+export const brief = (seconds: number, figures = 3): string =>
   local(
-    seconds < 1 ? `${Number((seconds * 1000).toPrecision(3))} ms` : `${Number(seconds.toPrecision(3))} s`,
+    seconds < 1
+      ? `${Number((seconds * 1000).toPrecision(figures))} ms`
+      : `${Number(seconds.toPrecision(figures))} s`,
   );
 
 /** A time that is told beforehand: one figure too many would promise too much. */
-export const roughly = (seconds: number): string =>
-  say`about ${local(seconds < 1 ? `${Number((seconds * 1000).toPrecision(2))} ms` : `${Number(seconds.toPrecision(2))} s`)}`;
+export const roughly = (seconds: number): string => say`about ${brief(seconds, 2)}`;
 
 export function ago(milliseconds: number): string {
   const seconds = Math.max(0, milliseconds / 1000);

@@ -2,7 +2,7 @@
  * Curves beside the loss: held-out score, learning rate, gradient norm, pace, how far the adapter has taken the weights, and how near to rotations
  * its rotations stay. All are of the run on screen and of those drawn beside it.
  */
-import { useMemo } from 'react';
+import { type ReactNode, useMemo } from 'react';
 import { say } from '../../../common.ts';
 import { METHODS } from '../../../methods.ts';
 import { learningRateAt, type TrainingSettings } from '../../../protocol.ts';
@@ -70,29 +70,39 @@ export function SideCharts() {
       <RateChart />
       <NormChart />
       <PaceChart />
-      <SideChart
-        title={RATIO}
-        how={<Measured of="change-curve" about={say`the change of the weights`} />}
-        axis={RATIO}
+      <AdapterChart
+        of={RATIO}
         curve={CHANGE}
-        form={FROM_ZERO}
+        how={<Measured of="change-curve" about={say`the change of the weights`} />}
         nothing={say`‖ΔW‖ / ‖W‖ at every evaluation`}
-        why={whyUnmeasured}
       />
       {families.includes('rotation') ? (
-        <SideChart
-          title={DISTANCE}
-          how={<Measured of="orthogonality-curve" about={say`how far from a rotation`} />}
-          axis={DISTANCE}
+        <AdapterChart
+          of={DISTANCE}
           curve={DEFECT}
-          form={FROM_ZERO}
+          how={<Measured of="orthogonality-curve" about={say`how far from a rotation`} />}
           nothing={say`‖RᵀR − I‖ at every evaluation`}
-          why={whyUnmeasured}
         />
       ) : null}
     </div>
   );
 }
+
+/** What is measured of an adapter at every evaluation, from zero. */
+const AdapterChart = (props: {
+  readonly of: string;
+  readonly curve: Curve;
+  readonly how: ReactNode;
+  readonly nothing: string;
+}) => (
+  <SideChart
+    title={props.of}
+    axis={props.of}
+    form={FROM_ZERO}
+    why={whyUnmeasured}
+    {...{ curve: props.curve, how: props.how, nothing: props.nothing }}
+  />
+);
 
 /** Why none of these runs says how far an adapter has taken its weights; null where one still may. */
 function whyUnmeasured(shown: readonly RunRecord[]): string | null {
