@@ -80,16 +80,17 @@ export function duration(seconds: number): string {
   return say`${Math.floor(seconds / 3600)} h ${Math.round((seconds % 3600) / 60)} min`;
 }
 
-/** A time that was measured or forecast: milliseconds below a second. */
-export const brief = (seconds: number, figures = 3): string =>
-  local(
-    seconds < 1
-      ? `${Number((seconds * 1000).toPrecision(figures))} ms`
-      : `${Number(seconds.toPrecision(figures))} s`,
-  );
+/** To so many figures, milliseconds below a second. */
+const timeOf = (seconds: number, figures: number): string =>
+  seconds < 1
+    ? `${local(String(Number((seconds * 1000).toPrecision(figures))))} ms`
+    : `${local(String(Number(seconds.toPrecision(figures))))} s`;
+
+/** A time that was measured or forecast. */
+export const brief = (seconds: number): string => timeOf(seconds, 3);
 
 /** A time that is told beforehand: one figure too many would promise too much. */
-export const roughly = (seconds: number): string => say`about ${brief(seconds, 2)}`;
+export const roughly = (seconds: number): string => say`about ${timeOf(seconds, 2)}`;
 
 export function ago(milliseconds: number): string {
   const seconds = Math.max(0, milliseconds / 1000);

@@ -99,8 +99,6 @@ describe('a language with a comma', () => {
     ['page/features/runs/sweep.ts', '[value / by, value, value * by]'],
     ['training/outcome.ts', 'fitting.toPrecision(2)'],
     ['training/outcome.ts', 'next.toPrecision(2),'],
-    // Inside `local(` of the line above.
-    ['page/format.ts', 'seconds < 1 ? '],
     // Files for others, and what a report of an error holds.
     ['page/parts/numberFiles.ts', '.toPrecision(DIGITS)'],
     ['page/features/training/controller.ts', '(at - began) / 1000'],
