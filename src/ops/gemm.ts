@@ -62,6 +62,8 @@ export interface Gemm {
     | undefined;
   readonly epilogue?: Epilogue;
   readonly variant?: ProductVariant | undefined;
+  /** Rows of the product whose piece this is, and by which its sums are split; absent: m. */
+  readonly splitAs?: number | undefined;
   /** Where the sums of splits go, so many bytes; absent: into a kernel's first scratch buffer. */
   readonly scratch?: ((bytes: number) => Ref) | undefined;
 }
@@ -122,7 +124,7 @@ function cutOf(gemm: Gemm, caps: Caps): Cut {
   // Parts of B along k are splits already.
   const inParts = parts.length > 1 && !gemm.transB;
   const skinny = parts.length === 1 && batches === 1 ? skinnyOf(gemm, caps) : null;
-  const wanted = inParts ? 1 : chooseSplits(sizes);
+  const wanted = inParts ? 1 : chooseSplits({ ...sizes, m: gemm.splitAs ?? m });
   const chunk = skinny ? skinnyChunk(gemm) : Math.ceil(k / wanted / 16) * 16;
   const [aStrides, bStrides, strides] = merged.strides.map((s) => three(s, 0)) as [
     number[],

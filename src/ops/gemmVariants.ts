@@ -148,7 +148,8 @@ export function chooseSplits(sizes: Sizes): number {
         ? SPLITTING.large
         : SPLITTING.small;
   if (k < 512 || tiles >= enough) return 1;
-  return Math.max(1, Math.min(Math.ceil(aim / tiles), Math.floor(k / least), 32));
+  const splits = Math.max(Math.ceil(aim / tiles), Math.ceil(k / MOST_TERMS));
+  return Math.max(1, Math.min(splits, Math.floor(k / least), 32));
 }
 
 /** Both sides fit into one small tile: a block of a rotation, of which there are many. */
@@ -164,6 +165,9 @@ const SPLITTING = {
   large: { enough: 256, aim: 256, least: 256 },
   small: { enough: ENOUGH, aim: 256, least: 256 },
 } as const;
+
+/** Terms that a split has at most, so that no thread goes through a long sum alone. */
+const MOST_TERMS = 5120;
 
 // Classes of products that a tuner tells apart.
 

@@ -24,20 +24,24 @@ export interface LinearCrossEntropyAttrs {
   readonly packed?: QuantFormat;
 }
 
-/** Bytes of logits at a time; more, within what every device binds, where long rows would otherwise make chunks of few. */
+/** Bytes of logits at a time; more where long rows would otherwise make chunks of few. */
 const CHUNK_BYTES = 32 * 1024 * 1024;
-const MOST_CHUNK_BYTES = 100 * 1024 * 1024;
-/** A chunk's products read the whole weight, so that it should be of so many rows at least. */
+const MOST_CHUNK_BYTES = 300 * 1024 * 1024;
+/** A chunk's products read the whole weight: chunks are of so many rows at least, and few. Logits then grow with the batch, as what a step keeps does. */
 const LONG_CHUNK = 512;
+const FEW_CHUNKS = 3;
 
 /** Numbers from a row of logits to the next. */
 const rowStride = (classes: number): number => Math.ceil(classes / 4) * 4;
 
-/** Rows of logits at a time, by the number of classes alone: the loss adds up in the same order everywhere. */
-function chunkRowsFor(classes: number): number {
+/** A number of rows as a multiple of {@link ALIGNED}, at least one. */
+const aligned = (rows: number): number => Math.max(ALIGNED, rows - (rows % ALIGNED));
+
+/** Rows of logits at a time, by shapes alone: the sums of dX, which a product cuts by its rows, add up in the same order everywhere. */
+function chunkRowsFor(rows: number, classes: number): number {
   const within = (bytes: number): number => Math.floor(bytes / (4 * rowStride(classes)));
-  const rows = Math.max(within(CHUNK_BYTES), Math.min(LONG_CHUNK, within(MOST_CHUNK_BYTES)));
-  return Math.max(ALIGNED, rows - (rows % ALIGNED));
+  const wanted = Math.max(LONG_CHUNK, Math.ceil(rows / FEW_CHUNKS / ALIGNED) * ALIGNED);
+  return aligned(Math.max(within(CHUNK_BYTES), Math.min(wanted, within(MOST_CHUNK_BYTES))));
 }
 
 function dims(
@@ -109,12 +113,14 @@ export const linearCrossEntropyOp = defineOp<LinearCrossEntropyAttrs>({
     const chunk = Math.min(rows, attrs.chunkRows);
     // Rows of logits begin at vectors of four, so that both products read and write them so.
     const stride = rowStride(classes);
+    // A device that binds less takes a chunk in pieces, each cut along k as the chunk is.
+    const piece = Math.min(chunk, aligned(Math.floor(caps.maxStorageBindingBytes / (4 * stride))));
     // 0: partial sums of the products, 1: logits of a chunk, 2: loss of every row.
     const logits: Ref = { scratch: 1 };
     let splitBytes = 4;
     const dispatches: Dispatch[] = [];
     const multiply = (
-      product: Pick<Gemm, 'm' | 'n' | 'k' | 'transB' | 'a' | 'c' | 'lda' | 'ldc' | 'cRoom'>,
+      product: Pick<Gemm, 'm' | 'n' | 'k' | 'transB' | 'a' | 'c' | 'lda' | 'ldc' | 'cRoom' | 'splitAs'>,
     ): void => {
       const kernel = gemmKernel(
         {
@@ -133,12 +139,11 @@ export const linearCrossEntropyOp = defineOp<LinearCrossEntropyAttrs>({
       splitBytes = Math.max(splitBytes, ...(kernel.scratchBytes ?? []));
       dispatches.push(...kernel.dispatches);
     };
-    for (let first = 0; first < rows; first += chunk) {
-      const here = Math.min(chunk, rows - first);
+    const lossOf = (first: number, here: number, splitAs: number): void => {
       const part = (ref: Ref, columns: number): Ref =>
         here === rows ? ref : { ...ref, offsetBytes: 4 * first * columns, sizeBytes: 4 * here * columns };
       multiply({
-        ...{ m: here, n: classes, k: width, transB: true },
+        ...{ m: here, n: classes, k: width, transB: true, splitAs },
         ...{ a: part({ in: 0 }, width), c: logits, ldc: stride, cRoom: true },
       });
       dispatches.push({
@@ -151,10 +156,15 @@ export const linearCrossEntropyOp = defineOp<LinearCrossEntropyAttrs>({
       });
       if (attrs.withGradient) {
         multiply({
-          ...{ m: here, n: width, k: classes, transB: false },
+          ...{ m: here, n: width, k: classes, transB: false, splitAs },
           ...{ a: logits, lda: stride, c: part({ out: 1 }, width) },
         });
       }
+    };
+    for (let first = 0; first < rows; first += chunk) {
+      const end = Math.min(first + chunk, rows);
+      for (let from = first; from < end; from += piece)
+        lossOf(from, Math.min(piece, end - from), end - first);
     }
     dispatches.push({
       shader: 'crossEntropy.wgsl',
@@ -164,7 +174,7 @@ export const linearCrossEntropyOp = defineOp<LinearCrossEntropyAttrs>({
       bindings: [{ scratch: 2 }, { out: 0 }],
       workgroups: [1, 1, 1],
     });
-    return { scratchBytes: [splitBytes, 4 * chunk * stride, 4 * rows], dispatches };
+    return { scratchBytes: [splitBytes, 4 * piece * stride, 4 * rows], dispatches };
   },
   onnx: lossOnnx,
 });
@@ -183,7 +193,7 @@ export function linearCrossEntropy(
   const attrs = {
     ignoreIndex: options.ignoreIndex ?? -100,
     withGradient: options.withGradient ?? true,
-    chunkRows: chunkRowsFor(weight.shape[0]!),
+    chunkRows: chunkRowsFor(x.shape[0]!, weight.shape[0]!),
   };
   return { loss: g.emit<LinearCrossEntropyAttrs>(linearCrossEntropyOp, [x, weight, labels], attrs)[0]! };
 }

@@ -57,8 +57,6 @@ export interface Backend {
 /** What a run needs of it: an engine, and its limits where the run must stay within a budget. */
 export type RunsOn = Pick<Backend, 'engine'> & Partial<Backend>;
 
-const RUNS = 6;
-
 /** @param tunings where what was measured of kernels is kept; absent: with this backend alone */
 export function gpuBackend(device: Device, tunings?: TuningStore): Backend {
   const tuner = createTuner(device, { kept: tunings });
@@ -141,7 +139,7 @@ export async function ortBackend(ort: OrtRuntime): Promise<Backend> {
     maxBufferBytes: ort.memoryBytes,
     memoryBytes: ort.memoryBytes,
     overhead: ort.overhead,
-    secondsOf: async (graph) => settled(await ortSeconds(ort, graph, RUNS)),
+    secondsOf: async (graph) => settled(await ortSeconds(ort, graph)),
     lost: new Promise(() => {}),
     close: () => {},
   };

@@ -204,11 +204,13 @@ export async function withOrtForwardPasses<T>(
   }
 }
 
-/** No more runs are begun after so long. */
+/** Runs that are timed: so many at least, and on for so long, while WebAssembly is still compiled on the same cores; no more are begun after so long. */
+const LEAST_RUNS = 6;
+const LEAST_MS = 1000;
 const PATIENCE_MS = 2000;
 
-/** Seconds of each of some runs of a graph whose inputs are all zero. */
-export async function ortSeconds(ort: OrtRuntime, graph: Graph, runs: number): Promise<number[]> {
+/** Seconds of each of some runs of a graph whose inputs are all zero, in order. */
+export async function ortSeconds(ort: OrtRuntime, graph: Graph): Promise<number[]> {
   const { runner, release } = createRunners(ort, new Map());
   try {
     const run = await runner(graph);
@@ -216,12 +218,13 @@ export async function ortSeconds(ort: OrtRuntime, graph: Graph, runs: number): P
     await run(feeds);
     const times: number[] = [];
     const begun = performance.now();
-    for (let i = 0; i < runs && performance.now() - begun < PATIENCE_MS; i++) {
+    for (;;) {
+      const gone = performance.now() - begun;
+      if (gone >= (times.length < LEAST_RUNS ? PATIENCE_MS : LEAST_MS)) return times;
       const from = performance.now();
       await run(feeds);
       times.push((performance.now() - from) / 1000);
     }
-    return times;
   } finally {
     await release();
   }
