@@ -11,6 +11,7 @@ export interface Guide {
 const actionLabels = () => ({
   resume: say`Resume from the last checkpoint`,
   'halve-rate': say`Halve the learning rate and go on`,
+  clip: say`Clip the gradient at 1 and go on`,
   'resume-onnxruntime': say`Go on with onnxruntime, on the processor`,
   'halve-batch': say`Halve the batch and start again`,
   'halve-sequence': say`Halve the sequence length and start again`,
@@ -58,7 +59,7 @@ const guides = (): Readonly<Record<ErrorKind, Guide>> => ({
     say`The GPU device was lost`,
     ...(['train', 'resume', 'resume-onnxruntime', 'halve-batch', 'halve-sequence', 'copy'] as const),
   ),
-  'non-finite': entry(say`Training diverged`, 'train', 'halve-rate', 'show-training'),
+  'non-finite': entry(say`Training diverged`, 'train', 'halve-rate', 'clip', 'show-training'),
   quota: entry(say`There is no room left`, 'train', 'download-checkpoint'),
   network: entry(say`A file could not be fetched`, 'train', 'retry'),
   forbidden: entry(say`A file is not open to everyone`, 'choose', 'show-model', 'show-data'),

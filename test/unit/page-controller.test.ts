@@ -6,12 +6,14 @@ import { beforeEach, describe, expect, test } from 'vitest';
 import { PapilioError } from '../../src/lib/errors.ts';
 import { createInspection, createQuestions } from '../../src/page/features/inspect/inspection.ts';
 import { obstacle } from '../../src/page/features/setup/choice.ts';
+import { baseSettings, runTraining } from '../../src/page/features/setup/settings.ts';
 import { Controller } from '../../src/page/features/training/controller.ts';
+import { clipped, halvedRate } from '../../src/page/features/training/onTheWay.ts';
 import type { SavedSession, Sessions } from '../../src/page/features/training/sessions.ts';
 import { Tabs } from '../../src/page/features/training/tabs.ts';
 import { createStores } from '../../src/page/stores.ts';
 import type { TrainerEvent } from '../../src/training/protocol.ts';
-import { fakeTrainer, input, lockIn, stepMetric } from './page-fixtures.ts';
+import { fakeTrainer, input, lockIn, stepMetric, visionReport } from './page-fixtures.ts';
 
 function setUp() {
   const stores = createStores();
@@ -301,6 +303,31 @@ describe('a run', () => {
     expect(last?.checkpoint).toEqual(Uint8Array.of(3));
     expect(page.run.getState().error).toBeNull();
     expect(page.run.getState().runs).toHaveLength(2);
+  });
+
+  test('a rate that the model decided is halved as the run took it, and the trainer no longer decides it', async () => {
+    const wide = { ...visionReport(), modules: visionReport().modules.map((row) => ({ ...row, in: 4096 })) };
+    page.choice.setState({ settings: baseSettings('own-model', { model: 'glyphs-vit', data: 'letters' }) });
+    await train(2);
+    const { settings } = page.run.getState().current!;
+    expect(page.trainer.requests.at(-1)?.request.ownRate).toBe(true);
+    const taken = runTraining(settings, wide).learningRate;
+    expect(taken).toBeLessThan(settings.training.learningRate / 4);
+    await page.controller.pause();
+    await page.controller.resumeRun((s) => halvedRate(s, wide));
+    const { request } = page.trainer.requests.at(-1)!;
+    expect([request.training.learningRate, request.ownRate]).toEqual([taken / 2, undefined]);
+    // A change of something else leaves the rate to the model.
+    await page.controller.reset();
+    page.choice.setState({
+      settings: { ...settings, training: { ...settings.training, maxGradNorm: 0 } },
+    });
+    await train(2);
+    await page.controller.resumeRun(clipped);
+    expect(page.trainer.requests.at(-1)?.request).toMatchObject({
+      ownRate: true,
+      training: { maxGradNorm: 1, learningRate: settings.training.learningRate },
+    });
   });
 
   test('a lost device resumes the same run', async () => {

@@ -119,6 +119,20 @@ describe('a lost device', () => {
   });
 });
 
+it('a run that diverged is offered to be clipped where it is not yet', async () => {
+  const { page, trainer } = setUp();
+  const diverge = async (maxGradNorm: number): Promise<string> => {
+    page.setTraining('maxGradNorm', maxGradNorm);
+    await page.controller.restart();
+    trainer.send({ type: 'error', error: { kind: 'non-finite', message: 'It is NaN.', details: {} } });
+    return card(page);
+  };
+  for (const late of [0, 5]) expect(await diverge(late)).toContain('Clip the gradient at 1 and go on');
+  const already = await diverge(1);
+  expect(already).toContain('Halve the learning rate and go on');
+  expect(already).not.toContain('Clip the gradient');
+});
+
 it('a worker that stopped leaves the last of what it said, to copy', async () => {
   const { page, trainer } = setUp();
   await page.controller.toggle();

@@ -5,6 +5,7 @@ import { say } from '../../common.ts';
 import { type ActionId, actionLabel, guideOf, titleOf } from '../errorGuide.ts';
 import { saveFile } from '../exports.ts';
 import { refuseValue, trainingShape } from '../features/setup/settings.ts';
+import { clipped, halvedRate, isClippedLate } from '../features/training/onTheWay.ts';
 import type { Page } from '../page.ts';
 import type { PanelName, RunView } from '../stores.ts';
 import { usePage, useRun } from '../usePage.ts';
@@ -28,16 +29,15 @@ export function ErrorText({ report }: { readonly report: ErrorReport }) {
 
 function act(page: Page, action: ActionId, report: ErrorReport): void {
   const { controller } = page;
-  const { checkpoint, current } = page.run.getState();
+  const { checkpoint, current, open } = page.run.getState();
   const close = () => page.run.setState({ error: null });
   switch (action) {
     case 'resume':
       return void controller.resumeRun();
     case 'halve-rate':
-      return void controller.resumeRun((s) => ({
-        ...s,
-        training: { ...s.training, learningRate: s.training.learningRate / 2 },
-      }));
+      return void controller.resumeRun((s) => halvedRate(s, open?.model ?? null));
+    case 'clip':
+      return void controller.resumeRun(clipped);
     case 'resume-onnxruntime':
       return void controller.resumeOn('onnxruntime');
     case 'halve-batch':
@@ -69,7 +69,7 @@ function act(page: Page, action: ActionId, report: ErrorReport): void {
 
 /** Whether an action would change anything now. */
 function isOffered(page: Page, action: ActionId, losses: number): boolean {
-  const { checkpoint, error, state, request, open } = page.run.getState();
+  const { checkpoint, current, error, state, request, open } = page.run.getState();
   const { settings, report } = page.choice.getState();
   const { batchSize, sequenceLength } = settings.training;
   const isHalf = (key: string, value: number) => refuseValue(trainingShape, key, value) === null;
@@ -80,6 +80,8 @@ function isOffered(page: Page, action: ActionId, losses: number): boolean {
       return (error?.canResume ?? false) && checkpoint !== null;
     case 'resume-onnxruntime':
       return losses > 1 && checkpoint !== null && request?.engine !== 'onnxruntime';
+    case 'clip':
+      return current !== null && isClippedLate(current.settings);
     case 'download-checkpoint':
       return checkpoint !== null;
     case 'halve-batch':

@@ -325,6 +325,12 @@ export const engineOf = ({
   return named === null ? {} : { engine: named };
 };
 
+/** How a run trains; a rate that nobody chose is the model's to decide. */
+export const trainingAsked = (settings: PageSettings): Pick<RunRequest, 'training' | 'ownRate'> => ({
+  training: settings.training,
+  ...(isOwnRate(settings) ? { ownRate: true } : {}),
+});
+
 /** @throws PapilioError that says what is still missing */
 export function runRequest(choice: ChoiceState): RunRequest {
   const { settings, startFrom } = choice;
@@ -333,8 +339,7 @@ export function runRequest(choice: ChoiceState): RunRequest {
     data: choice.data ?? dataIn(choice),
     method: settings.method,
     config: settings.config,
-    training: settings.training,
-    ...(isOwnRate(settings) ? { ownRate: true } : {}),
+    ...trainingAsked(settings),
     ...engineOf(choice),
     ...(choice.tune === null ? {} : { tune: choice.tune }),
     ...(choice.recompute ? { recompute: true } : {}),

@@ -16,7 +16,7 @@ import type { EngineName, OpenReport, Progress, RunRequest, TrainerEvent } from 
 import { emptyRun, isOpening, type RunView, type Stores } from '../../stores.ts';
 import { reportOf } from '../../task.ts';
 import type { TrainerClient } from '../../trainerClient.ts';
-import { choiceAfter, choicesOf, runRequest } from '../setup/choice.ts';
+import { choiceAfter, choicesOf, runRequest, trainingAsked } from '../setup/choice.ts';
 import { isLeft } from '../setup/holds.ts';
 import { type PageSettings, sameValue } from '../setup/settings.ts';
 import { choiceFor, nameIn } from './fromFile.ts';
@@ -243,7 +243,8 @@ export class Controller {
       if (isChanged) this.stores.choice.setState({ settings });
       if (on.engine !== undefined) this.stores.choice.setState(on);
       const record = isChanged ? this.newRun(settings) : this.again(current);
-      const asked = { ...request, ...on, training: settings.training };
+      const { ownRate: _, ...rest } = request;
+      const asked = { ...(isChanged ? { ...rest, ...trainingAsked(settings) } : request), ...on };
       if (await this.open(record, asked, checkpoint)) await this.play();
     });
   }
