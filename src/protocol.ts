@@ -62,6 +62,7 @@ export type {
   WhatIfRequest,
 } from './training/protocol.ts';
 export {
+  FIXED_SETTINGS,
   learningRateAt,
   OPTIMIZERS,
   SCHEDULES,

@@ -27,7 +27,7 @@ import type {
   SourceName,
   StepMetric,
 } from './protocol.ts';
-import { type TrainingSettings, trainingSchema } from './settings.ts';
+import { FIXED_SETTINGS, type TrainingSettings, trainingSchema } from './settings.ts';
 import { ENGINES, METRICS } from './words.ts';
 
 const VERSION = 2;
@@ -230,15 +230,6 @@ export function requireWithin({ step }: Pick<Checkpoint, 'step'>, total: number)
       say`The checkpoint is after ${step} steps, and the run has ${total} in all; give it ${step} or more, or start a new run.`,
     );
 }
-
-/** Settings that decide which examples come next and what the states mean; others, such as the learning rate, may change on the way. */
-const FIXED_SETTINGS = [
-  'optimizer',
-  'batchSize',
-  'gradientAccumulation',
-  'sequenceLength',
-  'seed',
-] as const satisfies readonly (keyof TrainingSettings)[];
 
 export type RunIdentity = Pick<Checkpoint, 'settings' | 'modelHash' | 'dataHash' | 'adapterHash' | 'sources'>;
 

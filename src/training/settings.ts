@@ -192,6 +192,15 @@ export type TrainingSettings = Readonly<{
   seed: number;
 }>;
 
+/** Settings that decide which examples come next and what the states mean; others, such as the learning rate, may change on the way. */
+export const FIXED_SETTINGS = [
+  'optimizer',
+  'batchSize',
+  'gradientAccumulation',
+  'sequenceLength',
+  'seed',
+] as const satisfies readonly (keyof TrainingSettings)[];
+
 /** The warm-up of a run of `total` steps: a short run, too, spends most of its steps at its rate. */
 const warmupOf = ({ warmupSteps }: TrainingSettings, total: number): number =>
   Math.min(warmupSteps, Math.floor(total / 5));

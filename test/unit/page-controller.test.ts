@@ -8,7 +8,7 @@ import { createInspection, createQuestions } from '../../src/page/features/inspe
 import { obstacle } from '../../src/page/features/setup/choice.ts';
 import { baseSettings, runTraining } from '../../src/page/features/setup/settings.ts';
 import { Controller } from '../../src/page/features/training/controller.ts';
-import { clipped, halvedRate } from '../../src/page/features/training/onTheWay.ts';
+import { canTakeUp, clipped, halvedRate } from '../../src/page/features/training/onTheWay.ts';
 import type { SavedSession, Sessions } from '../../src/page/features/training/sessions.ts';
 import { Tabs } from '../../src/page/features/training/tabs.ts';
 import { createStores } from '../../src/page/stores.ts';
@@ -327,6 +327,78 @@ describe('a run', () => {
     expect(page.trainer.requests.at(-1)?.request).toMatchObject({
       ownRate: true,
       training: { maxGradNorm: 1, learningRate: settings.training.learningRate },
+    });
+  });
+
+  describe('that is set otherwise on its way', () => {
+    const set = (change: object, training: object = {}) => {
+      const { settings } = page.choice.getState();
+      page.choice.setState({
+        settings: { ...settings, ...change, training: { ...settings.training, ...training } },
+      });
+      return canTakeUp(page.run.getState(), page.choice.getState());
+    };
+
+    test('goes on at another rate from the step that it has come to, running or paused', async () => {
+      await train(3);
+      const { name } = page.run.getState().current!;
+      expect(set({}, { learningRate: 1e-4 })).toBe(true);
+      await page.controller.goOn();
+      expect(page.trainer.calls.slice(2)).toEqual(['pause', 'checkpoint', 'checkpoint', 'open', 'play']);
+      const { request, checkpoint } = page.trainer.requests.at(-1)!;
+      expect([request.training.learningRate, checkpoint]).toEqual([1e-4, Uint8Array.of(3)]);
+      expect(page.run.getState()).toMatchObject({ state: 'running', current: { series: { length: 3 } } });
+      // The run of before stays in the list, as it was set.
+      expect(page.run.getState().runs.map((run) => run.settings.training.learningRate)).toEqual([5e-3, 1e-4]);
+      expect(page.run.getState().current!.name).not.toBe(name);
+      page.trainer.send({ type: 'step', metric: stepMetric(4), submits: 1 });
+      await page.controller.pause();
+      set({}, { schedule: 'constant' });
+      await page.controller.goOn();
+      expect(page.trainer.requests.at(-1)?.checkpoint).toEqual(Uint8Array.of(4));
+    });
+
+    test('goes on to a later end once it is over, and not to one that it has passed', async () => {
+      set({}, { steps: 3 });
+      await train(3);
+      page.trainer.send({ type: 'state', state: 'finished' });
+      await settle();
+      expect(set({}, { steps: 2 })).toBe(false);
+      expect(set({}, { steps: 3, learningRate: 1e-4 })).toBe(false);
+      expect(set({}, { steps: 5 })).toBe(true);
+      await page.controller.goOn();
+      expect(page.run.getState()).toMatchObject({ state: 'running', open: { totalSteps: 5, resumedAt: 3 } });
+    });
+
+    test('begins anew for what decides the examples, the adapter or the data', async () => {
+      expect(set({}, { learningRate: 1e-4 })).toBe(false);
+      await train(3);
+      const { settings } = page.run.getState().current!;
+      expect(set({})).toBe(false);
+      const others: (readonly [object, object?])[] = [
+        [{ method: 'oft' }],
+        [{ config: { ...settings.config, boft_block_size: 8 } }],
+        [{ data: 'wild-digits' }],
+        ...['seed', 'batchSize', 'sequenceLength', 'gradientAccumulation', 'epochs'].map(
+          (key) => [{}, { [key]: 7 }] as const,
+        ),
+        [{}, { optimizer: 'sgd' }],
+      ];
+      for (const [change, training] of others) {
+        expect(set(change, { learningRate: 2e-4, ...training }), JSON.stringify([change, training])).toBe(
+          false,
+        );
+        page.choice.setState({ settings });
+      }
+      page.choice.setState({ recompute: true });
+      expect(set({}, { learningRate: 1e-3 })).toBe(false);
+    });
+
+    test('by a method that plans for the length of the run keeps that', async () => {
+      set({ method: 'adalora', config: {} });
+      await train(3);
+      expect(set({}, { steps: 400 })).toBe(false);
+      expect(set({}, { steps: 300, learningRate: 1e-3 })).toBe(true);
     });
   });
 

@@ -15,6 +15,7 @@ import { useChoice, useDerived, usePage, useRun, useSeries, useUi } from '../../
 import { RecordedAgain, Shown } from '../recorded/Shown.tsx';
 import { presetById } from '../setup/presets.ts';
 import { partIn, partsOf } from '../setup/sides.ts';
+import { canTakeUp } from './onTheWay.ts';
 
 // What stands below the buttons comes when they are there.
 const Forecast = later<'Forecast', object>('Forecast', () => import('./Forecast.tsx'));
@@ -114,7 +115,9 @@ function StateLine({ isChanged }: { readonly isChanged: boolean }) {
   const settled =
     state === 'finished' && isChanged
       ? say`finished as it was set; your changes are not trained yet`
-      : STATES()[state];
+      : state === 'paused' && isChanged
+        ? say`paused; Continue goes on as it was set, without your changes`
+        : STATES()[state];
   const words = busy ?? (state === 'idle' ? idle : settled);
   return (
     <p className="transport-state" data-testid="run-state" data-state={state}>
@@ -166,7 +169,9 @@ function Transport() {
   useUi((s) => s.gpu);
   useChoice(() => page.obstacle());
   useChoice((s) => s.startFrom);
+  useRun((s) => (s.current?.series.length ?? 0) > 0);
   const isChanged = page.isChanged();
+  const canGoOn = canTakeUp(page.run.getState(), page.choice.getState());
   const label =
     state === 'running'
       ? say`Pause`
@@ -188,9 +193,17 @@ function Transport() {
           />
         )}
         <CommandButton command={commandById('step')} icon="step" label={say`Step`} />
+        {canGoOn ? (
+          <Action
+            kind="strong"
+            icon="play"
+            text={say`Go on with changes`}
+            onPress={() => void page.controller.goOn()}
+          />
+        ) : null}
         {isChanged ? (
           <Action
-            kind={state === 'finished' ? 'main' : 'strong'}
+            kind={state === 'finished' ? 'main' : canGoOn ? 'plain' : 'strong'}
             icon="reset"
             text={say`Restart with changes`}
             onPress={() => void page.controller.restart()}

@@ -20,6 +20,7 @@ import { choiceAfter, choicesOf, runRequest, trainingAsked } from '../setup/choi
 import { isLeft } from '../setup/holds.ts';
 import { type PageSettings, sameValue } from '../setup/settings.ts';
 import { choiceFor, nameIn } from './fromFile.ts';
+import { canTakeUp } from './onTheWay.ts';
 import { drawnRuns, freeLook, newRun, type RunRecord } from './runs.ts';
 import { createSeries, metricsOf } from './series.ts';
 import type { Sessions } from './sessions.ts';
@@ -213,9 +214,21 @@ export class Controller {
     });
   }
 
-  /** Continues from the last update of a paused run, else from its newest checkpoint; if wanted with changed training settings. */
+  /** Continues from the last update of a run that is paused or over, else from its newest checkpoint; if wanted with changed training settings. */
   resumeRun(change?: (settings: PageSettings) => PageSettings): Promise<void> {
     return this.resumeWith({}, change);
+  }
+
+  /** Goes on from its last step with what is chosen now, where that changes only what may change on the way. */
+  goOn(): Promise<void> {
+    return this.guarded(async () => {
+      const { choice } = this.stores;
+      if (this.isBusy || !canTakeUp(this.view, choice.getState())) return;
+      if (this.view.state === 'running') await this.pauseRun();
+      // It has trained on meanwhile, perhaps beyond the new end.
+      if (canTakeUp(this.view, choice.getState()))
+        await this.resumeWith({}, () => choice.getState().settings);
+    });
   }
 
   /** The same on another engine. */
@@ -229,7 +242,7 @@ export class Controller {
   ): Promise<void> {
     return this.guarded(async () => {
       // Nothing is lost: it goes on from the last update, not from the last checkpoint of before.
-      if (this.view.state === 'paused')
+      if (this.view.state === 'paused' || this.view.state === 'finished')
         await settlesWithin(
           Promise.resolve(this.saving).then(() => this.save()),
           PATIENCE_MS,

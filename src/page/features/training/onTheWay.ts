@@ -1,6 +1,9 @@
 /** What of a run's settings may change while it goes on from the step that it has come to. */
-import type { ModelReport } from '../../../protocol.ts';
-import { type PageSettings, runTraining } from '../setup/settings.ts';
+import { METHODS } from '../../../methods.ts';
+import { FIXED_SETTINGS, type ModelReport } from '../../../protocol.ts';
+import type { RunView } from '../../stores.ts';
+import { type ChoiceState, isOtherRun } from '../setup/choice.ts';
+import { differingFields, type PageSettings, runTraining, sameValue } from '../setup/settings.ts';
 
 const withTraining = (settings: PageSettings, change: Partial<PageSettings['training']>): PageSettings => ({
   ...settings,
@@ -20,3 +23,25 @@ export const isClippedLate = ({ training: { maxGradNorm } }: PageSettings): bool
 
 export const clipped = (settings: PageSettings): PageSettings =>
   withTraining(settings, { maxGradNorm: USUAL_CLIP });
+
+/**
+ * Whether the run on screen can go on with what is chosen now: it differs in nothing that decides which examples come next or what the adapter is, and
+ * leaves at least a step to train.
+ */
+export function canTakeUp({ current, request, open, state }: RunView, choice: ChoiceState): boolean {
+  if (current === null || request === null || open === null) return false;
+  const step = current.series.column('step').at(-1) ?? 0;
+  if (step === 0 || !['running', 'paused', 'finished'].includes(state)) return false;
+  if (request.adapter !== choice.startFrom?.files || isOtherRun(request, choice)) return false;
+  const [was, is] = [current.settings, choice.settings];
+  if (was.method !== is.method || !sameValue(was.config, is.config)) return false;
+  const changed = differingFields({ ...was.training }, { ...is.training });
+  const fixed: readonly string[] = [
+    ...FIXED_SETTINGS,
+    'epochs',
+    // What the method fills in by the length of the run is a part of the adapter.
+    ...(METHODS[is.method].forRun === undefined ? [] : ['steps']),
+  ];
+  const total = is.training.epochs > 0 ? open.totalSteps : is.training.steps;
+  return changed.length > 0 && !changed.some((key) => fixed.includes(key)) && total > step;
+}
