@@ -92,8 +92,10 @@ export class Run {
   }
 }
 
-/** @throws PapilioError 'bad-argument' where none is open */
-export const requireOpen = (run: Run | null): Run & { readonly session: Session } =>
-  run?.session
+/** @throws what ended the run, where something did; PapilioError 'bad-argument' where there is none */
+export function requireOpen(run: Run | null): Run & { readonly session: Session } {
+  run?.requireWanted();
+  return run?.session
     ? (run as Run & { readonly session: Session })
     : fail('bad-argument', say`There is no open run; press Train to start one.`);
+}

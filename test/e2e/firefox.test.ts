@@ -1,4 +1,7 @@
-/** The page in Firefox, on WebGPU: trained and merged, resumed, compared and linked to. */
+/**
+ * The page in Firefox, on WebGPU: trained and merged, resumed after all that can end a worker or its device, compared and linked to. Seen to fail with: a question
+ * under way that the lost device took, whose error stood in the place of the loss.
+ */
 import type { Page } from 'puppeteer-core';
 import { expect, test } from 'vitest';
 import {
@@ -21,8 +24,9 @@ import {
 } from './page-tools.ts';
 import { untilSeen } from './seen.ts';
 import { setStage } from './stage.ts';
+import { letStrike, resume, serveStruck } from './struck.ts';
 
-const stage = setStage('firefox');
+const stage = setStage('firefox', { serve: serveStruck });
 
 const TABLE = `${named('All runs')} tbody tr`;
 
@@ -47,14 +51,14 @@ test('Firefox: the held-out accuracy improves, the merged file answers as the tr
   await mergeAndCheck(page);
   await page.evaluate((hash) => {
     location.hash = hash;
-  }, `${QUICK}&t.steps=3`);
+  }, `${QUICK}&t.steps=6`);
   await press(page, 'Restart with changes');
-  await untilSeen(() => words(page, part('clocks')), /of 3 steps/, 'the next run', 60);
+  await untilSeen(() => words(page, part('clocks')), /of 6 steps/, 'the next run', 60);
   await untilState(page, 'finished');
   const undisturbed = await metrics(page, stage.downloads);
-  expect(undisturbed).toHaveLength(1 + 3);
+  expect(undisturbed).toHaveLength(1 + 6);
 
-  // Once more: reloaded after its first step, its worker killed in the second.
+  // Once more: reloaded after its first step, its worker killed in the second, then without its device, and its worker broken.
   await press(page, 'Reset');
   await untilState(page, 'idle');
   await stepReloadResume(page);
@@ -62,7 +66,10 @@ test('Firefox: the held-out accuracy improves, the merged file answers as the tr
   await leaveHanging(page);
   await press(page, 'undo reset');
   await untilState(page, 'paused');
+  await letStrike(page, 2, 3);
   await press(page, 'Continue');
+  await resume(page, /The GPU device was lost/);
+  await resume(page, /Something broke[\s\S]*struck/);
   await untilState(page, 'finished');
   expect(await metrics(page, stage.downloads)).toEqual(undisturbed);
 
@@ -79,8 +86,9 @@ test('Firefox: the held-out accuracy improves, the merged file answers as the tr
   expect(await until(() => words(page, part('notice')), 'what the link holds', 10)).toContain(
     'It holds the whole setup.',
   );
-  expect(page.url()).toContain('t.steps=3');
-  expect(errors).toEqual([]);
+  expect(page.url()).toContain('t.steps=6');
+  // What broke the worker is told in the console too.
+  expect(errors).toEqual([expect.stringContaining('struck')]);
   await page.close();
 });
 

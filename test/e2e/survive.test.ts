@@ -23,8 +23,9 @@ import {
 } from './page-tools.ts';
 import { untilSeen } from './seen.ts';
 import { setStage } from './stage.ts';
+import { letStrike, resume, serveStruck } from './struck.ts';
 
-const stage = setStage();
+const stage = setStage('chrome', { serve: serveStruck });
 const RUN = `${QUICK}&t.steps=8`;
 /** What is kept and who has it is no matter of the engine. */
 const LOOKED_ON = onProcessor(`${QUICK}&t.steps=4`);
@@ -37,48 +38,6 @@ const trainerOf = (page: Page) =>
     'the training worker',
     30,
   ).then(() => page.workers().findLast((one) => TRAINER.test(one.url()))!);
-
-/**
- * Lets the training worker destroy the devices that it has as soon as it tells of a step from `destroyedAt` on, and break at the first step from `brokenAt` on
- * that it tells of after that: in the midst of training both times, however quick it is.
- */
-async function letStrike(page: Page, destroyedAt: number, brokenAt: number): Promise<void> {
-  const worker = await trainerOf(page);
-  const prototype = await worker.evaluateHandle(() => GPUDevice.prototype);
-  const { objects } = await worker.client.send('Runtime.queryObjects', {
-    prototypeObjectId: prototype.remoteObject().objectId!,
-  });
-  const strike = function (this: readonly GPUDevice[], from: number, then: number) {
-    const { postMessage } = MessagePort.prototype;
-    const devices = this;
-    let next = from;
-    MessagePort.prototype.postMessage = function (...args: unknown[]) {
-      Reflect.apply(postMessage, this, args);
-      const told = /"type":"step".*"step":(\d+)/.exec(JSON.stringify(args[0]));
-      if (told === null || Number(told[1]) < next) return;
-      if (next === from) for (const device of devices) device.destroy();
-      else
-        setTimeout(() => {
-          throw new Error('struck');
-        });
-      next = next === from ? then : Number.POSITIVE_INFINITY;
-    };
-    return this.length;
-  };
-  const { result } = await worker.client.send('Runtime.callFunctionOn', {
-    objectId: objects.objectId!,
-    functionDeclaration: strike.toString(),
-    arguments: [{ value: destroyedAt }, { value: brokenAt }],
-  });
-  expect(result.value).toBeGreaterThan(0);
-}
-
-/** Waits for the card of an error, and goes on from the last checkpoint as it offers. */
-async function resume(page: Page, expected: RegExp): Promise<void> {
-  await untilState(page, 'failed');
-  expect(await words(page, part('run-error'))).toMatch(expected);
-  await press(page, 'Resume from the last checkpoint');
-}
 
 test('reloaded, hung and left by Reset, without its device, and broken, a run on WebGPU ends as the undisturbed one, bit for bit', async () => {
   const { page } = await openPage(stage, RUN);

@@ -3,6 +3,7 @@
  * never of a run before. Seen to fail with: the step read when the answer arrives, no comparison at the end, one that is waited for for ever.
  */
 import { beforeEach, describe, expect, it } from 'vitest';
+import { PapilioError } from '../../src/lib/errors.ts';
 import {
   byChange,
   changeOf,
@@ -32,14 +33,14 @@ function setUp() {
   const stores = createStores();
   const trainer = fakeTrainer();
   let step = 0;
-  const asked: { resolve: () => void }[] = [];
+  const asked: { resolve: () => void; reject: (error: unknown) => void }[] = [];
   const slow = {
     ...trainer,
     // The trainer answers of the step at which it was asked.
     beforeAfter: (): Promise<OfStep<BeforeAfter>> => {
       const at = step;
-      return new Promise((resolve) =>
-        asked.push({ resolve: () => resolve({ step: at, value: said(String(at)) }) }),
+      return new Promise((resolve, reject) =>
+        asked.push({ resolve: () => resolve({ step: at, value: said(String(at)) }), reject }),
       );
     },
     inspect: async (module: string): Promise<OfStep<Inspection>> => ({
@@ -136,6 +137,15 @@ describe('before and after', () => {
     await settle();
     await page.answer();
     expect(shown()).toMatchObject({ step: 0 });
+  });
+
+  it('says why a run failed, and not what that made of a question under way', async () => {
+    const error = { kind: 'device-lost', message: 'Lost.', details: {} } as const;
+    page.trainer.send({ type: 'error', error });
+    page.trainer.send({ type: 'state', state: 'failed' });
+    page.asked[0]!.reject(new PapilioError('bad-argument', 'There is no open run.'));
+    await settle();
+    expect(page.run.getState()).toMatchObject({ state: 'failed', error: { report: error } });
   });
 
   it('that there is no run to ask is forgotten when there is one', async () => {

@@ -255,7 +255,7 @@ describe('a run', () => {
     session.end(new PapilioError('device-lost', 'Lost.'));
     await settle();
     expect(heard).toHaveLength(2);
-    await expect(trainer.play()).rejects.toMatchObject({ kind: 'bad-argument' });
+    await expect(trainer.play()).rejects.toMatchObject({ kind: 'device-lost' });
     await trainer.open(request, () => {});
     expect(made.devices).toHaveLength(2);
   });
@@ -324,7 +324,7 @@ describe('a run', () => {
     go();
     expect(await opening).toMatchObject({ kind: 'device-lost' });
     expect(heard).toEqual(['loading', 'compiling', 'device-lost', 'failed']);
-    await expect(trainer.play()).rejects.toMatchObject({ kind: 'bad-argument' });
+    await expect(trainer.play()).rejects.toMatchObject({ kind: 'device-lost' });
   });
 
   test('that is closed is gone with its device, whose end is no news', async () => {

@@ -26,8 +26,9 @@ export function createQuestions({ run }: Stores, controller: Pick<Controller, 'f
     try {
       return await task();
     } catch (error) {
-      // What was asked of a run that has ended since is no trouble.
-      if (run.getState().open === open) controller.fail(error);
+      // What was asked of a run that has ended since is no trouble, and of one that failed something was said.
+      const now = run.getState();
+      if (now.open === open && now.state !== 'failed') controller.fail(error);
       return null;
     } finally {
       if (busy !== null && run.getState().open === open) run.setState({ busy: null });
