@@ -2,6 +2,7 @@
 export { COMBINATIONS, type Combination, type CombineOptions } from './adapters/combine.ts';
 export { type CommonConfig, type FieldMeta, fieldMeta, givenFields } from './adapters/fields.ts';
 export { triangleIndex } from './adapters/oft/config.ts';
+export { isWholeNumber } from './adapters/perModule.ts';
 export { METHODS, type MethodId, methodById } from './adapters/registry.ts';
 export { refuseCommon } from './adapters/rules.ts';
 export { countTrainable, type TrainableCount } from './adapters/size.ts';

@@ -3,7 +3,7 @@
 import { say } from '../lib/say.ts';
 import { z } from '../lib/schema.ts';
 import { field, fileFields, layerFields, patternFields, size } from './fields.ts';
-import { lookupPattern } from './matching.ts';
+import { lookupPattern } from './perModule.ts';
 import { describeModule, patchOf } from './rules.ts';
 import type { Layer, TensorInit } from './types.ts';
 

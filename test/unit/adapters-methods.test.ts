@@ -9,8 +9,8 @@ import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { defaultConfig, validateConfig } from '../../src/adapters/config.ts';
 import { fieldMeta } from '../../src/adapters/fields.ts';
-import { lookupFrequencyPattern, lookupPattern } from '../../src/adapters/matching.ts';
 import { adjustToDivisor, triangleIndex, triangleSize } from '../../src/adapters/oft/config.ts';
+import { lookupFrequencyPattern, lookupPattern } from '../../src/adapters/perModule.ts';
 import { METHODS, methodById, methodByPeftType } from '../../src/adapters/registry.ts';
 import { requireTargets } from '../../src/adapters/targets.ts';
 import type { AdapterMethod, LayerKind } from '../../src/adapters/types.ts';
@@ -129,6 +129,38 @@ describe('integers', () => {
     ({ pattern_dict, key, lora_like_value_or_null, fourierft_value_or_null }) => {
       expect(lookupPattern(pattern_dict, key, -1)).toBe(lora_like_value_or_null ?? -1);
       expect(lookupFrequencyPattern(pattern_dict, key, -1)).toBe(fourierft_value_or_null ?? -1);
+    },
+  );
+
+  const inOrder = {
+    rank: (patterns: Record<string, number>, name: string) => lookupPattern(patterns, name, 1),
+    frequency: (patterns: Record<string, number>, name: string) => lookupFrequencyPattern(patterns, name, 1),
+  };
+  it.each(Object.entries(inOrder))(
+    '%s: keys that are whole numbers count where their place is no matter',
+    (_, lookup) => {
+      expect(lookup({ '0': 5, 'mlp.1': 7 }, 'h.mlp.0')).toBe(5);
+      expect(lookup({ '0': 5, 'mlp.1': 7 }, 'h.mlp.1')).toBe(7);
+      expect(lookup({ '0': 5, '10': 7 }, 'h.mlp.10')).toBe(7);
+      // Both say the same, whichever comes first.
+      expect(lookup({ 'mlp.0': 5, '0': 5, '.*0': 7 }, 'h.mlp.0')).toBe(5);
+    },
+  );
+
+  it.each(Object.entries(inOrder))(
+    '%s: keys whose order was lost and matters are refused by name',
+    (_, lookup) => {
+      // PEFT takes 7; an object here has "0" first.
+      const patterns = JSON.parse('{ "mlp.0": 7, "0": 5 }') as Record<string, number>;
+      expect(lookup(patterns, 'head.0')).toBe(5);
+      expect(() => lookup(patterns, 'h.mlp.0')).toThrow(
+        expect.objectContaining({
+          kind: 'illegal-config',
+          message: expect.stringMatching(/"0" and "mlp\.0" both fit h\.mlp\.0.*; write "\(0\)" for "0"\.$/),
+        }),
+      );
+      expect(lookup({ 'mlp.0': 7, '(0)': 5 }, 'h.mlp.0')).toBe(7);
+      expect(lookup({ '(0)': 5, 'mlp.0': 7 }, 'h.mlp.0')).toBe(5);
     },
   );
 

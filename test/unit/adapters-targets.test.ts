@@ -6,14 +6,9 @@
  */
 import { describe, expect, it } from 'vitest';
 import { validateConfig } from '../../src/adapters/config.ts';
-import {
-  countByEntry,
-  fullMatcher,
-  lookupFrequencyPattern,
-  lookupPattern,
-  moduleMatcher,
-  savedEntries,
-} from '../../src/adapters/matching.ts';
+import { fullMatcher } from '../../src/adapters/expressions.ts';
+import { countByEntry, moduleMatcher, savedEntries } from '../../src/adapters/matching.ts';
+import { lookupFrequencyPattern, lookupPattern } from '../../src/adapters/perModule.ts';
 import { METHODS } from '../../src/adapters/registry.ts';
 import { countTrainable } from '../../src/adapters/size.ts';
 import {

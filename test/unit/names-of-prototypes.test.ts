@@ -1,7 +1,8 @@
 // Names that every object inherits are names like others: of methods, presets, fields, tasks, modules, commands, roles and files.
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { validateConfig } from '../../src/adapters/config.ts';
-import { lookupFrequencyPattern, lookupPattern, savedEntries } from '../../src/adapters/matching.ts';
+import { savedEntries } from '../../src/adapters/matching.ts';
+import { lookupFrequencyPattern, lookupPattern } from '../../src/adapters/perModule.ts';
 import { METHODS, methodById, methodByPeftType } from '../../src/adapters/registry.ts';
 import { selectTargets } from '../../src/adapters/targets.ts';
 import { runCommand } from '../../src/cli/commands.ts';

@@ -120,18 +120,16 @@ describe('a place that is not learnt', () => {
   });
 
   it('is learnt in its module alone, whatever other keys fit that', () => {
-    const layers = ['h.0.query', 'h.1.query', 'g.h.0.query', 'h.0.key', 'fc2'].map((name) => ({
-      ...layer,
-      name,
-    }));
-    const counts = (module: string, before: Readonly<Record<string, number>>) => {
+    const named = (...names: string[]) => names.map((name) => ({ ...layer, name }));
+    const queries = named('h.0.query', 'h.1.query', 'g.h.0.query', 'h.0.key', 'fc2');
+    const counts = (module: string, before: Readonly<Record<string, number>>, layers = queries) => {
       const given = { ...config, n_frequency_pattern: before };
       const n_frequency_pattern = patternWith(layers, given, module, 18);
       return layers.map(
         (one) => METHODS.fourierft.count(one, { ...config, n_frequency_pattern } as never).free,
       );
     };
-    expect(patternWith(layers, config, 'h.1.query', 18)).toEqual({ 'h.1.query': 18 });
+    expect(patternWith(queries, config, 'h.1.query', 18)).toEqual({ 'h.1.query': 18 });
     expect(counts('h.1.query', {})).toEqual([10, 18, 10, 10, 10]);
     expect(counts('h.1.query', { key: 7, 'h.1.query': 12 })).toEqual([10, 18, 10, 7, 10]);
     // A key fits what ends with it, and the whole name is asked for last.
@@ -140,9 +138,13 @@ describe('a place that is not learnt', () => {
     expect(counts('h.1.query', { '1.query': 8, 'h.1.query': 12, query: 7 })).toEqual([7, 18, 7, 10, 10]);
     expect(counts('fc2', { 'no|fc2': 7 })).toEqual([10, 10, 10, 10, 18]);
     // Again, with more.
-    const once = patternWith(layers, { ...config, n_frequency_pattern: { query: 7 } }, 'h.1.query', 12);
+    const once = patternWith(queries, { ...config, n_frequency_pattern: { query: 7 } }, 'h.1.query', 12);
     expect(counts('h.1.query', once)).toEqual([7, 18, 7, 10, 10]);
     expect(Object.keys(once)).toEqual(['(?!)|h\\.1\\.query', 'query']);
+    // Whole numbers come first among the keys of an object, wherever they are put.
+    const numbered = named('0', 'mlp.0', 'head.0');
+    expect(counts('mlp.0', { '0': 7 }, numbered)).toEqual([7, 18, 7]);
+    expect(counts('0', { 'mlp.0': 7 }, numbered)).toEqual([18, 7, 10]);
   });
 
   it('is learnt by a new run on one press', async () => {

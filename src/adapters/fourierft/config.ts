@@ -4,7 +4,7 @@ import { randpermFirst } from '../../lib/mt19937.ts';
 import { say } from '../../lib/say.ts';
 import { z } from '../../lib/schema.ts';
 import { biasField, field, fileFields, layerFields, size } from '../fields.ts';
-import { lookupFrequencyPattern } from '../matching.ts';
+import { lookupFrequencyPattern } from '../perModule.ts';
 import type { Layer } from '../types.ts';
 
 /** Coefficients of one layer: their places are drawn and kept. */

@@ -2,8 +2,8 @@
 
 import { say } from '../../lib/say.ts';
 import { z } from '../../lib/schema.ts';
+import { fullMatcher } from '../expressions.ts';
 import { field, fileFields, layerFields, targetFields } from '../fields.ts';
-import { fullMatcher } from '../matching.ts';
 import { patchOf } from '../rules.ts';
 import type { Layer } from '../types.ts';
 

@@ -3,7 +3,7 @@
 import { say } from '../../lib/say.ts';
 import { z } from '../../lib/schema.ts';
 import { biasField, dropoutField, field, fileFields, layerFields, patternFields, size } from '../fields.ts';
-import { lookupPattern } from '../matching.ts';
+import { lookupPattern } from '../perModule.ts';
 import { patchOf } from '../rules.ts';
 import type { Layer, TensorInit, TensorSpec } from '../types.ts';
 

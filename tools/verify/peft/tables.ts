@@ -4,9 +4,10 @@
  */
 import { defaultConfig, validateConfig } from '../../../src/adapters/config.ts';
 import type { CommonConfig } from '../../../src/adapters/fields.ts';
-import { lookupFrequencyPattern, lookupPattern, moduleMatcher } from '../../../src/adapters/matching.ts';
+import { moduleMatcher } from '../../../src/adapters/matching.ts';
 import { adjustToDivisor } from '../../../src/adapters/oft/config.ts';
 import { readAdapter } from '../../../src/adapters/peft.ts';
+import { lookupFrequencyPattern, lookupPattern } from '../../../src/adapters/perModule.ts';
 import { METHODS, methodByPeftType } from '../../../src/adapters/registry.ts';
 import { writeSafetensors } from '../../../src/adapters/safetensors.ts';
 import { requireTargets, resolveTargets, trainableBiases } from '../../../src/adapters/targets.ts';

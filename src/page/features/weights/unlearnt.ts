@@ -2,7 +2,7 @@
  * Places of a spectrum that a run does not learn. Which are learnt follows from their number and a seed, as in PEFT, whose files hold no places: the first
  * so many of one shuffled order. So a further place comes with all that the seed draws before it, and is learnt by a new run alone.
  */
-import { type Layer, METHODS } from '../../../methods.ts';
+import { isWholeNumber, type Layer, METHODS } from '../../../methods.ts';
 import type { ModelReport } from '../../../protocol.ts';
 import type { Page } from '../../page.ts';
 import { fullConfig, layersOf, type PageSettings } from '../setup/settings.ts';
@@ -71,7 +71,8 @@ export function countWith(layer: Layer, config: object, place: Place): number | 
 /**
  * The run's numbers of frequencies by module, but so many in one of them. The first key that fits counts: the module's name, or where other keys fit
  * it too, or it fits other modules, an expression for this name alone. PEFT puts `.*\.` before a key and groups nothing, so `(?!)`, which nothing fits,
- * takes that, and the name stands by itself.
+ * takes that, and the name stands by itself. A key that is a whole number would come before it wherever it stands, and becomes an expression for the same
+ * names.
  *
  * @param layers of the model
  * @param config the run's, whole
@@ -80,15 +81,22 @@ export function patternWith(layers: readonly Layer[], config: object, module: st
   const before = (config as { readonly n_frequency_pattern?: Counts }).n_frequency_pattern ?? {};
   const countOf = (layer: Layer, n_frequency_pattern: Counts) =>
     METHODS.fourierft.count(layer, { ...config, n_frequency_pattern } as never).free;
-  const first = (key: string) => {
-    const { [key]: _, ...others } = before;
-    return { [key]: count, ...others };
+  const first = (key: string): Counts => {
+    const others = Object.entries(before).filter(([other]) => other !== key);
+    return {
+      [key]: count,
+      ...Object.fromEntries(
+        others.map(([other, value]) => [isWholeNumber(other) ? `(?!)|(.*\\.)?${other}` : other, value]),
+      ),
+    };
   };
+  const byExpression = first(`(?!)|${module.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&')}`);
+  if (isWholeNumber(module)) return byExpression;
   const byName = first(module);
   const isEnough = layers.every(
     (layer) => countOf(layer, byName) === (layer.name === module ? count : countOf(layer, before)),
   );
-  return isEnough ? byName : first(`(?!)|${module.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&')}`);
+  return isEnough ? byName : byExpression;
 }
 
 /** Trains anew as a run was set, but with so many frequencies in one of its modules; the run of before can be taken back. */
