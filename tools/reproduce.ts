@@ -10,7 +10,7 @@ import { trainingFlags } from '../src/cli/finetuneOptions.ts';
 import { command, type OptionTable, type Values } from '../src/cli/options.ts';
 import { kindOf, readText, writeBytes } from '../src/cli/runtime.ts';
 import { note } from '../src/cli/terminal.ts';
-import { fail } from '../src/lib/errors.ts';
+import { fail, PapilioError } from '../src/lib/errors.ts';
 import type { EngineName } from '../src/training/protocol.ts';
 import type { TrainingSettings } from '../src/training/settings.ts';
 import { fitFigure } from './butterfly/figure.ts';
@@ -113,28 +113,47 @@ async function reproduce(values: Values<typeof options>, positionals: readonly s
     fail('bad-argument', `There is no run ${unknown.join(', ')}; there are ${names.join(', ')}.`);
   const isWanted = ({ name }: { readonly name: string }) =>
     positionals.length === 0 || positionals.includes(name);
-  const wanted = all.filter(isWanted);
-  const json = join(values.docs, 'figures.json');
-  for (const trial of wanted) {
-    const runs: { readonly seed: number; readonly figure: Figure }[] = [];
-    for (const { training, folder } of variants(trial, values)) {
-      const out = join(values.out, trial.name, folder);
-      note(`${join(trial.name, folder)}\n`);
-      const asked = { ...trial, training };
+  let leftOut = 0;
+  for (const trial of all.filter(isWanted)) {
+    const came = await trained(trial, values);
+    if (came === 'left-out') leftOut++;
+    else if (typeof came === 'number') return came;
+    else {
+      const figures = await withRecord(join(values.docs, 'figures.json'), came);
+      await writeBytes(join(values.docs, 'figures.md'), table(figures));
+      await writeBytes(join(values.docs, 'texts.md'), textsPage(figures, VOICE));
+    }
+  }
+  await reproduceFits(FIT_TRIALS.filter(isWanted), values);
+  return leftOut > 0 ? 1 : 0;
+}
+
+/** @returns the figure of a trial's runs; the exit code of one that failed; 'left-out' where one has a checkpoint that cannot be used, which is said */
+async function trained(trial: Trial, values: Values<typeof options>): Promise<Figure | number | 'left-out'> {
+  const runs: { readonly seed: number; readonly figure: Figure }[] = [];
+  for (const { training, folder } of variants(trial, values)) {
+    const name = join(trial.name, folder);
+    const out = join(values.out, name);
+    note(`${name}\n`);
+    const asked = { ...trial, training };
+    try {
       if (values.resume && (await isDone(asked, out, values.engine))) note('It was done before.\n');
       else {
         const code = await runOne(asked, out, values);
         if (code !== 0) return code;
       }
-      runs.push({ seed: training.seed ?? 1, figure: await figureOf(trial, out) });
+    } catch (error) {
+      if (!(error instanceof PapilioError) || error.kind !== 'checkpoint') throw error;
+      // What to do stands after a colon, and is another thing here.
+      const [why] = error.message.split(/: |\. |\.$/);
+      note(
+        `${name} is left out, since its checkpoint cannot be gone on with (${why}): delete ${out} and give the same command again.\n`,
+      );
+      return 'left-out';
     }
-    const figure = trial.seeds ? meanOf(runs) : runs[0]!.figure;
-    const figures = await withRecord(json, figure);
-    await writeBytes(join(values.docs, 'figures.md'), table(figures));
-    await writeBytes(join(values.docs, 'texts.md'), textsPage(figures, VOICE));
+    runs.push({ seed: training.seed ?? 1, figure: await figureOf(trial, out) });
   }
-  await reproduceFits(FIT_TRIALS.filter(isWanted), values);
-  return 0;
+  return trial.seeds ? meanOf(runs) : runs[0]!.figure;
 }
 
 /** The fits of the butterfly lab; the figure is of those of random rotations. */
