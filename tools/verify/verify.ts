@@ -1,4 +1,4 @@
-/** `papilio verify peft|onnx|families|memory DIR`: holds the engine against figures that others computed, against onnxruntime, and against bounds. */
+/** `papilio verify peft|onnx|families|memory|threads DIR`: holds the engine against figures that others computed, against onnxruntime, and against bounds. */
 
 import { command, type OptionTable, type Values } from '../../src/cli/options.ts';
 import { fail } from '../../src/lib/errors.ts';
@@ -7,6 +7,7 @@ const suites: Readonly<Record<string, () => Promise<(folder: string, json: boole
   peft: () => import('./peft/peft.ts').then((m) => m.verifyPeft),
   onnx: () => import('./onnx.ts').then((m) => m.verifyOnnx),
   memory: () => import('./memory.ts').then((m) => m.verifyMemory),
+  threads: () => import('./threads.ts').then((m) => m.verifyThreads),
 };
 /** The one that has a folder of its own. */
 const FAMILIES = 'families';
@@ -39,8 +40,8 @@ export const verifyCommand = command(
   {
     name: 'verify',
     about:
-      'Holds adapters (peft), or models and their gradients (onnx), against figures that others computed; families trains, merges, saves and loads every combination of model, method and target in a folder of small models (by default those of this repository) and compares with onnxruntime; memory writes a model of the size of GPT-2 into the folder and measures a step and a merge.',
-    positionals: 'peft|onnx|families|memory DIR',
+      'Holds adapters (peft), or models and their gradients (onnx), against figures that others computed; families trains, merges, saves and loads every combination of model, method and target in a folder of small models (by default those of this repository) and compares with onnxruntime; memory writes a model of the size of GPT-2 into the folder and measures a step and a merge; threads trains with one thread and with two of the onnxruntime-node that the folder has, which has to come to the same bits.',
+    positionals: 'peft|onnx|families|memory|threads DIR',
     options,
   },
   verify,
@@ -55,7 +56,7 @@ async function verify(values: Values<typeof options>, positionals: readonly stri
   if (!suite || folder === undefined) {
     fail(
       'bad-argument',
-      'verify needs what to verify and a folder: papilio verify peft DIR, papilio verify onnx DIR, papilio verify families [DIR], or papilio verify memory DIR (which writes a large model there).',
+      'verify needs what to verify and a folder: papilio verify peft DIR, papilio verify onnx DIR, papilio verify families [DIR], papilio verify memory DIR (which writes a large model there), or papilio verify threads DIR (whose node_modules holds onnxruntime-node).',
     );
   }
   return (await suite())(folder, values.json);
