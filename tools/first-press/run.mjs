@@ -1,7 +1,7 @@
 /**
- * `npm run first-press -- [WAY …]`: what a first visitor waits for. Presses Train once on the first preset, in a fresh profile, and writes down when what
+ * `npm run first-press -- [--shared] [WAY …]`: what a first visitor waits for. Presses Train once on the first preset, in a fresh profile, and writes down when what
  * stands on the page; then the same with a head alone. Once in each browser, with WebGPU and without; what came of it goes to docs/first-press.json, and
- * from there to docs/first-press.md.
+ * from there to docs/first-press.md. `--shared` says of the machine that it has other work meanwhile.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { cpus, loadavg } from 'node:os';
@@ -25,7 +25,7 @@ const PRESET = 'v=1&preset=letters-boft';
 const HEAD = `${PRESET}&method=head&t.learningRate=0.03`;
 
 /** @returns the record of one way */
-async function measure(name, { kind, hasWebGpu }, url) {
+async function measure(name, { kind, hasWebGpu }, url, isShared) {
   const load = loadavg()[0];
   const browser = await launch(launchOptions(kind, hasWebGpu));
   try {
@@ -36,7 +36,7 @@ async function measure(name, { kind, hasWebGpu }, url) {
     return {
       name,
       browser: await browser.version(),
-      hardware: `${cpus().length} × ${cpus()[0].model.trim()}`,
+      hardware: `${cpus().length} × ${cpus()[0].model.trim()}${isShared ? ', shared with other work' : ''}`,
       load,
       date: new Date().toISOString().slice(0, 10),
       preset,
@@ -84,7 +84,9 @@ function reportOf(records) {
   ].join('\n');
 }
 
-const chosen = argv.slice(2);
+const SHARED = '--shared';
+const given = argv.slice(2);
+const chosen = given.filter((word) => word !== SHARED);
 const strange = chosen.filter((name) => !(name in WAYS));
 if (strange.length > 0) {
   stderr.write(`There is no way ${strange.join(', ')}; there are ${Object.keys(WAYS).join(', ')}.\n`);
@@ -103,7 +105,7 @@ const known = () => {
 const server = await servePage();
 try {
   for (const name of chosen.length > 0 ? chosen : Object.keys(WAYS)) {
-    const record = await measure(name, WAYS[name], server.url);
+    const record = await measure(name, WAYS[name], server.url, given.includes(SHARED));
     const kept = known().filter((one) => one.name !== name);
     const all = Object.keys(WAYS).flatMap((way) => [...kept, record].filter((one) => one.name === way));
     writeFileSync(json, `${JSON.stringify(all, null, 2)}\n`);
