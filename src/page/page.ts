@@ -22,6 +22,7 @@ import {
   baseSettings,
   configShape,
   type PageSettings,
+  presetOver,
   refuseValue,
   sameValue,
   trainingShape,
@@ -222,10 +223,8 @@ function createEdits({ choice, ui }: Stores, readMissing: () => void) {
     input,
     choosePreset(id: string): void {
       if (keeps(['preset'])) return;
-      const { training } = choice.getState().settings;
-      const base = baseSettings(id);
       choice.setState({ startFrom: null });
-      setSettings({ ...base, training: { ...base.training, seed: training.seed } });
+      setSettings(presetOver(choice.getState().settings, id));
     },
     choose(change: { readonly model?: string; readonly data?: string; readonly method?: MethodId }): void {
       if (keeps(Object.keys(change))) return;

@@ -27,7 +27,7 @@ import type {
   SourceName,
   StepMetric,
 } from './protocol.ts';
-import { FIXED_SETTINGS, type TrainingSettings, trainingSchema } from './settings.ts';
+import { FIXED_SETTINGS, trainingSchema } from './settings.ts';
 import { ENGINES, METRICS } from './words.ts';
 
 const VERSION = 2;

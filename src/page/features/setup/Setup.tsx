@@ -9,10 +9,12 @@ import { Measured } from '../../parts/Measured.tsx';
 import { rich } from '../../parts/rich.ts';
 import { useChoice, useDerived, useHold, usePage } from '../../usePage.ts';
 import { MakeLesson } from '../lessons/MakeLesson.tsx';
+import { describeChange } from '../runs/changes.ts';
 import { MethodSection, TrainingSection } from './Method.tsx';
 import { PRESETS, presetById } from './presets.ts';
 import { Section } from './Section.tsx';
 import { DataSection, ModelSection } from './Sources.tsx';
+import { presetOver } from './settings.ts';
 import { TargetsSection } from './Targets.tsx';
 
 export function Setup() {
@@ -79,12 +81,21 @@ function PresetSection() {
               {methodTitle(method)} · {model === 'own' ? say`your model` : model} ·{' '}
               {data === 'files' ? say`your data` : data}
             </span>
+            {id === preset ? null : <Changes preset={id} />}
           </Radio>
         ))}
       </RadioGroup>
       {hold === null ? null : <Locked id={why} />}
     </Section>
   );
+}
+
+/** What a preset would change of what is set now, before it is chosen. */
+function Changes({ preset }: { readonly preset: string }) {
+  const settings = useChoice((s) => s.settings);
+  const now = { settings, figures: null };
+  const then = { settings: presetOver(settings, preset), figures: null };
+  return <span className="card-changes fine">{say`changes: ${describeChange(now, then)}`}</span>;
 }
 
 /** What would train, always in sight: parameters stored and free, their share, and the bytes they take. */

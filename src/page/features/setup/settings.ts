@@ -65,6 +65,12 @@ export function baseSettings(presetId: string, choices: Choices = {}): PageSetti
   };
 }
 
+/** What choosing a preset makes of settings: it has everything but the seed, which is one's own. */
+export function presetOver({ training: { seed } }: Pick<PageSettings, 'training'>, id: string): PageSettings {
+  const base = baseSettings(id);
+  return { ...base, training: { ...base.training, seed } };
+}
+
 /**
  * What follows from objects that never change is found once for each combination of them: drawing the page asks for the same again and again.
  *
