@@ -2,6 +2,8 @@
 import { expect, test } from 'vitest';
 import { metricsCsv } from '../../src/page/exports.ts';
 import { baseSettings } from '../../src/page/features/setup/settings.ts';
+import { divergedAt } from '../../src/page/features/training/Charts.tsx';
+import { partsOfStep } from '../../src/page/features/training/LastStep.tsx';
 import { newRun } from '../../src/page/features/training/runs.ts';
 import {
   createSeries,
@@ -114,4 +116,38 @@ test('a pace is of the last twenty steps, in tokens where there are texts', () =
   const { data } = openReport({ steps: 1 });
   expect(unitOf({ data })).toBe('examples');
   expect(unitOf({ data: { ...data, kind: 'text' } })).toBe('tokens');
+});
+
+test('the last step is told in its parts, by what was measured of it', () => {
+  const series = createSeries();
+  series.add({ ...stepMetric(1, 3), tokens: 100 });
+  const settings = { maxGradNorm: 1, optimizer: 'adamw' } as const;
+  expect(partsOfStep(series, 'examples', settings)).toEqual([
+    ['forward', '16 examples through the model'],
+    ['loss', '3.000'],
+    ['backward', 'gradient of norm 1.000'],
+    ['update', 'AdamW at rate 0.001000'],
+  ]);
+  series.add({ ...stepMetric(2, 2.5), tokens: 164, gradNorm: 7, learningRate: 2e-3 });
+  expect(partsOfStep(series, 'tokens', settings)).toEqual([
+    ['forward', '64 tokens through the model'],
+    ['loss', '2.500'],
+    ['backward', 'gradient of norm 7.000, clipped to 1.000'],
+    ['update', 'AdamW at rate 0.002000'],
+  ]);
+  const [, , backward, update] = partsOfStep(series, 'tokens', { maxGradNorm: 0, optimizer: 'sgd' });
+  expect([backward, update]).toEqual([
+    ['backward', 'gradient of norm 7.000'],
+    ['update', 'SGD at rate 0.002000'],
+  ]);
+});
+
+test('a divergence is marked after the last step that was a number, as high as the losses', () => {
+  const run = newRun(1, baseSettings('letters-boft'), 0);
+  expect(divergedAt(run, 'step')).toEqual([]);
+  for (const [step, loss] of [3, 9, 2].entries()) run.series.add(stepMetric(step + 1, loss));
+  expect(divergedAt(run, 'step')).toMatchObject([
+    { name: 'diverged here, after step 3', x: [4, 4], y: [2, 9] },
+  ]);
+  expect(divergedAt(run, 'examples')).toMatchObject([{ x: [48, 48] }]);
 });

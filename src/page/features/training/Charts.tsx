@@ -1,6 +1,6 @@
 /** The run as curves: its loss, with what that chart can be told, and as a table; the others come beside it. */
 import { useMemo } from 'react';
-import { say } from '../../../common.ts';
+import { greatest, least, say } from '../../../common.ts';
 import { fixed } from '../../format.ts';
 import { Chart, type ChartLine, type ChartSpec } from '../../parts/Chart.tsx';
 import { Toggle } from '../../parts/Controls.tsx';
@@ -91,6 +91,22 @@ function linesOf(run: RunRecord, isCurrent: boolean, beta: number, axis: XAxis):
   ];
 }
 
+/** An upright line where the next update was no number, as high as the losses before it. */
+export function divergedAt({ series }: RunRecord, axis: XAxis): ChartLine[] {
+  const losses = series.column('loss').filter(Number.isFinite);
+  const last = series.column(axis).at(-1);
+  if (last === undefined || losses.length === 0) return [];
+  const at = axis === 'step' ? last + 1 : last;
+  return [
+    {
+      name: say`diverged here, after step ${series.column('step').at(-1)!}`,
+      x: [at, at],
+      y: [least(losses), greatest(losses)],
+      ...{ color: '--red', width: 2, dash: 'dash' },
+    },
+  ];
+}
+
 export function Charts() {
   return (
     <>
@@ -109,15 +125,19 @@ function LossChart() {
   const xAxis = useUi((s) => s.xAxis);
   const shown = useMemo(() => drawnRuns(runs, currentId), [runs, currentId]);
   const sources = useMemo(() => shown.map((run) => run.series), [shown]);
+  const isDiverged = useRun((s) => s.error?.report.kind === 'non-finite');
   const spec = useMemo(
     () => (): ChartSpec => ({
-      lines: shown.flatMap((run) => linesOf(run, run.id === currentId, smoothing, xAxis)),
+      lines: [
+        ...shown.flatMap((run) => linesOf(run, run.id === currentId, smoothing, xAxis)),
+        ...shown.flatMap((run) => (isDiverged && run.id === currentId ? divergedAt(run, xAxis) : [])),
+      ],
       xTitle: X_TITLES()[xAxis],
       yTitle: '',
       names: { x: X_TITLES()[xAxis], y: 'loss' },
       isLog: isLogY,
     }),
-    [shown, currentId, smoothing, xAxis, isLogY],
+    [shown, currentId, smoothing, xAxis, isLogY, isDiverged],
   );
   return (
     <Block

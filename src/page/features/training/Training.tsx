@@ -27,10 +27,11 @@ const TabBanner = later('TabBanner', () => import('./Banners.tsx'));
 const ResumeBanner = later('ResumeBanner', () => import('./Banners.tsx'));
 const FromFile = later('FromFile', () => import('./Banners.tsx'));
 const Still = later<'Still', object>('Still', () => import('./Still.tsx'));
+const LastStep = later<'LastStep', object>('LastStep', () => import('./LastStep.tsx'));
 const Figures = later('Figures', () => import('./Figures.tsx'));
 const Drawn = later('Drawn', () => import('./Drawn.tsx'));
 const Answer = later<'Answer', { readonly isOfRecorded?: boolean }>('Answer', () => import('./Answer.tsx'));
-const Charts = later('Charts', () => import('./Charts.tsx'));
+const Charts = later<'Charts', object>('Charts', () => import('./Charts.tsx'));
 
 export function Training() {
   const preset = useChoice((s) => presetById(s.settings.preset));
@@ -46,6 +47,7 @@ export function Training() {
       <ErrorCard panel="train" />
       <Still />
       <Clocks />
+      <LastStep />
       <Shown>
         <Answer />
         <Figures />
