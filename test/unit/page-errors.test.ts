@@ -92,6 +92,10 @@ describe('a lost device', () => {
     const first = card(page);
     expect(first).toContain('Resume from the last checkpoint');
     expect(first).toContain('The last step that was heard of is 1.');
+    expect(first).toContain('The checkpoint is of step 1, taken just now.');
+    const { checkpoint } = page.run.getState();
+    page.run.setState({ checkpoint: { ...checkpoint!, at: Date.now() - 5 * 60_000 } });
+    expect(card(page)).toContain('The checkpoint is of step 1, taken 5 min ago.');
     expect(first).not.toMatch(/has lost the device|Halve the batch|Go on with onnxruntime/);
 
     await page.controller.resumeRun();

@@ -6,6 +6,7 @@ import { type ActionId, actionLabel, guideOf, titleOf } from '../errorGuide.ts';
 import { saveFile } from '../exports.ts';
 import { refuseValue, trainingShape } from '../features/setup/settings.ts';
 import { clipped, halvedRate, isClippedLate } from '../features/training/onTheWay.ts';
+import { ago } from '../format.ts';
 import type { Page } from '../page.ts';
 import type { PanelName, RunView } from '../stores.ts';
 import { usePage, useRun } from '../usePage.ts';
@@ -108,6 +109,13 @@ function whereText({ open, current }: RunView): string {
   return say`The last step that was heard of is ${step}.`;
 }
 
+/** What there is to resume from, and how old it is. */
+function keptText({ checkpoint }: RunView): string | null {
+  return (
+    checkpoint && say`The checkpoint is of step ${checkpoint.step}, taken ${ago(Date.now() - checkpoint.at)}.`
+  );
+}
+
 /** What is known after a second loss: every submit is short already, so only a smaller batch or shorter texts make one dispatch shorter. */
 const lossesText = (losses: number): string =>
   say`This run has lost the device ${losses} times. Papilio hands the GPU short pieces already, but never less than one kernel: a smaller batch or shorter texts make that shorter, with which the run begins again. On the processor it goes on where it is.`;
@@ -141,6 +149,7 @@ export function ErrorCard({ panel }: { readonly panel: PanelName }) {
       <h3>{titleOf(report)}</h3>
       <p>{now(report.message)}</p>
       {OF_A_STEP.includes(report.kind) ? <p className="hint">{whereText(page.run.getState())}</p> : null}
+      {actions.includes('resume') ? <p className="hint">{keptText(page.run.getState())}</p> : null}
       {losses > 1 ? <p>{lossesText(losses)}</p> : null}
       {Array.isArray(log) && log.length > 0 ? <LastLines lines={log.map(String)} /> : null}
       {report.kind === 'quota' ? (
