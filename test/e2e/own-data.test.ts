@@ -126,7 +126,7 @@ test('a table with odd columns is mapped, trained on, merged, and both files wri
     60,
   );
   for (const side of sides)
-    expect(side).toMatch(/prompt tokens in [\d.]+ m?s.*\d+ new, with the file’s cache/s);
+    expect(side).toMatch(/prompt tokens in [\d.]+\sm?s.*\d+ new, with the file’s cache/s);
   expect(sides[0]).toMatch(/^before/);
   expect(sides[1]).toMatch(/^merged/);
 

@@ -36,7 +36,7 @@ type Page = ReturnType<typeof setUp>['page'];
 function shown(page: Page, element: ReturnType<typeof createElement>): string {
   for (const store of [page.run, page.room.view, page.ui, page.choice])
     store.getInitialState = store.getState as () => never;
-  return renderToStaticMarkup(createElement(PageContext, { value: page }, element));
+  return renderToStaticMarkup(createElement(PageContext, { value: page }, element)).replaceAll('\u00a0', ' ');
 }
 const card = (page: Page) => shown(page, createElement(ErrorCard, { panel: 'train' }));
 

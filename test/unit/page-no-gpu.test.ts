@@ -152,7 +152,8 @@ describe('the banner', () => {
     page.forecast.view.setState(forecast);
     // Drawn as a server would, React takes the state that a store began with.
     for (const store of [page.ui, page.forecast.view]) store.getInitialState = store.getState as () => never;
-    return renderToStaticMarkup(createElement(PageContext, { value: page }, createElement(ReaderBanner)));
+    const banner = createElement(PageContext, { value: page }, createElement(ReaderBanner));
+    return renderToStaticMarkup(banner).replaceAll('\u00a0', ' ');
   }
   const ready = (isSoftware: boolean): GpuSupport => ({ state: 'ready', isSoftware, name: 'SwiftShader' });
 

@@ -26,7 +26,7 @@ const look = (page) =>
 /** @returns what the figures say: loss, held-out score now and before, steps; null for what is not there yet */
 function read([[loss] = [], [score, note = ''] = [], , [, steps = ''] = []]) {
   const share = (words) => {
-    const [, value] = /([\d.]+) %/.exec(words ?? '') ?? [];
+    const [, value] = /([\d.]+)\s%/.exec(words ?? '') ?? [];
     return value === undefined ? null : Number(value) / 100;
   };
   const number = (expression, words) => {

@@ -6,4 +6,4 @@ export type { JSX } from 'react';
 export { Fragment } from 'react/jsx-dev-runtime';
 
 export const jsxDEV: typeof reactJsx = (type, props, key, ...where) =>
-  reactJsx(type, visibly(props as Record<string, unknown>), key, ...where);
+  reactJsx(type, visibly(type, props as Record<string, unknown>), key, ...where);
