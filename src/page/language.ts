@@ -31,10 +31,15 @@ function kept(): string | null {
   }
 }
 
+/** Which way a language is written. */
+export const directionOf = (locale: string): 'ltr' | 'rtl' =>
+  /^(ar|ckb|dv|fa|he|ps|sd|ug|ur|yi)\b/i.test(locale) ? 'rtl' : 'ltr';
+
 async function begin(locale: string): Promise<void> {
   if (locale === ENGLISH) speak();
   else speak({ locale, phrases: await FILES[fileOf(locale)]!() });
   document.documentElement.lang = locale;
+  document.documentElement.dir = directionOf(locale);
 }
 
 /** The language to begin with. Nothing is waited for where it is English; what cannot be fetched leaves the page in English. */

@@ -1,16 +1,18 @@
 /**
  * A third language is one file: forms of a sentence by a number, numbers with the language's own point, and a file that is found and checked without being
  * named anywhere. The languages here are invented, with the rules of Polish and German. Seen to fail with: the form of another number, a group of
- * thousands taken for parts, forms that a language has not, a number of a picture written with a point, a rate in a sentence by toPrecision, steps by toLocaleString('en-GB').
+ * thousands taken for parts, forms that a language has not, a number of a picture written with a point, a rate in a sentence by toPrecision, steps by toLocaleString('en-GB'),
+ * a direction that is not taken over, a margin on the left.
  */
 import { mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { fixed, inEnglish, language, local, say, speak, whole } from '../../src/common.ts';
 import { formOf, numberOf } from '../../src/lib/plurals.ts';
 import { brief, bytes, degrees, hundredths, percent, power, real } from '../../src/page/format.ts';
 import { numberIn } from '../../src/page/labs/Question.tsx';
+import { chooseLanguage, directionOf } from '../../src/page/language.ts';
 import { allLanguages, problemOf } from '../../tools/words/words.mjs';
 
 afterEach(() => speak());
@@ -50,6 +52,38 @@ describe('a language with more forms than English', () => {
     expect(numberOf('tales-gpt', '.')).toBeNaN();
     const rules = new Intl.PluralRules('pl');
     expect(formOf(LETTERS, '1,0', rules, ',')).toBe(LETTERS.one);
+  });
+});
+
+describe('a language that is written from right to left', () => {
+  it('turns the page round, and the next one turns it back', async () => {
+    const root = { lang: '', dir: '' };
+    vi.stubGlobal('document', { documentElement: root });
+    vi.stubGlobal('localStorage', { setItem: () => {} });
+    expect(['ar', 'he-IL', 'fa', 'ur-PK'].map(directionOf)).toEqual(['rtl', 'rtl', 'rtl', 'rtl']);
+    expect(['en-GB', 'zh-Hans', 'de', 'arn', 'hei'].map(directionOf)).toEqual(Array(5).fill('ltr'));
+    root.dir = 'rtl';
+    expect(await chooseLanguage('zh-Hans')).toBeNull();
+    expect(root).toEqual({ lang: 'zh-Hans', dir: 'ltr' });
+    vi.unstubAllGlobals();
+  });
+
+  it('finds no left and right in the style sheets, but where a rule is for one direction', () => {
+    const sheets = readdirSync('src', { recursive: true, encoding: 'utf8' }).filter((path) =>
+      path.endsWith('.css'),
+    );
+    expect(sheets.length).toBeGreaterThan(10);
+    const sided = sheets.flatMap((path) =>
+      readFileSync(join('src', path), 'utf8')
+        .split('\n')
+        .map((line, i) => ({ line: line.trim(), at: `${path}:${i + 1}` }))
+        .filter(({ line }) =>
+          /^((margin|padding|border)-(left|right)\b|(left|right):|border-(top|bottom)-(left|right)|(text-align|float|clear): (left|right))/.test(
+            line,
+          ),
+        ),
+    );
+    expect(sided).toEqual([]);
   });
 });
 

@@ -4,6 +4,9 @@ import { language, say } from '../../../common.ts';
 import { useLab } from '../useLab.ts';
 import { GLOSSARY, type TermName } from './glossary.ts';
 
+/** Pixels between the meaning of a term and an edge of the window. */
+const EDGE = 8;
+
 export function Term({ of, children }: { readonly of: TermName; readonly children?: ReactNode }) {
   const { word, means } = GLOSSARY[of];
   const tip = useRef<HTMLSpanElement>(null);
@@ -17,12 +20,14 @@ export function Term({ of, children }: { readonly of: TermName; readonly childre
     addEventListener('keydown', shut);
     return () => removeEventListener('keydown', shut);
   }, []);
-  // Never beyond the right edge of the window.
+  // Never beyond an edge of the window.
   const place = () => {
     const box = tip.current!;
     box.style.translate = '';
-    const beyond = box.getBoundingClientRect().right - document.documentElement.clientWidth + 8;
-    if (beyond > 0) box.style.translate = `${String(-beyond)}px`;
+    const { left, right } = box.getBoundingClientRect();
+    const least = EDGE - left;
+    const most = document.documentElement.clientWidth - EDGE - right;
+    if (least > 0 || most < 0) box.style.translate = `${String(Math.max(least, Math.min(0, most)))}px`;
   };
   const open = () => {
     setShut(false);
