@@ -1,11 +1,11 @@
 /**
  * Links of labs: what they say comes back, and what they may not say is told and left out. Seen to fail with: a value beyond its end that counts, a
- * locked control that is forgotten, a number for lessons that no picture shows.
+ * locked control that is forgotten, a number for lessons that no picture shows, a step of a quarter that is rounded to tenths.
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { LABS } from '../../src/page/labs/catalogue.ts';
-import { usualValues } from '../../src/page/labs/controls.ts';
+import { readValue, usualValues } from '../../src/page/labs/controls.ts';
 import { decodeLab, encodeLab, labIn } from '../../src/page/labs/link.ts';
 import { WAY } from '../../src/page/labs/textbook/way.ts';
 
@@ -47,6 +47,17 @@ describe.each(WAY)('$id', ({ id, isPage, controls, quantities }) => {
     expect(new Set(names).size).toBe(names.length);
     for (const name of names) expect(name).toMatch(/^[a-z][a-z0-9]*$/);
     expect(names.filter((name) => ['lab', 'lock', 'hide'].includes(name))).toEqual([]);
+  });
+
+  it('takes every step of a number as it is', () => {
+    for (const control of controls) {
+      if (control.kind === 'choice') continue;
+      const { min, max, step } = control;
+      for (let k = 0; min + k * step <= max + 1e-9; k++) {
+        const read = readValue(control, String(min + k * step));
+        expect(read, control.name).toEqual({ value: expect.closeTo(min + k * step, 9) });
+      }
+    }
   });
 
   it('comes back from its link, with what is locked and hidden', () => {

@@ -42,7 +42,7 @@ export const usualValues = (controls: readonly Control[]): Values =>
   Object.fromEntries(controls.map(({ name, usual }) => [name, usual]));
 
 /** Digits behind the point that a step has. */
-const digitsOf = (step: number): number => Math.max(0, Math.ceil(-Math.log10(step) - 1e-9));
+const digitsOf = (step: number): number => (String(step).split('.')[1] ?? '').length;
 
 /** The value that a text stands for, or a sentence on why it stands for none. */
 export function readValue(
