@@ -75,6 +75,21 @@ export function WiresFigure(props: {
               ]),
             }}
           >
+            {hasFactors ? (
+              <>
+                <p className="hint lab-strip-name">{say`The factors, in the order in which they act:`}</p>
+                <div className="lab-pictures lab-strip">
+                  {wires.factors.map((_, k) => (
+                    // biome-ignore lint/suspicious/noArrayIndexKey: a factor is its number.
+                    <figure key={k}>
+                      <HeatMap label={say`Factor ${k}`} size={d} values={patternAt(wires, k)} full={1.6} />
+                      <figcaption>{`B${subscript(k)}`}</figcaption>
+                    </figure>
+                  ))}
+                </div>
+                <p className="hint lab-strip-name">{say`One after the other, and what they come to:`}</p>
+              </>
+            ) : null}
             <div className="lab-pictures">
               <WireGraph
                 label={say`${m + 1} columns of ${d} nodes; lit is what input ${input} reaches.`}
@@ -86,17 +101,6 @@ export function WiresFigure(props: {
                 <figcaption>R</figcaption>
               </figure>
             </div>
-            {hasFactors ? (
-              <div className="lab-pictures lab-strip">
-                {wires.factors.map((_, k) => (
-                  // biome-ignore lint/suspicious/noArrayIndexKey: a factor is its number.
-                  <figure key={k}>
-                    <HeatMap label={say`Factor ${k}`} size={d} values={patternAt(wires, k)} full={1.6} />
-                    <figcaption>{`B${subscript(k)}`}</figcaption>
-                  </figure>
-                ))}
-              </div>
-            ) : null}
           </LabFigure>
         );
       }}
