@@ -6,6 +6,7 @@ import { rich } from '../../parts/rich.ts';
 import { FitButtons } from '../FitButtons.tsx';
 import { LabControl } from '../LabControl.tsx';
 import { Step, TryThis } from '../LabText.tsx';
+import { Term } from '../textbook/Glossary.tsx';
 import { useFit } from '../useFit.ts';
 import { useLab } from '../useLab.ts';
 import { ButterflyQuestions } from './ButterflyQuestions.tsx';
@@ -46,13 +47,13 @@ export default function ButterflyLab() {
       </Step>
       <Step title={say`Butterfly factors`}>
         <p>
-          {rich`BOFT multiplies ${symbol('m')} such matrices. Each joins other inputs, wired as in the fast Fourier transform, so each further factor doubles how many inputs reach an output.`}
+          {rich`BOFT multiplies ${symbol('m')} such matrices. Each joins other inputs, wired as in the fast ${<Term of="Fourier-transform" />}, so each further factor doubles how many inputs reach an output.`}
         </p>
         <Formula source={`${FACTORS} \\qquad ${FACTOR_COUNT}`} />
       </Step>
       <Step title={say`Fit both to one target`}>
         <p>
-          {say`Every point below is a fit by gradient descent, with the kernels that train OFT and BOFT. All run at once, from small random rotations. The distance is that of the fit from the target, over the size of the target; two rotations that have nothing in common are √2, about 1.41, apart.`}
+          {rich`Every point below is a fit by ${<Term of="gradient-descent" />}, with the ${<Term of="kernel">{say`kernels`}</Term>} that train OFT and BOFT. All run at once, from small random rotations. The distance is that of the fit from the target, over the size of the target; two rotations that have nothing in common are √2, about 1.41, apart.`}
         </p>
         <div className="lab-controls">
           <LabControl name="target" label={say`Target`} titleOf={titleOf} />
@@ -82,9 +83,9 @@ export default function ButterflyLab() {
       </Step>
       <TryThis
         items={[
-          say`Take the Hadamard matrix: the line of blocks of 2 falls to zero at its last factor, when every input reaches every output.`,
-          say`Take the Fourier transform: blocks of 4 find it, since a complex number is two real ones. Blocks of 2 do not. Its inputs come in bit-reversed order here, as the fast transform takes them; in their usual order blocks of 4 would not find it.`,
-          say`Take the permutation: mixing everything is not enough. Most orders have no place in the wires of blocks of 2.`,
+          rich`Take the ${<Term of="Hadamard-matrix" />}: the line of blocks of 2 falls to zero at its last factor, when every input reaches every output.`,
+          rich`Take the Fourier transform: blocks of 4 find it, since a complex number is two real ones. Blocks of 2 do not. Its inputs come in ${<Term of="bit-reversed" />} order here, as the fast transform takes them; in their usual order blocks of 4 would not find it.`,
+          rich`Take the ${<Term of="permutation" />}: mixing everything is not enough. Most orders have no place in the wires of blocks of 2.`,
           say`Take a random rotation of 32 inputs: five factors with blocks of 2, 80 numbers, come closer than blocks of 8, 112 numbers.`,
           say`One block as large as all inputs could be any rotation, and still does not reach a random one in so few steps: a turn of nearly 180° needs a very large q.`,
         ]}

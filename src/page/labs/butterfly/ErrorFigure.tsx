@@ -2,10 +2,12 @@
 import { least, paragraph, say } from '../../../common.ts';
 import { FIT_STEPS, type FitShape, STARTS } from '../../../labs.ts';
 import { fixed, power } from '../../format.ts';
+import { rich } from '../../parts/rich.ts';
 import { Sentences } from '../../parts/Sentences.tsx';
 import { deviceName } from '../deviceName.ts';
 import { LabFigure } from '../LabFigure.tsx';
 import { Plot, type PlotLine } from '../Plot.tsx';
+import { Term } from '../textbook/Glossary.tsx';
 import { useShown } from '../useLab.ts';
 import { type Fits, isExact, mostTelling, type Row, rowsOf } from './fits.ts';
 
@@ -98,7 +100,7 @@ export function ErrorFigure({ fits, picked }: { readonly fits: Fits; readonly pi
           </span>
         </Sentences>
       }
-      how={say`How each number was got: the engine’s own Cayley and butterfly ops with their gradients and AdamW, at a rate that falls from 0.05 to 0 in a half cosine. The distance is the root mean square length of the rows of the difference, so that 0 is the target and √2 is a rotation that has nothing in common with it. Free numbers are counted.`}
+      how={rich`How each number was got: the ${<Term of="engine" />}’s own Cayley and butterfly ops with their gradients and ${<Term of="AdamW" />}, at a rate that falls from 0.05 to 0 in a half cosine. The distance is the root mean square length of the rows of the difference, so that 0 is the target and √2 is a rotation that has nothing in common with it. Free numbers are counted.`}
       table={{
         head: ['m', 'b', say`Free numbers`, say`Distance`],
         rows: rows.map((row) => [String(row.m), String(row.b), String(row.numbers), errorText(row)]),

@@ -2,8 +2,10 @@
 import { greatest, say } from '../../../common.ts';
 import { type FitShape, freeNumbers } from '../../../labs.ts';
 import { real } from '../../format.ts';
+import { rich } from '../../parts/rich.ts';
 import { HeatMap } from '../HeatMap.tsx';
 import { LabFigure } from '../LabFigure.tsx';
+import { Term } from '../textbook/Glossary.tsx';
 import { errorText, shapeText } from './ErrorFigure.tsx';
 import type { Fits } from './fits.ts';
 
@@ -29,7 +31,7 @@ export function MatrixFigure({ fits }: { readonly fits: Fits }) {
       id="matrices"
       title={title}
       sentence={say`With ${freeNumbers(d, picked)} free numbers what is left is ${errorText({ ...picked, numbers: 0, error })} of the size of the target; each output is reached by ${reachOf(d, picked)} of ${d} inputs.`}
-      how={say`How each number was got: the target is computed in float64; the fit is what the engine’s ops make of the numbers of the best start, in 32 bits. What is reached is counted from m and b.`}
+      how={rich`How each number was got: the target is computed in ${<Term of="float64" />}; the fit is what the engine’s ops make of the numbers of the best start, in 32 bits. What is reached is counted from m and b.`}
       rowsInAll={target.length}
       table={{
         head: [say`Row`, say`Column`, say`target`, say`fit`],

@@ -6,6 +6,7 @@ import { Formula, Sym } from '../../parts/Formula.tsx';
 import { rich } from '../../parts/rich.ts';
 import { LabControl } from '../LabControl.tsx';
 import { Step, TryThis } from '../LabText.tsx';
+import { Term } from '../textbook/Glossary.tsx';
 import { Pending } from '../textbook/Pending.tsx';
 import { useLab } from '../useLab.ts';
 import { CayleyQuestions } from './CayleyQuestions.tsx';
@@ -33,7 +34,7 @@ export default function CayleyLab() {
     <>
       <Step title={say`Numbers that may take any value`}>
         <p>
-          {rich`Training moves every number freely. The entries of a rotation cannot be moved freely: change one, and lengths change. So OFT trains other numbers, the entries ${symbol('q')} above the diagonal of a skew-symmetric matrix ${symbol('Q')}. Below the diagonal stands the same with the other sign. PEFT’s BOFT trains all entries of a square matrix A and takes ${symbol('Q')} = ½ (A − Aᵀ) of it: as many numbers have an effect, and more than twice as many are stored.`}
+          {rich`Training moves every number freely. The entries of a rotation cannot be moved freely: change one, and lengths change. So OFT trains other numbers, the entries ${symbol('q')} above the diagonal of a ${<Term of="skew-symmetric" />} matrix ${symbol('Q')}. Below the diagonal stands the same with the other sign. ${<Term of="PEFT" />}’s BOFT trains all entries of a square matrix A and takes ${symbol('Q')} = ½ (A − Aᵀ) of it: as many numbers have an effect, and more than twice as many are stored.`}
         </p>
         <Formula source={SKEW} />
         <div className="lab-controls">
@@ -57,7 +58,7 @@ export default function CayleyLab() {
       </Step>
       <Step title={say`A short series in place of the inverse`}>
         <p>
-          {rich`An inverse costs much on a GPU. PEFT’s OFT adds up ${symbol('t')} terms of a series instead. It is as good as the numbers are small, and it gives the transpose of ${symbol('R')}: the same turn, the other way round.`}
+          {rich`An ${<Term of="inverse" />} costs much on a GPU. PEFT’s OFT adds up ${symbol('t')} terms of a ${<Term of="series" />} instead. It is as good as the numbers are small, and it gives the ${<Term of="transpose" />} of ${symbol('R')}: the same turn, the other way round.`}
         </p>
         <Formula source={SERIES} />
         <div className="lab-controls">

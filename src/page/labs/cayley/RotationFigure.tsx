@@ -2,10 +2,12 @@
 import { say } from '../../../common.ts';
 import { anglesOf, distanceOf, offOrthogonal } from '../../../labs.ts';
 import { fixed, power, real } from '../../format.ts';
+import { rich } from '../../parts/rich.ts';
 import { Sentences } from '../../parts/Sentences.tsx';
 import { deviceName } from '../deviceName.ts';
 import { LabFigure } from '../LabFigure.tsx';
 import { MatrixGrid } from '../MatrixGrid.tsx';
+import { Term } from '../textbook/Glossary.tsx';
 import { useShown } from '../useLab.ts';
 import { Plane } from './Plane.tsx';
 import type { Turned } from './useCayley.ts';
@@ -51,7 +53,7 @@ export function RotationFigure({ b, skew, answer, device }: Turned) {
           <span className="hint">{say`Computed by ${deviceName(device)}.`}</span>
         </Sentences>
       }
-      how={say`How each number was got: R by the Cayley op that trains OFT and BOFT, in 32 bits; beside it the same op’s reference in float64. Distances are roots of sums of squares of all entries, in float64; angles follow from the entries of Q.`}
+      how={rich`How each number was got: R by the Cayley ${<Term of="operator" />} that trains OFT and BOFT, in 32 bits; beside it the same op’s reference in ${<Term of="float64" />}. Distances are roots of sums of squares of all entries, in float64; angles follow from the entries of Q.`}
       table={{
         head: [say`Row`, say`Column`, say`R, by the engine`, say`R, in float64`],
         rows: engine.map((value, at) => [

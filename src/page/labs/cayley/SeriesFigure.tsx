@@ -2,9 +2,11 @@
 import { greatest, least, say } from '../../../common.ts';
 import { anglesOf, type Both, distanceOf, TERMS, transposedOf } from '../../../labs.ts';
 import { power, tenTo } from '../../format.ts';
+import { rich } from '../../parts/rich.ts';
 import { Sentences } from '../../parts/Sentences.tsx';
 import { LabFigure } from '../LabFigure.tsx';
 import { Plot } from '../Plot.tsx';
+import { Term } from '../textbook/Glossary.tsx';
 import { useShown } from '../useLab.ts';
 import type { Turned } from './useCayley.ts';
 
@@ -53,7 +55,7 @@ export function SeriesFigure({ b, skew, answer, terms }: Turned & { readonly ter
             : say`The largest angle is not below 90°, so the series does not come to the rotation, however many terms it has: the powers of Q do not fade.`}
         </Sentences>
       }
-      how={say`How each number was got: series and exact rotation by the op that trains OFT, once by the engine in 32 bits and once by its reference in float64. The distance is the root of the sum of squares of all entries of the difference, in float64.`}
+      how={rich`How each number was got: series and exact rotation by the op that trains OFT, once by the ${<Term of="engine" />} in 32 bits and once by its reference in float64. The distance is the root of the sum of squares of all entries of the difference, in float64.`}
       table={{
         head: [say`Terms`, say`By the engine`, say`In float64`],
         rows: TERMS.map((term, i) => [String(term), power(engine[i]!), power(reference[i]!)]),

@@ -3,8 +3,10 @@
 import { degreesOf, fixed, greatest, say } from '../../../common.ts';
 import { FORGET_METHODS, type ForgetMethodId } from '../../../labs.ts';
 import { degreesApart } from '../../format.ts';
+import { rich } from '../../parts/rich.ts';
 import { LabFigure } from '../LabFigure.tsx';
 import { Plot } from '../Plot.tsx';
+import { Term } from '../textbook/Glossary.tsx';
 import { useShown } from '../useLab.ts';
 import { type Forgetting, methodIndex, nameOf, STYLES } from './runs.ts';
 
@@ -24,7 +26,7 @@ export function AnglesFigure(props: { readonly run: Forgetting; readonly method:
       id="angles"
       title={title}
       sentence={say`${nameOf(method)}: the hyperspherical energy is ${fixed(energy.after, 2)}, before it was ${fixed(energy.before, 2)}. The angle of a pair of neurons has changed by ${degreesApart(turned.most)} at most, by ${degreesApart(turned.mean)} on average.`}
-      how={say`How each number was got: from the weight before and after, which the engine has in 32 bits, in float64. Pairs are counted in bins of 5°. The energy is the sum of 1 over the distance of two neurons of length 1, over all pairs.`}
+      how={rich`How each number was got: from the weight before and after, which the engine has in 32 bits, in ${<Term of="float64" />}. Pairs are counted in bins of 5°. The energy is the sum of 1 over the distance of two neurons of length 1, over all pairs.`}
       table={{
         head: [say`Method`, say`Energy before`, say`Energy after`, say`Largest change`, say`Mean change`],
         rows: FORGET_METHODS.map((id, m) => {

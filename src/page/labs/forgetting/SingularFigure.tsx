@@ -2,8 +2,10 @@
 import { say } from '../../../common.ts';
 import { FORGET_METHODS, type ForgetMethodId } from '../../../labs.ts';
 import { fixed, power, tenTo } from '../../format.ts';
+import { rich } from '../../parts/rich.ts';
 import { LabFigure } from '../LabFigure.tsx';
 import { Plot } from '../Plot.tsx';
+import { Term } from '../textbook/Glossary.tsx';
 import { type Forgetting, methodIndex, nameOf, rankOf, STYLES } from './runs.ts';
 
 const [LOW, HIGH] = [1e-8, 100];
@@ -23,7 +25,7 @@ export function SingularFigure(props: { readonly run: Forgetting; readonly metho
           ? say`${nameOf(method)} changes the weight in ${rankOf(singular)} of ${singular.length} directions; the largest singular value of ΔW is ${fixed(singular[0]!, 2)}.`
           : say`Nothing has changed yet.`
       }
-      how={say`How each number was got: the singular values of the weight after, minus the weight before, in float64. What is below a millionth of the largest is rounding of 32 bits and no direction.`}
+      how={rich`How each number was got: the singular values of the weight after, minus the weight before, in float64. What is below a millionth of the largest is ${<Term of="rounding" />} of 32 bits and no direction.`}
       table={{
         head: [say`Place`, ...FORGET_METHODS.map(nameOf)],
         rows: singular.map((_, k) => [

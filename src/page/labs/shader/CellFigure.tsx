@@ -10,9 +10,11 @@ import {
   type ShaderCase,
 } from '../../../labs.ts';
 import { real, subscript } from '../../format.ts';
+import { rich } from '../../parts/rich.ts';
 import { Sentences } from '../../parts/Sentences.tsx';
 import { deviceName } from '../deviceName.ts';
 import { LabFigure } from '../LabFigure.tsx';
+import { Term } from '../textbook/Glossary.tsx';
 import { type CellAt, Cells, fullOf } from './Cells.tsx';
 import { sizeTitle } from './words.ts';
 
@@ -73,7 +75,7 @@ export function CellFigure(props: {
           )}
         </Sentences>
       }
-      how={say`How each number was got: what is expected by the op’s reference in float64; what was found by the text above on this device, in 32 bits. A cell is wrong if it differs by more than a hundred-thousandth of the largest number that is expected, or is no finite number.`}
+      how={rich`How each number was got: what is expected by the ${<Term of="operator" />}’s reference in float64; what was found by the text above on this device, in 32 bits. A cell is wrong if it differs by more than a hundred-thousandth of the largest number that is expected, or is no finite number.`}
       table={{
         head: [say`Cell`, say`Expected`, say`Found here`, say`Verdict`],
         rows: order.map((cell) => [

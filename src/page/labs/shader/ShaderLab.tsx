@@ -13,6 +13,7 @@ import {
 import { Action } from '../../parts/Action.tsx';
 import { Formula } from '../../parts/Formula.tsx';
 import { useHeld } from '../../parts/held.tsx';
+import { rich } from '../../parts/rich.ts';
 import { Sentences } from '../../parts/Sentences.tsx';
 import { LabControl } from '../LabControl.tsx';
 import { Step, TryThis } from '../LabText.tsx';
@@ -24,6 +25,7 @@ import { type Checked, useCheck, useDevice, useKernel } from './shaderWorker.ts'
 import { Verdict } from './Verdict.tsx';
 import { breakageShows, breakageTitle, FORMULAS, formulasNote, kernelTitle, sizeTitle } from './words.ts';
 import './shader.css';
+import { Term } from '../textbook/Glossary.tsx';
 
 export default function ShaderLab() {
   const lab = useLab();
@@ -35,7 +37,7 @@ export default function ShaderLab() {
     <>
       <Step title={say`The text that trains`}>
         <p>
-          {say`A rotation is fine-tuned on a GPU by short programs, called shaders or kernels. Below are three of Papilio’s own, word for word. Change one and run it: every cell that it computes is held against the same in float64, on your device.`}
+          {rich`A rotation is fine-tuned on a GPU by short programs, called ${<Term of="shader">{say`shaders`}</Term>} or ${<Term of="kernel">{say`kernels`}</Term>}. Below are three of Papilio’s own, word for word. Change one and run it: every cell that it computes is held against the same in ${<Term of="float64" />}, on your device.`}
         </p>
         <div className="shader-kernel">
           <LabControl name="kernel" label={say`Kernel`} titleOf={kernelTitle} />
@@ -157,7 +159,7 @@ function Bench(props: {
         />
       </div>
       <p className="shader-note">
-        {say`A text that writes beyond the end of a buffer harms nothing: WebGPU keeps it inside. Loops get a budget before anything is compiled, so a text that never ends is left and named by its line.`}
+        {rich`A text that writes beyond the end of a buffer harms nothing: ${<Term of="WebGPU" />} keeps it inside. Loops get a budget before anything is compiled, so a text that never ends is left and named by its line.`}
       </p>
       <Breakages {...{ name, isHandedOut }} isOffered={!lab.hidden.includes('broken')} />
     </>

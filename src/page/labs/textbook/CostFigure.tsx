@@ -131,7 +131,7 @@ function Drawn(props: {
           {rich`After the ${<Term of="merge" />} into the weights, neither costs anything.`}
         </Sentences>
       }
-      how={say`How each number was got: trained numbers as the method counts them; those that have an effect leave out what is stored twice or always zero. Multiply-adds are counted on the graphs that the engine would run, as its forecast counts them, for ${ROWS} rows of activations; a step is forwards and backwards, with the gradient of the layer’s input. Sums and products number by number are not counted.`}
+      how={rich`How each number was got: trained numbers as the method counts them; those that have an effect leave out what is stored twice or always zero. ${<Term of="multiply-add">{say`Multiply-adds`}</Term>} are counted on the graphs that the ${<Term of="engine" />} would run, as its forecast counts them, for ${ROWS} rows of ${<Term of="activation">{say`activations`}</Term>}; a step is forwards and backwards, with the gradient of the layer’s input. Sums and products number by number are not counted.`}
       table={{
         head: [
           say`Method`,

@@ -2,7 +2,9 @@
 import { useEffect } from 'react';
 import { say } from '../../../common.ts';
 import { later } from '../../parts/later.tsx';
+import { rich } from '../../parts/rich.ts';
 import { worksOf } from '../works.ts';
+import { Term } from './Glossary.tsx';
 import { hashOf, WAY } from './way.ts';
 
 const minutesOf = (among: typeof WAY): number => among.reduce((sum, { minutes }) => sum + minutes, 0);
@@ -37,7 +39,7 @@ export function LabsStart({ isUnknown }: { readonly isUnknown: boolean }) {
         >{say`There is no lab or page of that name. These are all there are.`}</p>
       ) : null}
       <p className="lab-what">
-        {say`Four ways to fine-tune a large model by training few numbers. OFT, orthogonal fine-tuning, turns a weight by a rotation of small blocks; BOFT, its butterfly form, by a product of such rotations. LoRA adds a product of two thin matrices to it, FourierFT a sum of a few waves.`}
+        {rich`Four ways to fine-tune a large model by training few numbers. ${<Term of="OFT" />}, orthogonal fine-tuning, turns a weight by a rotation of small blocks; ${<Term of="BOFT" />}, its butterfly form, by a product of such rotations. ${<Term of="LoRA" />} adds a product of two thin matrices to it, ${<Term of="FourierFT" />} a sum of a few waves.`}
       </p>
       <p>
         {say`Pages that build each idea in five steps, and labs to try it out. What the methods do is computed in this tab while you look, by the code that trains, and every figure says how its numbers were got; nothing is uploaded.`}

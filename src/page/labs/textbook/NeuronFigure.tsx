@@ -38,7 +38,7 @@ export function NeuronFigure(props: {
   readonly before: readonly number[];
   readonly after: readonly number[];
   readonly sentence: ReactNode;
-  readonly how: string;
+  readonly how: ReactNode;
 }) {
   const { id, title, before, after, sentence, how } = props;
   const pairs = changesOf(before, after, 2);

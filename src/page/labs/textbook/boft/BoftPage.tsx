@@ -112,7 +112,7 @@ function ButterflyStep() {
   return (
     <Step title={say`4. Butterflies`}>
       <p>
-        {rich`The paper takes the graph of the fast Fourier transform, which gets along with few edges, the ${<Term of="butterfly">{say`butterfly`}</Term>}: each factor joins nodes twice as far apart as the one before, so that each doubles how many inputs reach an output. This is the paper’s figure 4, for any number of inputs ${symbol('d')}, ${<Term of="block-size">{say`block size`}</Term>} ${symbol('b')} and number of factors ${symbol('m')}. At the end of the formula: how many free numbers they have.`}
+        {rich`The paper takes the graph of the fast ${<Term of="Fourier-transform" />}, which gets along with few edges, the ${<Term of="butterfly">{say`butterfly`}</Term>}: each factor joins nodes twice as far apart as the one before, so that each doubles how many inputs reach an output. This is the paper’s figure 4, for any number of inputs ${symbol('d')}, ${<Term of="block-size">{say`block size`}</Term>} ${symbol('b')} and number of factors ${symbol('m')}. At the end of the formula: how many free numbers they have.`}
       </p>
       <Formula source={FACTORS} />
       <div className="lab-controls">

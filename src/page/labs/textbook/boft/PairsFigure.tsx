@@ -69,7 +69,7 @@ function Drawn({ turned }: { readonly turned: readonly number[] }) {
           {say`The energy was ${real(energyOf(before))}; turned it is ${real(energyOf(after))}, with the change of rank 1 ${real(energyOf(low))}.`}
         </Sentences>
       }
-      how={say`How each number was got: seeded random neurons of ${INPUTS} inputs, turned by ${FACTORS} factors with blocks of ${BLOCK} by the ops that merge BOFT, in 32 bits; the other change is the product of two seeded random vectors. Angles and energies in float64.`}
+      how={rich`How each number was got: seeded random neurons of ${INPUTS} inputs, turned by ${FACTORS} factors with blocks of ${BLOCK} by the ops that merge BOFT, in 32 bits; the other change is the product of two seeded random vectors. Angles and energies in ${<Term of="float64" />}.`}
       table={{
         head: [say`Neurons`, say`Angle before`, say`Turned`, say`With rank 1`],
         rows: before.map(({ i, j, angle }, k) => [

@@ -2,10 +2,12 @@
 
 import { listOf, say } from '../../../../common.ts';
 import { subscript } from '../../../format.ts';
+import { rich } from '../../../parts/rich.ts';
 import { Sentences } from '../../../parts/Sentences.tsx';
 import { HeatMap } from '../../HeatMap.tsx';
 import { LabFigure } from '../../LabFigure.tsx';
 import { useShown } from '../../useLab.ts';
+import { Term } from '../Glossary.tsx';
 import { WireGraph } from '../WireGraph.tsx';
 import { countOf, filledBy, nodesText, patternAt, productName, reachedFrom, type Wires } from '../wires.ts';
 
@@ -55,7 +57,7 @@ export function TransmissionFigure({
               ? say`With factor ${dense - 1} every node reaches every other: ${productName(dense)} is dense, and with one factor fewer it is not.`
               : say`From factor ${dense - 1} on every node reaches every other: ${productName(dense)} is dense already.`
             : say`${productName(m)} is not dense: no way leads ${listOf(missing)}.`}
-          {say`The factors have ${edges} edges between different nodes; one dense matrix has ${NODES * (NODES - 1)}, the butterfly ${BUTTERFLY_EDGES}.`}
+          {rich`The factors have ${edges} edges between different nodes; one ${<Term of="dense" />} matrix has ${NODES * (NODES - 1)}, the butterfly ${BUTTERFLY_EDGES}.`}
         </Sentences>
       }
       how={say`How each number was got: an entry of a product can differ from zero where a way leads from its column to its row; the ways are followed edge by edge.`}

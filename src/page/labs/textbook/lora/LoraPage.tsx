@@ -52,7 +52,7 @@ export default function LoraPage() {
       </Step>
       <Step title={say`3. Where it begins, and what α does`}>
         <p>
-          {rich`B begins at zero, so that the model answers at first as it did, and A at random numbers: if both were zero, the ${<Term of="gradient">{say`gradient`}</Term>} of both would be, too. The product is multiplied by ${symbol('alpha', 'α')} / ${symbol('r')}. This scaling is set, not trained: it says how far a step of training moves the weights, and the division keeps that about the same when the rank is changed.`}
+          {rich`B begins at zero, so that the model answers at first as it did, and A at random numbers: if both were zero, the ${<Term of="gradient">{say`gradient`}</Term>} of both would be, too. The product is multiplied by ${symbol('alpha', 'α')} / ${symbol('r')}. This ${<Term of="scaling" />} is set, not trained: it says how far a step of training moves the weights, and the division keeps that about the same when the rank is changed.`}
         </p>
         <Formula source={SCALED} />
         <p>

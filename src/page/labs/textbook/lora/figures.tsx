@@ -12,6 +12,7 @@ import {
   updateTarget,
 } from '../../../../labs.ts';
 import { fixed, percent, power, real, whole } from '../../../format.ts';
+import { rich } from '../../../parts/rich.ts';
 import { Sentences } from '../../../parts/Sentences.tsx';
 import { HeatMap } from '../../HeatMap.tsx';
 import { LabFigure } from '../../LabFigure.tsx';
@@ -19,6 +20,7 @@ import { labWorker } from '../../labWorker.ts';
 import { Plot } from '../../Plot.tsx';
 import { Shown } from '../../useLab.ts';
 import { entryRows, strength, TOLD } from '../entries.ts';
+import { Term } from '../Glossary.tsx';
 import { Pending } from '../Pending.tsx';
 import { useAnswer } from '../useAnswer.ts';
 
@@ -60,7 +62,7 @@ export function DirectionsFigure({ target }: { readonly target: UpdateTarget }) 
                   ? say`One direction of ${d} holds ${percent(shareOfRank(values, 1))} of this change.`
                   : say`The strongest ${count} of ${d} directions hold ${percent(shareOfRank(values, count))} of this change, by sums of squares; the strongest alone holds ${percent(shareOfRank(values, 1))}.`
               }
-              how={say`How each number was got: the entries come from a seed; the singular values and their shares of the sum of squares are worked out in float64. Told is how many directions hold ${percent(MOST)} at least.`}
+              how={rich`How each number was got: the entries come from a seed; the singular values and their shares of the sum of squares are worked out in ${<Term of="float64" />}. Told is how many directions hold ${percent(MOST)} at least.`}
               rowsInAll={values.length}
               table={{
                 head: [say`Place`, say`Singular value`, say`Share up to here`],

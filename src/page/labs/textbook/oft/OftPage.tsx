@@ -31,7 +31,7 @@ export default function OftPage() {
         </p>
         <Formula source={TURNED} />
         <p>
-          {rich`What trains is not ${symbol('R')} but numbers that may take any value: the entries ${symbol('q')} of a ${<Term of="skew-symmetric">{say`skew-symmetric`}</Term>} matrix ${symbol('Q')}. The Cayley transform makes a rotation of them, and the ${<Term of="identity">{say`identity`}</Term>} where all are zero. PEFT’s OFT takes a short series by default, which is nearly a rotation while the turns are small, and the other way round.`}
+          {rich`What trains is not ${symbol('R')} but numbers that may take any value: the entries ${symbol('q')} of a ${<Term of="skew-symmetric">{say`skew-symmetric`}</Term>} matrix ${symbol('Q')}. The Cayley transform makes a rotation of them, and the ${<Term of="identity">{say`identity`}</Term>} where all are zero. ${<Term of="PEFT" />}’s OFT takes a short series by default, which is nearly a rotation while the turns are small, and the other way round.`}
         </p>
         <Formula source={CAYLEY} />
         <div className="lab-controls">

@@ -2,8 +2,10 @@
 import { degreesOf, rng, say } from '../../../../common.ts';
 import { energyOf } from '../../../../labs.ts';
 import { degrees, degreesApart, real } from '../../../format.ts';
+import { rich } from '../../../parts/rich.ts';
 import { type Turned, useCayley } from '../../cayley/useCayley.ts';
 import { useShown } from '../../useLab.ts';
+import { Term } from '../Glossary.tsx';
 import { changesOf, NeuronFigure } from '../NeuronFigure.tsx';
 import { NEURONS, turnedBy } from '../neurons.ts';
 import { Pending } from '../Pending.tsx';
@@ -25,7 +27,7 @@ export function ApartFigure({ far }: { readonly far: number }) {
       before={NEURONS}
       after={after}
       sentence={say`The angle between neurons ${most.pair.i + 1} and ${most.pair.j + 1} was ${degrees(most.pair.angle)} and is ${degrees(most.now)} now, the largest change of a pair. The energy went from ${real(energyOf(before))} to ${real(energyOf(now))}.`}
-      how={say`How each number was got: angles and energy from the arrows’ coordinates, in float64; the moves are seeded random numbers.`}
+      how={rich`How each number was got: angles and energy from the arrows’ coordinates, in ${<Term of="float64" />}; the moves are seeded random numbers.`}
     />
   );
 }
@@ -49,8 +51,8 @@ function AllTurned({ skew, answer }: Turned) {
       title={say`All neurons turned together`}
       before={NEURONS}
       after={after}
-      sentence={say`All five turned by ${degrees(angle)}. No angle between two of them changed by more than ${degreesApart(most.by)}, which is rounding; the energy was ${real(energyOf(before))} and is ${real(energyOf(now))}.`}
-      how={say`How each number was got: R by the Cayley op that trains OFT, in 32 bits; angles and energy of the turned arrows in float64.`}
+      sentence={rich`All five turned by ${degrees(angle)}. No angle between two of them changed by more than ${degreesApart(most.by)}, which is ${<Term of="rounding" />}; the energy was ${real(energyOf(before))} and is ${real(energyOf(now))}.`}
+      how={rich`How each number was got: R by the Cayley ${<Term of="operator" />} that trains OFT, in 32 bits; angles and energy of the turned arrows in float64.`}
     />
   );
 }
