@@ -54,7 +54,7 @@ const WALKS: readonly Walk[] = [
   {
     ...{ lab: 'fourier', link: 'target=random&r=1', question: 'shift', wrong: 'lora', right: 'fourier' },
     async walk({ page }) {
-      await says(page, 'curve', /0\.94\d.*0\.97\d/s, SECONDS);
+      await says(page, 'curve', /0\.94\d.*0\.96\d/s, SECONDS);
       await press(page, 'r', 'ArrowRight');
       await says(page, 'curve', /128.*0\.\d\d\d/s, SECONDS);
     },

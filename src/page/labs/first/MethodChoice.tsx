@@ -27,9 +27,9 @@ const ideaOf = (method: FirstMethod) => {
   const symbol = (name: string) => <Sym name={name}>{name}</Sym>;
   return {
     lora: rich`LoRA adds to each weight a product of two thin matrices, of ${<Term of="rank" />} ${symbol('r')}.`,
-    oft: rich`OFT turns the inputs of each weight, in blocks of ${symbol('b')}: lengths and angles stay nearly as they are, while the turns are small. They would stay entirely by the exact rotation, in whose place PEFT takes a short series.`,
-    boft: rich`BOFT turns the inputs of each weight by ${symbol('m')} rotations one after another, wired like a butterfly, so that small blocks of ${symbol('b')} mix many inputs. PEFT’s BOFT also trains a scale for each output.`,
-    fourierft: rich`FourierFT adds a sum of ${symbol('n')} waves to each weight, of which it trains the heights.`,
+    oft: rich`OFT turns the inputs of each weight, in blocks of ${symbol('b')}: lengths and angles stay nearly as they are, while the turns are small. They would stay entirely by the exact rotation, in whose place ${<Term of="PEFT" />} takes a short series.`,
+    boft: rich`BOFT turns the inputs of each weight by ${symbol('m')} rotations one after another, wired like a butterfly, so that small blocks of ${symbol('b')} mix many inputs. ${<Term of="PEFT" />}’s BOFT also trains a scale for each output.`,
+    fourierft: rich`FourierFT adds a sum of ${symbol('n')} waves to each weight, of which it trains the heights s. In the formula p is the row of an entry and q its column; u and v say how many times a wave rises and falls down the rows and along the columns.`,
   }[method];
 };
 

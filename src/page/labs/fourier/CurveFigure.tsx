@@ -10,10 +10,12 @@ import {
   WAYS,
   type Way,
 } from '../../../labs.ts';
+import { rich } from '../../parts/rich.ts';
 import { Sentences } from '../../parts/Sentences.tsx';
 import { deviceName } from '../deviceName.ts';
 import { LabFigure } from '../LabFigure.tsx';
 import { Plot, type PlotLine } from '../Plot.tsx';
+import { Term } from '../textbook/Glossary.tsx';
 import { useShown } from '../useLab.ts';
 import { type Fits, leftBy, leftText, wayName } from './fits.ts';
 
@@ -58,7 +60,7 @@ export function CurveFigure(props: { readonly fits: Fits; readonly rank: number;
           </span>
         </Sentences>
       }
-      how={say`How each number was got: the engine’s own matrix product and sparse inverse Fourier transform with their gradients and AdamW, at a rate that falls from 0.05 to 0 in a half cosine. What is left is the root of the sum of squares of the difference, over that of the target. The least that is possible is worked out in float64: for LoRA from the singular values beyond the rank, after Eckart and Young; for FourierFT from what the target has of the chosen cosine waves, which are orthogonal.`}
+      how={rich`How each number was got: the ${<Term of="engine" />}’s own matrix product and sparse ${<Term of="Fourier-transform">{say`inverse Fourier transform`}</Term>} with their gradients and ${<Term of="AdamW" />}, at a rate that falls from 0.05 to 0 in a half cosine. What is left is the root of the sum of squares of the difference, over that of the target. The least that is possible is worked out in ${<Term of="float64" />}: for LoRA from the singular values beyond the rank, after Eckart and Young; for FourierFT from what the target has of the chosen cosine waves, which are orthogonal.`}
       table={{
         head: [say`Method`, say`Rank r`, say`Numbers`, say`Left by the fit`, say`Least possible`],
         rows: UPDATE_PIECES.map((piece, i) => [

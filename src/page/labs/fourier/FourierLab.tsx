@@ -40,15 +40,18 @@ export default function FourierLab() {
         </p>
         <Formula source={LORA} />
         <p>
-          {rich`FourierFT takes the change for a picture and adds up ${symbol('n')} waves. Their frequencies ${symbol('u', '(u, v)')} are chosen beforehand and stay; what trains is how high each wave is, a real number. The scalings α of both are set so that the factors in front are 1 here.`}
+          {rich`FourierFT takes the change for a picture and adds up ${symbol('n')} waves. Their frequencies ${symbol('u', '(u, v)')} are chosen beforehand and stay; what trains is how high each wave is, a real number. In the formula p is the row of an entry and q its column, both from 0 on. The scalings α of both are set so that the factors in front are 1 here.`}
         </p>
         <Formula source={FOURIER} />
       </Step>
       <Step title={say`Fit both with as many numbers`}>
         <p>
-          {rich`Every mark below is a fit by gradient descent, with the kernels that train LoRA and FourierFT. All run at once. For each rank ${symbol('r')} FourierFT has as many waves ${symbol('n')} as LoRA has numbers:`}
+          {rich`Every mark below is a fit by ${<Term of="gradient-descent" />}, with the kernels that train LoRA and FourierFT. All run at once. For each rank ${symbol('r')} FourierFT has as many waves ${symbol('n')} as LoRA has numbers:`}
         </p>
         <Formula source={BUDGET} />
+        <p>
+          {rich`${<Term of="PEFT" />} draws the frequencies at random, and so does this lab at first. Two other choices are here to compare with: the lowest ones, and those that the target has most of, which nobody knows before training.`}
+        </p>
         <div className="lab-controls">
           <LabControl name="target" label={say`Target ΔW`} titleOf={targetTitle} />
           <LabControl
@@ -72,15 +75,15 @@ export default function FourierLab() {
       </Step>
       <Step title={say`Which waves are in it`}>
         <p>
-          {say`A cosine wave looks the same from the opposite corner, and so does every sum of them. That is half of all there is: the other half are sines, and a real coefficient makes none. PEFT draws the frequencies at random; the paper tried to favour some as well. Those that the target has most of are known to nobody who has not trained yet: they are here to compare with.`}
+          {say`A cosine wave looks the same from the opposite corner, and so does every sum of them. That is half of all there is: the other half are sines, and a real coefficient makes none. Of the waves that are drawn few are in a given target, so they bring back little of it. A run does not ask for a given target: of all the changes that its waves can make it looks for one with a low loss. The paper tried to favour some frequencies in the draw as well.`}
         </p>
         {fit === null ? null : <SpectrumFigure fits={fit} rank={rank} way={way} />}
       </Step>
       <TryThis
         items={[
-          say`Take the smooth target: 64 of the lowest frequencies find it. Its rank is 7, which LoRA needs, too.`,
-          say`Let the frequencies be drawn, and change the seed of the draw: few of the waves that are drawn are in the target.`,
-          say`Shift the smooth target: LoRA’s line stays where it is, FourierFT’s rises.`,
+          say`Change the seed of the draw: few of the waves that are drawn are in the smooth target, whichever they are.`,
+          say`Take the lowest frequencies: 64 of them find the smooth target. Its rank is 7, which LoRA needs, too.`,
+          say`Shift the smooth target: LoRA’s line stays where it is, that of the lowest frequencies rises.`,
           say`Take the few entries: six numbers that are not zero have rank 6, and something of every frequency.`,
           say`Take the low rank: LoRA finds it from rank 2 on, and no choice of so few waves does.`,
           say`Take the random target: whoever has few numbers stays far away.`,

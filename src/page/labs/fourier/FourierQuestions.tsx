@@ -6,7 +6,7 @@ import { type Fits, leftBy, leftText } from './fits.ts';
 
 /** All different cosines but two: what is left is what no cosine makes. */
 const ALL = { method: 'low', rank: 8 } as const;
-/** The half of the energy that is in sines, as a share of the size; of one random matrix a little more or less. */
+/** The half of the sum of squares that is in sines, as a share of the size; of one random matrix a little more or less. */
 const HALF = { low: 0.65, high: 0.76 } as const;
 
 const checkHalf =
@@ -21,7 +21,7 @@ const checkHalf =
     if (isRight)
       return {
         isRight,
-        say: say`Half of a random matrix’s energy is in sines, and the coefficients are real: the root of a half is 0.71. LoRA stops nowhere: at rank 32 it can be any matrix.`,
+        say: say`Half of a random matrix is in sines, by the sum of its squares, and the coefficients are real: the root of a half is 0.71. LoRA stops nowhere: at rank 32 it can be any matrix.`,
       };
     return {
       isRight,

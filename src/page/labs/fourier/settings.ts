@@ -14,7 +14,7 @@ export const FOURIER_CONTROLS: readonly Control[] = [
     values: RANKS.map(String),
     usual: '2',
   },
-  { name: 'way', title: () => say`Frequencies`, symbol: 'u', kind: 'choice', values: WAYS, usual: 'low' },
+  { name: 'way', title: () => say`Frequencies`, symbol: 'u', kind: 'choice', values: WAYS, usual: 'drawn' },
   { name: 'seed', title: () => say`Seed of the target`, kind: 'number', min: 0, max: 999, step: 1, usual: 1 },
   PLACES_CONTROL,
 ];

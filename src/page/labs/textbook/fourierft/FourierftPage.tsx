@@ -33,7 +33,7 @@ export default function FourierftPage() {
       </Step>
       <Step title={say`2. Its spectrum`}>
         <p>
-          {rich`Every matrix is a sum of waves. Each has ${<Term of="frequency">{say`two frequencies`}</Term>}, ${symbol('u', '(u, v)')}: it rises and falls u times down the rows and v times along the columns. How much of each is in a matrix is its ${<Term of="spectrum">{say`spectrum`}</Term>}. Waves of few turns lie in the middle of the map; those opposite each other are the same wave.`}
+          {rich`Every matrix is a sum of waves. Each has ${<Term of="frequency">{say`two frequencies`}</Term>}, ${symbol('u', '(u, v)')}: it rises and falls u times down the rows and v times along the columns. How much of each is in a matrix is its ${<Term of="spectrum">{say`spectrum`}</Term>}. Waves of few turns lie in the middle of the map; those opposite each other are the same wave. In the formula p is the row of an entry and q its column, both from 0 on.`}
         </p>
         <Formula source={WAVE} />
         <div className="lab-controls">
@@ -44,7 +44,7 @@ export default function FourierftPage() {
       </Step>
       <Step title={say`3. A few frequencies`}>
         <p>
-          {rich`FourierFT keeps ${symbol('n')} of the ${UPDATE_SIZE}² frequencies and leaves the others at zero. Which they are is settled before training: PEFT draws them from a ${<Term of="seed">{say`seed`}</Term>}, so that a file needs to store nothing of them but that. What trains is one real ${<Term of="coefficient">{say`coefficient`}</Term>} for each. The lowest frequencies and the best ones are here to compare with.`}
+          {rich`FourierFT keeps ${symbol('n')} of the ${UPDATE_SIZE}² frequencies and leaves the others at zero. Which they are is settled before training: ${<Term of="PEFT" />} draws them from a ${<Term of="seed">{say`seed`}</Term>}, so that a file needs to store nothing of them but that. What trains is one real ${<Term of="coefficient">{say`coefficient`}</Term>} for each. The page opens with the lowest frequencies, which show what few waves can do where they are the right ones. Take those that PEFT draws, and see how few of them are in the change; the best ones are here to compare with.`}
         </p>
         <div className="lab-controls">
           <LabControl name="n" label={say`Frequencies n`} />
@@ -55,7 +55,7 @@ export default function FourierftPage() {
       </Step>
       <Step title={say`4. Back by the inverse transform`}>
         <p>
-          {rich`The inverse Fourier transform adds the waves up again, each with its coefficient. Every coefficient reaches over all of ${symbol('dW', 'ΔW')}: that is how so few numbers change so many weights. ${symbol('alpha', 'α')} is a scaling that is set, not trained.`}
+          {rich`The ${<Term of="Fourier-transform">{say`inverse Fourier transform`}</Term>} adds the waves up again, each with its coefficient. Every coefficient reaches over all of ${symbol('dW', 'ΔW')}: that is how so few numbers change so many weights. ${symbol('alpha', 'α')} is a scaling that is set, not trained.`}
         </p>
         <Formula source={INVERSE} />
         <InverseFigure change={change} chosen={chosen} />

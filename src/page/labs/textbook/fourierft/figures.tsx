@@ -2,6 +2,7 @@
 import { say } from '../../../../common.ts';
 import { distanceOf, UPDATE_SIZE } from '../../../../labs.ts';
 import { fixed, hundredths, percent, power, real, whole } from '../../../format.ts';
+import { rich } from '../../../parts/rich.ts';
 import { Sentences } from '../../../parts/Sentences.tsx';
 import { centred, onMap, signed } from '../../fourier/SpectrumFigure.tsx';
 import { HeatMap } from '../../HeatMap.tsx';
@@ -9,6 +10,7 @@ import { LabFigure } from '../../LabFigure.tsx';
 import { labWorker } from '../../labWorker.ts';
 import { Shown, useShown } from '../../useLab.ts';
 import { entryRows, strength, TOLD } from '../entries.ts';
+import { Term } from '../Glossary.tsx';
 import { Pending } from '../Pending.tsx';
 import { useAnswer } from '../useAnswer.ts';
 import { type Change, type Chosen, heightsOfAll, likeness, strongestOf, wavesOfHalf } from './change.ts';
@@ -34,7 +36,7 @@ export function ChangeFigure({ change }: { readonly change: Change }) {
       id="change"
       title={title}
       sentence={say`${whole(d * d)} entries, blue below zero and orange above. How alike neighbours are: ${hundredths(alike)}, where 1 is the same and 0 is nothing in common.`}
-      how={say`How each number was got: the entries come from a seed, in float64; the likeness is the mean product of entries beside and below each other, over the mean square.`}
+      how={rich`How each number was got: the entries come from a seed, in ${<Term of="float64" />}; the likeness is the mean product of entries beside and below each other, over the mean square.`}
       rowsInAll={d * d}
       table={{
         head: [say`Row`, say`Column`, say`Entry`],
