@@ -122,6 +122,7 @@ const FOURIER_SCALING = 400;
 const PLACE_SEED = 777;
 
 function emitAdapted(g: Builder, method: ForgetMethod, W: Value, numbers: Value): Value {
+  if (method.id === 'full') return binary(g, W, view(g, numbers, [WIDTH, WIDTH]), { fn: 'add' });
   if (method.id === 'lora') {
     const { rank } = method;
     const [A, B] = [view(g, numbers, [rank, WIDTH]), view(g, numbers, [WIDTH, rank], rank * WIDTH)];

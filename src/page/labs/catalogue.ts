@@ -79,7 +79,7 @@ export const LABS: readonly LabEntry[] = [
     id: 'forgetting',
     title: () => say`What is kept and what is forgotten`,
     what: () =>
-      say`Small networks that know one task learn another, by four methods. See what that does to the angles between their neurons, and to the old task.`,
+      say`Small networks that know one task learn another, by four methods and by full fine-tuning. See what that does to the angles between their neurons, and to the old task.`,
     minutes: 15,
     controls: FORGETTING_CONTROLS,
     quantities: FORGETTING_QUANTITIES,

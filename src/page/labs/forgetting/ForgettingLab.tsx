@@ -1,5 +1,5 @@
-/** What is kept and what is forgotten: networks that know one task learn another by four methods, and what that does to angles and answers. */
-import { listOf, mark, say } from '../../../common.ts';
+/** What is kept and what is forgotten: networks that know one task learn another by four methods and in full, and what that does to angles and answers. */
+import { listOf, mark, say, whole } from '../../../common.ts';
 import { FORGET_METHODS, type ForgetMethodId, NETWORKS } from '../../../labs.ts';
 import { Formula, Sym } from '../../parts/Formula.tsx';
 import { rich } from '../../parts/rich.ts';
@@ -14,7 +14,7 @@ import { AnglesFigure } from './AnglesFigure.tsx';
 import { ForgettingQuestions } from './ForgettingQuestions.tsx';
 import { KeptFigure } from './KeptFigure.tsx';
 import { PlaneFigure } from './PlaneFigure.tsx';
-import { FORGETTING, nameOf, numbersBy } from './runs.ts';
+import { FORGETTING, methodIndex, nameOf, numbersBy } from './runs.ts';
 import { SingularFigure } from './SingularFigure.tsx';
 import { forgetRequest } from './settings.ts';
 
@@ -41,12 +41,15 @@ function Idea() {
       </p>
       <Formula source={ROTATED} />
       <p>
-        {say`Here both take the exact Cayley transform. PEFT’s OFT takes a short series by default, which is nearly a rotation while the turns are small. PEFT’s BOFT also trains a scale for each output, which changes the length of its neuron; here it has none.`}
+        {rich`Here both take the exact Cayley transform. ${<Term of="PEFT" />}’s OFT takes a short series by default, which is nearly a rotation while the turns are small. PEFT’s BOFT also trains a scale for each output, which changes the length of its neuron; here it has none.`}
       </p>
       <p>
         {rich`LoRA adds a change of small ${<Term of="rank" />}, FourierFT a sum of a few waves. Within its few numbers either may do anything to lengths and angles.`}
       </p>
       <Formula source={ADDED} />
+      <p>
+        {rich`${<Term of="full-fine-tuning">{say`Full fine-tuning`}</Term>} has no such form: every entry of the weight is a number that trains. It is what all of them are held against, and is free to do anything.`}
+      </p>
       <p>
         {say`How evenly the directions of the neurons lie is their hyperspherical energy. The papers of OFT and BOFT keep it on purpose. What becomes of the answers is another question, and has to be measured.`}
       </p>
@@ -62,13 +65,13 @@ export default function ForgettingLab() {
   const network = Number(lab.text('network')) - 1;
   const { fit, ...run } = useFit(wanted, FORGETTING, [network]);
   const numbers = numbersBy(wanted.budget);
-  const counts = listOf(FORGET_METHODS.map((id, m) => `${nameOf(id)} ${numbers[m]!}`));
+  const counts = listOf(FORGET_METHODS.map((id, m) => `${nameOf(id)} ${whole(numbers[m]!)}`));
   return (
     <>
       <Idea />
       <Step title={say`One task after the other`}>
         <p>
-          {say`${NETWORKS} small networks, each with two layers of 32 neurons, first learn the old task: a disc in a ring. Then one weight of each, that of the second layer, learns the new task: four quarters, somewhere else in the plane. The old points are not shown again. Every method starts from the same networks and has about as many numbers; how many stands beside the choice.`}
+          {say`${NETWORKS} small networks, each with two layers of 32 neurons, first learn the old task: a disc in a ring. Then one weight of each, that of the second layer, learns the new task: four quarters, somewhere else in the plane. The old points are not shown again. All methods start from the same networks. OFT, BOFT, LoRA and FourierFT have about as many numbers, which stand below the choice; full fine-tuning has all ${whole(numbers[methodIndex('full')]!)} of the weight.`}
         </p>
         <div className="lab-controls">
           <LabControl name="method" label={say`Method`} titleOf={titleOf} />
@@ -104,7 +107,8 @@ export default function ForgettingLab() {
           say`Take LoRA and then OFT, and compare the angles before and after.`,
           say`Look at one network after the other: what single networks keep differs as much as what methods keep.`,
           say`Bring the tasks to one place, distance 0: nobody can answer both, for at many places the class is now the other one.`,
-          say`Give every method more numbers, and see whether that keeps more or less.`,
+          say`Take full fine-tuning, which has many times as many numbers, and see whether it forgets more for that.`,
+          say`Give the other methods more numbers, and see whether that keeps more or less.`,
         ]}
       />
       <ForgettingQuestions run={fit} />

@@ -1,6 +1,6 @@
 /** The questions of the lab on forgetting; what is said to an answer comes from the run on screen. */
 import { listOf, say } from '../../../common.ts';
-import { BUDGETS, FORGET_METHODS, FORGET_STEPS } from '../../../labs.ts';
+import { BUDGETS, FORGET_METHODS, FORGET_STEPS, type ForgetPoint } from '../../../labs.ts';
 import { degreesApart, percent } from '../../format.ts';
 import { Sentences } from '../../parts/Sentences.tsx';
 import { numberIn, Question, type Reply } from '../Question.tsx';
@@ -72,6 +72,33 @@ const checkDirections =
     };
   };
 
+/** Which of OFT and full fine-tuning kept less of the old task in every network; null where it is now the one, now the other. */
+export function forgetsMore(kept: ForgetPoint['kept']): 'oft' | 'full' | null {
+  const [oft, full] = [kept[methodIndex('oft')]!, kept[methodIndex('full')]!];
+  if (full.every((share, n) => share < oft[n]!)) return 'full';
+  return oft.every((share, n) => share < full[n]!) ? 'oft' : null;
+}
+
+const checkFull =
+  (run: Forgetting | null) =>
+  (answer: string): Reply => {
+    if (run === null || run.answer.step < FORGET_STEPS)
+      return { isRight: null, say: say`Wait for the last step, and read the first picture.` };
+    const { kept } = run.answer.course.at(-1)!;
+    const more = forgetsMore(kept) ?? 'mixed';
+    const [oft, full] = [kept[methodIndex('oft')]!, kept[methodIndex('full')]!];
+    const pairs = listOf(oft.map((share, n) => `${percent(share)} / ${percent(full[n]!)}`));
+    return {
+      isRight: answer === more,
+      say: (
+        <Sentences>
+          {say`Kept of the old task on screen, network by network, OFT / full fine-tuning: ${pairs}.`}
+          {more === 'full' ? '' : say`How many numbers train does not say how much is forgotten.`}
+        </Sentences>
+      ),
+    };
+  };
+
 export function ForgettingQuestions({ run }: { readonly run: Forgetting | null }) {
   return (
     <section aria-label={say`Questions`}>
@@ -83,6 +110,7 @@ export function ForgettingQuestions({ run }: { readonly run: Forgetting | null }
           { id: 'none', title: say`None of them` },
           { id: 'rotations', title: say`OFT and BOFT` },
           { id: 'updates', title: say`LoRA and FourierFT` },
+          { id: 'few', title: say`All but full fine-tuning` },
           { id: 'all', title: say`All of them` },
         ]}
         check={checkAngles(run)}
@@ -95,6 +123,16 @@ export function ForgettingQuestions({ run }: { readonly run: Forgetting | null }
           { id: 'no', title: say`No, much of it can be forgotten` },
         ]}
         check={checkTask(run)}
+      />
+      <Question
+        id="full"
+        ask={say`Full fine-tuning has many times as many numbers as OFT. Which of the two forgets more of the old task here?`}
+        options={[
+          { id: 'full', title: say`Full fine-tuning, in every network` },
+          { id: 'oft', title: say`OFT, in every network` },
+          { id: 'mixed', title: say`Now the one, now the other` },
+        ]}
+        check={checkFull(run)}
       />
       <Question
         id="directions"

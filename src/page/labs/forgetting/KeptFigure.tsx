@@ -1,11 +1,13 @@
 /** How much of the old task is kept as the new one is learnt: a line for each method, from the network as it came. */
 import { listOf, say } from '../../../common.ts';
 import { FORGET_METHODS, FORGET_STEPS, type ForgetMethodId, NETWORKS } from '../../../labs.ts';
-import { percent } from '../../format.ts';
+import { percent, whole } from '../../format.ts';
+import { rich } from '../../parts/rich.ts';
 import { Sentences } from '../../parts/Sentences.tsx';
 import { deviceName } from '../deviceName.ts';
 import { LabFigure } from '../LabFigure.tsx';
 import { Plot } from '../Plot.tsx';
+import { Term } from '../textbook/Glossary.tsx';
 import { useShown } from '../useLab.ts';
 import { type Forgetting, meanOf, methodIndex, nameOf, numbersBy, STYLES } from './runs.ts';
 
@@ -60,12 +62,12 @@ export function KeptFigure(props: { readonly run: Forgetting; readonly method: F
           </span>
         </Sentences>
       }
-      how={say`How each number was got: the engine’s own ops train each network on the old task, and then one weight of it by each method on the new task alone, with AdamW at a rate that falls from 0.01 to 0 in a half cosine. Shares are of 160 points of each task that were not learnt from. Points are drawn from the seed.`}
+      how={rich`How each number was got: the ${<Term of="engine" />}’s own ${<Term of="operator">{say`ops`}</Term>} train each network on the old task, and then one weight of it by each method on the new task alone, with ${<Term of="AdamW" />} at a rate that falls from 0.01 to 0 in a half cosine. Shares are of 160 points of each task that were not learnt from. Points are drawn from the seed.`}
       table={{
         head: [say`Method`, say`Numbers`, say`Network`, say`New task`, say`Old task`],
         rows: FORGET_METHODS.flatMap((id, m) =>
           last.kept[m]!.map((share, n) => [
-            ...[nameOf(id), String(numbers[m]), String(n + 1)],
+            ...[nameOf(id), whole(numbers[m]!), String(n + 1)],
             ...[round(last.learnt[m]![n]!), round(share)],
           ]),
         ),

@@ -43,6 +43,7 @@ export const STYLES: Readonly<Record<ForgetMethodId, Pick<PlotLine, 'color' | 'd
   boft: { color: '--line-3', mark: 'circle', dash: '7 4' },
   lora: { color: '--line-1', mark: 'square' },
   fourierft: { color: '--line-2', mark: 'diamond', dash: '2 4' },
+  full: { color: '--line-5', mark: 'square', dash: '9 3 2 3' },
 };
 
 export const meanOf = (shares: readonly number[]): number =>
