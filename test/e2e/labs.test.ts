@@ -176,12 +176,12 @@ test('the lab of Fourier against low rank comes to the least that is possible, a
   await says(
     page,
     'curve',
-    /With 64 numbers each, LoRA of rank 1 leaves 0\.94\d of the target; FourierFT, lowest frequencies, leaves 0\.97\d/,
+    /With 64 numbers each, LoRA of rank 1 leaves 0\.94\d of the target; FourierFT, frequencies drawn, leaves 0\.96\d/,
   );
   await says(
     page,
     'spectrum',
-    /\d\d\.\d % of the target is in cosines.*: 64 coefficients make 64 different waves/,
+    /\d\d\.\d % of the target is in cosines.*FourierFT, frequencies drawn: 64 coefficients make 6\d different waves/,
   );
   expect(await page.$(part('control-places'))).toBe(null);
   expect(await page.$eval(`${part('control-seed')} input`, (one) => one.disabled)).toBe(true);
@@ -247,6 +247,60 @@ test('the first fine-tuning takes three steps, with the head alone and with a me
   await page.browserContext().close();
 });
 
+test('a run of the first lab stands beside the one before it, which goes on where it was paused', async () => {
+  const { page, errors } = await openLab(stage, 'lab=first&method=fourierft&n=50&steps=60', 'en-GB');
+  const state = (wanted: string) =>
+    page.waitForSelector(`${part('state-adapter')}[data-state=${wanted}]`, { timeout: 60_000 });
+  const press = async (name: string) =>
+    (await page.waitForSelector(`main button ::-p-text(${name})`, { timeout: 60_000 }))!.click();
+  const pausedAt = async () => Number(/step (\d+) of 60/.exec(await words(page, part('state-adapter')))![1]);
+  await page.waitForSelector(`${part('train-adapter')}:not([data-disabled])`, { timeout: 60_000 });
+  await page.click(part('train-adapter'));
+  await says(page, 'run', /At step [2-9] /);
+  await press('Pause');
+  await state('paused');
+  const before = await pausedAt();
+
+  await page.click(`${part('control-method')} label:has(input[value=lora])`);
+  await page.click(`${part('control-r')} label:has(input[value="1"])`);
+  await page.waitForSelector(`${part('train-adapter')}:not([data-disabled])`, { timeout: 60_000 });
+  await page.click(part('train-adapter'));
+  await says(
+    page,
+    'run',
+    /FourierFT trains 7,882 numbers\. At step .*LoRA trains 15,898 numbers\. At step [2-9] /s,
+  );
+  expect(await words(page, part('earlier-adapter'))).toMatch(
+    new RegExp(`^FourierFT: paused at step ${before} of 60\\.`),
+  );
+  await press('Pause');
+  await state('paused');
+  await press('Go on with FourierFT');
+  await says(
+    page,
+    'run',
+    new RegExp(`FourierFT trains 7,882 numbers\\. At step (${before + 1}|${before + 2}|${before + 3}) `),
+  );
+  expect(await words(page, part('earlier-adapter'))).toMatch(/^LoRA: paused at step \d+ of 60\./);
+  await press('Pause');
+  await state('paused');
+  expect(await pausedAt()).toBeGreaterThan(before);
+  // Its whole curve is in the table, that before it was paused too.
+  await page.click(`${part('run')} summary`);
+  expect(await words(page, `${part('run')} table`)).toMatch(
+    /FourierFT\s+0\s.*LoRA\s+0\s|LoRA\s+0\s.*FourierFT\s+0\s/s,
+  );
+  // Leaving would lose what is paused, so it is asked about.
+  const asked = new Promise<string>((resolve) => {
+    page.once('dialog', (dialog) => void dialog.accept().then(() => resolve(dialog.message())));
+  });
+  await page.click('a[href="#start"]');
+  expect(await asked).toMatch(/^A run is paused, and after leaving this lab it cannot go on/);
+  await page.waitForSelector(part('labs-start'));
+  expect(errors).toEqual([]);
+  await page.browserContext().close();
+});
+
 test('the lab on forgetting trains, says what each method kept, and its questions know right from wrong', async () => {
   const { page, errors } = await openLab(
     stage,
@@ -264,6 +318,8 @@ test('the lab on forgetting trains, says what each method kept, and its question
   await (await page.waitForSelector(`${part('control-method')} ::-p-text(LoRA)`))!.click();
   await says(page, 'angles', /LoRA: .* changed by \d+\.\d° at most/);
   await says(page, 'singular', /LoRA changes the weight in 1 of 32 directions/);
+  await (await page.waitForSelector(`${part('control-method')} ::-p-text(Full)`))!.click();
+  await says(page, 'angles', /Full fine-tuning: .* changed by \d+\.\d° at most/);
   await (await page.waitForSelector(`${part('control-network')} ::-p-text(3)`))!.click();
   await page.waitForSelector(`${part('plane')}[aria-label="The plane, as network 3 sees it"]`);
   expect(await page.$(part('control-seed'))).toBe(null);
@@ -276,6 +332,10 @@ test('the lab on forgetting trains, says what each method kept, and its question
     /Not yet\. On screen OFT’s networks tell \d+(\.\d)? % /,
   );
   expect(await answer(page, 'task-kept', 'no')).toMatch(/^Right\./);
+  expect(await answer(page, 'full', 'full')).toMatch(
+    /Not yet\. Kept of the old task on screen, .*: \d+(\.\d)? % \/ \d+(\.\d)? %, /,
+  );
+  expect(await answer(page, 'full', 'mixed')).toMatch(/^Right\./);
   expect(await answer(page, 'directions', '2')).toMatch(/Not yet\./);
   expect(await answer(page, 'directions', '1')).toMatch(/^Right\..* Measured here: 1\./s);
   expect(await findings(page, 'the lab')).toEqual([]);

@@ -30,6 +30,11 @@ const EXPLAINED: Readonly<Record<string, RegExp>> = {
   head: /\bhead\b/i,
   'held-out': /\bheld[ -]out\b/i,
   merge: /\bmerg(e|es|ed|ing)\b/i,
+  PEFT: /\bPEFT\b/,
+  engine: /\bengine\b/i,
+  float64: /\bfloat64\b/,
+  AdamW: /\bAdamW\b/,
+  'Hadamard-matrix': /\bHadamard\b/,
 };
 
 describe('the glossary', () => {

@@ -1,26 +1,23 @@
 /** The curves of runs: held-out accuracy and loss by step, with where they came to in a sentence. */
 import { greatest, paragraph, say } from '../../../common.ts';
-import { methodTitle, percent, real, whole } from '../../format.ts';
+import { percent, real, whole } from '../../format.ts';
 import { Sentences } from '../../parts/Sentences.tsx';
 import { deviceName } from '../deviceName.ts';
 import { LabFigure } from '../LabFigure.tsx';
 import { Plot, type PlotLine } from '../Plot.tsx';
-import type { FirstRun } from './runs.ts';
+import { type FirstRun, type FirstRunList, keyOf, lookOf, runName, runTitle } from './runList.ts';
 import { HELD_OUT, type Which } from './setup.ts';
 
-export type Curves = readonly { readonly which: Which; readonly run: FirstRun }[];
+/** A run, as it is called beside the others, also at the beginning of a sentence. */
+export type Curves = readonly { readonly run: FirstRun; readonly name: string; readonly title: string }[];
 
-const LOOK = {
-  head: { color: '--line-2', dash: '7 4', mark: 'square' },
-  adapter: { color: '--line-0', dash: 'none', mark: 'circle' },
-} as const;
-
-export const runName = ({ request }: FirstRun): string =>
-  request.method === 'head' ? say`the head alone` : methodTitle(request.method);
-
-/** At the beginning of a sentence. */
-export const runTitle = (run: FirstRun): string =>
-  run.request.method === 'head' ? say`The head alone` : runName(run);
+/** The runs of some kinds, kind by kind. */
+export const curvesOf = (runs: FirstRunList, kinds: readonly Which[]): Curves =>
+  kinds.flatMap((which) =>
+    runs
+      .filter((run) => run.which === which)
+      .map((run) => ({ run, name: runName(run, runs), title: runTitle(run, runs) })),
+  );
 
 /** Held-out accuracy of a run as it is now; null before it was scored. */
 export const accuracyOf = ({ evals }: FirstRun): number | null => evals.at(-1)?.value ?? null;
@@ -40,8 +37,7 @@ function ticksOf(high: number): number[] {
   return Array.from({ length: Math.floor(high / wide) + 1 }, (_, i) => i * wide);
 }
 
-function sentenceOf(run: FirstRun): string {
-  const name = runTitle(run);
+function sentenceOf({ run, title: name }: Curves[number]): string {
   const numbers = numbersOf(run);
   const [first, last] = [run.evals[0], run.evals.at(-1)];
   const step = run.steps.at(-1);
@@ -62,7 +58,7 @@ export function CurveFigure(props: {
   readonly isDone: boolean;
 }) {
   const { id, title, curves, isDone } = props;
-  const device = curves.at(-1)?.run.open?.device;
+  const device = curves.findLast(({ run }) => run.open !== null)?.run.open?.device;
   return (
     <LabFigure
       id={id}
@@ -70,8 +66,8 @@ export function CurveFigure(props: {
       isDone={isDone}
       sentence={
         <Sentences>
-          {curves.map(({ which, run }) => (
-            <span key={which}>{sentenceOf(run)}</span>
+          {curves.map((curve) => (
+            <span key={keyOf(curve.run)}>{sentenceOf(curve)}</span>
           ))}
           {device === undefined ? null : (
             <span className="hint">{say`Computed by ${deviceName(device)}.`}</span>
@@ -81,9 +77,9 @@ export function CurveFigure(props: {
       how={say`How each number was got: the loss is the mean cross-entropy of the batch of a step, before its update; the accuracy is the share of held-out letters whose likeliest class is the right one, asked of the run itself between two steps. Held-out letters are never learnt from; ${HELD_OUT} of them are asked, the same each time, since all would take longer than the steps between.`}
       table={{
         head: [say`Run`, say`Step`, say`Loss`, say`Held-out accuracy`],
-        rows: curves.flatMap(({ run }) =>
+        rows: curves.flatMap(({ run, name }) =>
           run.evals.map(({ step, value }) => [
-            runName(run),
+            name,
             String(step),
             real(run.steps.find((one) => one.step === Math.max(1, step))?.loss ?? Number.NaN),
             percent(value),
@@ -101,16 +97,9 @@ function Plots({ curves }: { readonly curves: Curves }) {
   const steps = greatest(curves.map(({ run }) => run.request.training.steps));
   const x = { title: say`steps`, isLog: false, low: 0, high: steps, ticks: ticksOf(steps), format: String };
   const lines = (points: (run: FirstRun) => PlotLine['points'], isMarked: boolean) =>
-    curves.map(({ which, run }): PlotLine => {
-      const { color, dash, mark } = LOOK[which];
-      return {
-        id: which,
-        name: runName(run),
-        color,
-        dash,
-        points: points(run),
-        ...(isMarked ? { mark } : {}),
-      };
+    curves.map(({ run, name }): PlotLine => {
+      const { color, dash, mark } = lookOf(run);
+      return { id: keyOf(run), name, color, dash, points: points(run), ...(isMarked ? { mark } : {}) };
     });
   const losses = curves.flatMap(({ run }) => run.steps.map(({ loss }) => loss));
   const classes = curves[0]?.run.open?.data.labels?.length ?? 0;

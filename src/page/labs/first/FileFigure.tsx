@@ -4,8 +4,10 @@ import { saveFile } from '../../exports.ts';
 import { mergedName } from '../../features/merge/merging.ts';
 import { bytes, power, whole } from '../../format.ts';
 import { Action } from '../../parts/Action.tsx';
+import { rich } from '../../parts/rich.ts';
 import { Sentences } from '../../parts/Sentences.tsx';
 import { LabFigure } from '../LabFigure.tsx';
+import { Term } from '../textbook/Glossary.tsx';
 import type { FirstFile } from './runs.ts';
 
 const dimsText = (dims: readonly (number | string | null)[] | null): string =>
@@ -39,7 +41,7 @@ export function FileFigure({ file: { merged, parity } }: { readonly file: FirstF
               : say`onnxruntime does not give with it what the run gave: the relative difference is ${power(parity.maxRel)}.`}
         </Sentences>
       }
-      how={say`How each number was got: the file is written in this tab and read back; onnxruntime and the trainer answer the same held-out letters, and the difference is the largest between two scores over the largest score.`}
+      how={rich`How each number was got: the file is written in this tab and read back; ${<Term of="onnxruntime" />} and the trainer answer the same held-out letters, and the difference is the largest between two scores over the largest score.`}
       table={{ head: [say`Of the file`, say`Value`], rows: facts }}
     >
       {parity === null ? null : (

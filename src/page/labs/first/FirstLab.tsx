@@ -14,13 +14,14 @@ import { Step, TryThis } from '../LabText.tsx';
 import { Term } from '../textbook/Glossary.tsx';
 import { useAskBeforeLeaving } from '../useAskBeforeLeaving.ts';
 import { useLab, useShown } from '../useLab.ts';
-import { accuracyOf, CurveFigure, type Curves, numbersOf } from './CurveFigure.tsx';
+import { accuracyOf, CurveFigure, curvesOf, numbersOf } from './CurveFigure.tsx';
 import { FileFigure } from './FileFigure.tsx';
 import { FirstQuestions } from './FirstQuestions.tsx';
 import { HeldLetters, LearntLetters } from './Letters.tsx';
 import { MethodChoice } from './MethodChoice.tsx';
 import { RunLine } from './RunLine.tsx';
-import { FirstRuns, type FirstView } from './runs.ts';
+import { keyOf, newestOf, runName } from './runList.ts';
+import { currentOf, FirstRuns, type FirstView } from './runs.ts';
 import { firstSettings, mainPage, type Which } from './setup.ts';
 import { TryIt } from './TryIt.tsx';
 
@@ -38,26 +39,24 @@ function useFirst(): { readonly runs: FirstRuns; readonly view: FirstView } {
   return { runs, view };
 }
 
-const curvesOf = ({ runs }: FirstView, of: readonly Which[]): Curves =>
-  of.flatMap((which) => {
-    const run = runs[which];
-    return run === undefined ? [] : [{ which, run }];
-  });
+/** Whether nothing of the runs of a kind changes any more. */
+const isDone = (view: FirstView, of: Which): boolean =>
+  currentOf(view)?.which !== of || ['finished', 'paused', 'failed', 'idle'].includes(view.state);
 
-/** Whether nothing of the run changes any more. */
-const isDone = ({ state, which }: FirstView, of: Which): boolean =>
-  which !== of || ['finished', 'paused', 'failed', 'idle'].includes(state);
+/** What would be lost by leaving, as a question. */
+function lostByLeaving({ state, runs }: FirstView): string | null {
+  if (isUnderWay(state)) return say`A run is under way, and leaving this lab ends it. Leave all the same?`;
+  if (runs.some(({ paused }) => paused !== null))
+    return say`A run is paused, and after leaving this lab it cannot go on. Leave all the same?`;
+  return null;
+}
 
 export default function FirstLab() {
   const lab = useLab();
   const { runs, view } = useFirst();
   const { preview, problem } = view;
-  useAskBeforeLeaving(
-    isUnderWay(view.state)
-      ? say`A run is under way, and leaving this lab ends it. Leave all the same?`
-      : null,
-  );
-  const { adapter, head } = view.runs;
+  useAskBeforeLeaving(lostByLeaving(view));
+  const [adapter, head] = [newestOf(view.runs, 'adapter'), newestOf(view.runs, 'head')];
   const inPercent = (run: typeof adapter) => {
     const share = run === undefined ? null : accuracyOf(run);
     return share === null ? null : 100 * share;
@@ -91,7 +90,7 @@ export default function FirstLab() {
         ) : (
           <LearntLetters preview={preview} />
         )}
-        {view.which === null ? trouble : null}
+        {view.current === null ? trouble : null}
       </Step>
       <HeadStep runs={runs} view={view} trouble={trouble} />
       <Step title={say`3. Choose a method`}>
@@ -107,7 +106,7 @@ export default function FirstLab() {
       <TryThis
         items={[
           say`Take 3 steps: the loss hardly moves. Then 200: it falls, and the curve of held-out letters climbs after it.`,
-          say`Take LoRA with rank 1, then 16: sixteen times the numbers. See what they buy.`,
+          say`Take LoRA with rank 1, then 16: sixteen times the numbers. Both curves stand in one picture; see what the numbers buy.`,
           say`Take FourierFT with 50 frequencies: most of the numbers that train are the head’s.`,
           say`Take a learning rate of 0.05 with LoRA: too large a step loses what the model knew.`,
           say`Change the seed: other batches, another curve. Two methods that differ by less than two seeds do are not told apart.`,
@@ -125,14 +124,14 @@ interface StepProps {
 }
 
 function HeadStep({ runs, view, trouble }: StepProps) {
-  const curves = curvesOf(view, ['head']);
+  const curves = curvesOf(view.runs, ['head']);
   return (
     <Step title={say`2. What the frozen model sees`}>
       <p>
-        {rich`The model turns a picture into 256 numbers, and a ${<Term of="head" />} makes classes of them. Leave the model frozen and train a new head of 26 letters alone: the better that goes, the more of letters the frozen model sees already.`}
+        {rich`The model turns a picture into 256 numbers, and a ${<Term of="head" />} makes classes of them. Leave the model ${<Term of="frozen" />} and train a new head of 26 letters alone: the better that goes, the more of letters the frozen model sees already.`}
       </p>
       <RunLine which="head" text={say`Train the head alone`} obstacle={null} {...{ runs, view }} />
-      {view.which === 'head' ? trouble : null}
+      {currentOf(view)?.which === 'head' ? trouble : null}
       {curves.length === 0 ? null : (
         <CurveFigure id="head" title={say`The head alone`} curves={curves} isDone={isDone(view, 'head')} />
       )}
@@ -141,16 +140,22 @@ function HeadStep({ runs, view, trouble }: StepProps) {
   );
 }
 
+/** Of the picture of a run, with all that stands beside it. */
+function titleOf(curves: number, hasHead: boolean): string {
+  if (curves > (hasHead ? 2 : 1)) return say`The run beside those before it`;
+  return hasHead ? say`The run beside the head alone` : say`The run`;
+}
+
 function AdapterStep({ runs, view, trouble }: StepProps) {
   const lab = useLab();
   const { method } = firstSettings(lab.values);
-  const curves = curvesOf(view, ['head', 'adapter']);
-  const { adapter, head } = view.runs;
+  const curves = curvesOf(view.runs, ['head', 'adapter']);
+  const [adapter, head] = [newestOf(view.runs, 'adapter'), newestOf(view.runs, 'head')];
   const [along, without] = [adapter && accuracyOf(adapter), head && accuracyOf(head)];
   return (
     <Step title={say`4. Train`}>
       <p>
-        {say`The same trainer as on the main page: batches of 16 letters, AdamW, a rate that warms up and then falls to nothing. Now the method’s numbers train with the head.`}
+        {rich`The same trainer as on the main page: ${<Term of="batch">{say`batches`}</Term>} of 16 letters, ${<Term of="AdamW" />}, a rate that ${<Term of="warm-up">{say`warms up`}</Term>} and then falls to nothing. Now the method’s numbers train with the head.`}
       </p>
       <RunLine
         which="adapter"
@@ -158,11 +163,11 @@ function AdapterStep({ runs, view, trouble }: StepProps) {
         obstacle={derive(firstSettings(lab.values), view.model).problem}
         {...{ runs, view }}
       />
-      {view.which === 'adapter' ? trouble : null}
+      {currentOf(view)?.which === 'adapter' ? trouble : null}
       {adapter === undefined ? null : (
         <CurveFigure
           id="run"
-          title={head === undefined ? say`The run` : say`The run beside the head alone`}
+          title={titleOf(curves.length, head !== undefined)}
           curves={curves}
           isDone={isDone(view, 'adapter')}
         />
@@ -177,21 +182,24 @@ function AdapterStep({ runs, view, trouble }: StepProps) {
 }
 
 function TryStep({ runs, view }: StepProps) {
-  const { adapter } = view.runs;
-  const isOpen = view.which === 'adapter' && (view.state === 'finished' || view.state === 'paused');
+  const adapter = newestOf(view.runs, 'adapter');
+  const isOpen =
+    adapter !== undefined &&
+    view.current === keyOf(adapter) &&
+    (view.state === 'finished' || view.state === 'paused');
   return (
     <Step title={say`5. Try it, and take it away`}>
       {adapter?.answers ? null : (
         <p className="hint">{say`When the run has ended or is paused, this is filled.`}</p>
       )}
       {adapter?.answers ? (
-        <HeldLetters id="held-letters" curves={curvesOf(view, ['head', 'adapter'])} />
+        <HeldLetters id="held-letters" curves={curvesOf(view.runs, ['head', 'adapter'])} />
       ) : null}
-      {isOpen && adapter ? (
+      {isOpen ? (
         <>
-          <TryIt runs={runs} run={adapter} />
+          <TryIt runs={runs} run={adapter} name={runName(adapter, view.runs)} />
           <p>
-            {rich`To ${<Term of="merge" />} is to multiply or add what was learnt into the weights themselves. The file that comes out runs wherever ONNX runs, without this page.`}
+            {rich`To ${<Term of="merge" />} is to multiply or add what was learnt into the weights themselves. The file that comes out runs wherever ${<Term of="ONNX" />} runs, without this page.`}
           </p>
           <p className="row">
             <Action

@@ -3,16 +3,23 @@ import { paragraph, say } from '../../../common.ts';
 import { chanceOf } from '../../features/training/answer.ts';
 import { percent, whole } from '../../format.ts';
 import { numberIn, Question, type Reply } from '../Question.tsx';
-import { accuracyOf, numbersOf, runName } from './CurveFigure.tsx';
-import type { FirstRun, FirstView } from './runs.ts';
+import { accuracyOf, numbersOf } from './CurveFigure.tsx';
+import { type FirstRun, type FirstRunList, newestOf, runName, stepOf } from './runList.ts';
+
+/** The newest of each kind: the questions are about these two. */
+const bothOf = (runs: FirstRunList) => ({
+  head: newestOf(runs, 'head'),
+  adapter: newestOf(runs, 'adapter'),
+});
 
 /** A run that came to its last step. */
 const isWhole = (run: FirstRun | undefined): run is FirstRun =>
-  run !== undefined && (run.steps.at(-1)?.step ?? 0) >= run.request.training.steps;
+  run !== undefined && stepOf(run) >= run.request.training.steps;
 
 const checkNumbers =
-  ({ head, adapter }: FirstView['runs']) =>
+  (runs: FirstRunList) =>
   (answer: string): Reply => {
+    const { head, adapter } = bothOf(runs);
     const given = numberIn(answer.replaceAll(/[\s,.](?=\d{3}\b)/g, ''));
     if (!Number.isInteger(given)) return { isRight: false, say: say`That is no whole number.` };
     const [all, own] = [adapter && numbersOf(adapter), head && numbersOf(head)];
@@ -25,7 +32,7 @@ const checkNumbers =
     if (given === right)
       return {
         isRight: true,
-        say: say`${whole(all)} numbers in all, ${whole(own)} of them in the head: ${whole(right)} are those of ${runName(adapter!)}.`,
+        say: say`${whole(all)} numbers in all, ${whole(own)} of them in the head: ${whole(right)} are those of ${runName(adapter!, runs)}.`,
       };
     return {
       isRight: false,
@@ -37,8 +44,9 @@ const checkNumbers =
   };
 
 const checkBetter =
-  ({ head, adapter }: FirstView['runs']) =>
+  (runs: FirstRunList) =>
   (answer: string): Reply => {
+    const { head, adapter } = bothOf(runs);
     if (!isWhole(head) || !isWhole(adapter))
       return { isRight: null, say: say`Train both to their last step first.` };
     if (head.request.training.steps !== adapter.request.training.steps)
@@ -47,7 +55,7 @@ const checkBetter =
     const scored = adapter.evals.at(-1)!;
     const isChance = Math.abs(along - without) <= chanceOf(along, without, scored);
     const better = isChance ? 'same' : along > without ? 'adapter' : 'head';
-    const shown = say`On screen: ${percent(without)} of the held-out letters with the head alone, ${percent(along)} with ${runName(adapter)}.`;
+    const shown = say`On screen: ${percent(without)} of the held-out letters with the head alone, ${percent(along)} with ${runName(adapter, runs)}.`;
     return {
       isRight: answer === better,
       say: isChance
@@ -56,7 +64,7 @@ const checkBetter =
     };
   };
 
-export function FirstQuestions({ runs }: { readonly runs: FirstView['runs'] }) {
+export function FirstQuestions({ runs }: { readonly runs: FirstRunList }) {
   return (
     <section aria-label={say`Questions`}>
       <h2>{say`Questions`}</h2>

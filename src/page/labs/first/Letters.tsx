@@ -7,7 +7,7 @@ import { Picture } from '../../parts/Pictures.tsx';
 import { rich } from '../../parts/rich.ts';
 import { LabFigure } from '../LabFigure.tsx';
 import { Term } from '../textbook/Glossary.tsx';
-import { type Curves, runName } from './CurveFigure.tsx';
+import type { Curves } from './CurveFigure.tsx';
 
 /** Letters that are learnt from. */
 export function LearntLetters({ preview: { report, examples } }: { readonly preview: DataPreview }) {
@@ -67,7 +67,7 @@ const shareText = (share: number): string => `${Math.round(100 * share)} %`;
 
 /** The same held-out letters, and what is said of them before training and after each run. */
 export function HeldLetters({ id, curves }: { readonly id: string; readonly curves: Curves }) {
-  const answers = curves.flatMap(({ run }) => (run.answers ? [{ name: runName(run), of: run.answers }] : []));
+  const answers = curves.flatMap(({ run, name }) => (run.answers ? [{ name, of: run.answers }] : []));
   const [first] = answers;
   if (first === undefined) return null;
   const { labels, examples } = first.of;
@@ -80,7 +80,7 @@ export function HeldLetters({ id, curves }: { readonly id: string; readonly curv
       id={id}
       title={title}
       sentence={say`Of these ${whole(rows.length)} letters, which it never learnt from: ${counts.reduce((all, one) => say`${all}; ${one}`)}.`}
-      how={rich`How each number was got: the likeliest class and its probability, a ${<Term of="softmax" />} of the scores that the engine computes. Untrained is the frozen model with a new head of random numbers.`}
+      how={rich`How each number was got: the likeliest class and its probability, a ${<Term of="softmax" />} of the scores that the ${<Term of="engine" />} computes. Untrained is the frozen model with a new head of random numbers.`}
       table={{
         head: [say`Letter`, ...rows[0]!.guesses.map(({ name }) => name)],
         rows: rows.map(({ label, guesses }) => [

@@ -3,8 +3,8 @@ import { facts, say } from '../../../common.ts';
 import { useHeld } from '../../parts/held.tsx';
 import { DrawPad } from '../../parts/Pictures.tsx';
 import { LabFigure } from '../LabFigure.tsx';
-import { runName } from './CurveFigure.tsx';
-import type { FirstRun, FirstRuns } from './runs.ts';
+import type { FirstRun } from './runList.ts';
+import type { FirstRuns } from './runs.ts';
 
 const SHOWN = 3;
 /** As the letters are. */
@@ -15,14 +15,19 @@ type Answer = NonNullable<Awaited<ReturnType<FirstRuns['classify']>>>;
 const likeliest = (values: Float32Array): number[] =>
   [...values.keys()].sort((a, b) => values[b]! - values[a]!).slice(0, SHOWN);
 
-export function TryIt({ runs, run }: { readonly runs: FirstRuns; readonly run: FirstRun }) {
+export function TryIt(props: {
+  readonly runs: FirstRuns;
+  readonly run: FirstRun;
+  /** What the run is called. */
+  readonly name: string;
+}) {
+  const { runs, run, name } = props;
   const [answer, setAnswer] = useHeld<Answer | null>('drawn', () => null);
   const { open } = run;
   if (open === null) return null;
   const { labels, picture } = open.data;
   const text = (values: Float32Array) =>
     facts(likeliest(values).map((at) => `${labels[at] ?? ''} ${Math.round(100 * values[at]!)} %`));
-  const name = runName(run);
   const title = say`Draw a letter`;
   return (
     <LabFigure

@@ -1,13 +1,11 @@
 /**
- * The runs of the lab, by the trainer of the main page in a worker of its own: the head alone and an adapter, one at a time, of which the curves stay. Whoever
- * leaves the lab ends the worker, and with it the run and what it holds of the device.
+ * The runs of the lab, by the trainer of the main page in a worker of its own: the head alone and adapters, one at a time, of which the curves stay. One that
+ * is paused goes on where it was, also after another. Whoever leaves the lab ends the worker, and with it the run and what it holds of the device.
  */
 import { createStore } from 'zustand/vanilla';
 import { type ErrorReport, isEnded, say } from '../../../common.ts';
 import {
   type DataPreview,
-  type EvalMetric,
-  type ImageBeforeAfter,
   type MergeReport,
   type ModelReport,
   type OpenReport,
@@ -15,7 +13,6 @@ import {
   type Progress,
   type RunRequest,
   type RunState,
-  type StepMetric,
   type TrainerEvent,
   trainingSchema,
 } from '../../../protocol.ts';
@@ -24,19 +21,11 @@ import type { InferenceClient } from '../../inferenceClient.ts';
 import { isOpening } from '../../stores.ts';
 import { reportOf } from '../../task.ts';
 import type { TrainerClient } from '../../trainerClient.ts';
+import { begun, type FirstRun, type FirstRunList, keyOf } from './runList.ts';
 import { firstData, firstModel, type Which } from './setup.ts';
 
-/** Held-out letters that both runs are asked about: the same for the same seed. */
+/** Held-out letters that all runs are asked about: the same for the same seed. */
 const ASKED = { seed: 5, examples: 8 } as const;
-
-export interface FirstRun {
-  readonly request: RunRequest;
-  readonly open: OpenReport | null;
-  readonly steps: readonly StepMetric[];
-  readonly evals: readonly EvalMetric[];
-  /** What it says of the asked letters, once it has ended or been paused. */
-  readonly answers: ImageBeforeAfter | null;
-}
 
 export interface FirstFile {
   readonly merged: MergeReport;
@@ -49,9 +38,9 @@ export interface FirstView {
   readonly preview: DataPreview | null;
   readonly model: ModelReport | null;
   readonly state: RunState;
-  /** The run that the trainer has, or had last. */
-  readonly which: Which | null;
-  readonly runs: Readonly<Partial<Record<Which, FirstRun>>>;
+  readonly runs: FirstRunList;
+  /** By its key, the run that the trainer has, or had last: `state` is its. */
+  readonly current: string | null;
   readonly progress: Progress | null;
   /** What went wrong last, and for what. */
   readonly problem: ErrorReport | null;
@@ -61,9 +50,13 @@ export interface FirstView {
 }
 
 const nothing: FirstView = {
-  ...{ preview: null, model: null, state: 'idle', which: null, runs: {}, progress: null },
+  ...{ preview: null, model: null, state: 'idle', runs: [], current: null, progress: null },
   ...{ problem: null, busy: null, file: null },
 };
+
+/** The run that the trainer has, or had last. */
+export const currentOf = ({ runs, current }: FirstView): FirstRun | undefined =>
+  runs.find((run) => keyOf(run) === current);
 
 type Trainer = Pick<
   TrainerClient,
@@ -72,6 +65,7 @@ type Trainer = Pick<
   | 'open'
   | 'play'
   | 'pause'
+  | 'checkpoint'
   | 'leave'
   | 'beforeAfter'
   | 'classify'
@@ -92,6 +86,7 @@ export class FirstRuns {
   private wanted = {};
   /** What is asked of the run of before; the trainer has one run, and the next would break it off. */
   private asking: Promise<void> = Promise.resolve();
+  private readonly begun: Record<Which, number> = { head: 0, adapter: 0 };
   private isGone = false;
 
   constructor(trainer: Trainer, inference: () => Promise<InferenceClient>) {
@@ -112,23 +107,42 @@ export class FirstRuns {
     });
   }
 
-  /** Trains from the start; the run of before is left once it has said what it was asked. */
-  async train(which: Which, request: RunRequest): Promise<void> {
+  /** Trains from the start. */
+  train(which: Which, request: RunRequest): Promise<void> {
+    const nth = this.begun[which]++;
+    return this.open({
+      ...{ which, nth, request, open: null, steps: [], evals: [], answers: null, paused: null },
+    });
+  }
+
+  /** Goes on with a run that was paused, whatever came after it. */
+  async goOn(run: FirstRun): Promise<void> {
+    const { state, current } = this.view.getState();
+    if (current !== keyOf(run) || state !== 'paused') return this.open(run);
+    await this.guarded(async () => {
+      this.show({ problem: null, file: null, state: 'running' });
+      await this.trainer.play();
+    });
+  }
+
+  /** The run of before is left once it has said what it was asked. */
+  private async open(run: FirstRun): Promise<void> {
     const mine = {};
     this.wanted = mine;
     this.checker.stop();
-    const { runs } = this.view.getState();
-    const run: FirstRun = { request, open: null, steps: [], evals: [], answers: null };
+    const key = keyOf(run);
+    const others = this.view.getState().runs.filter((one) => keyOf(one) !== key);
     this.show({
-      ...{ runs: { ...runs, [which]: run }, which, state: 'loading' },
+      ...{ runs: begun(others, run), current: key, state: 'loading' },
       ...{ progress: null, problem: null, busy: null, file: null },
     });
     await this.asking;
     if (mine !== this.wanted) return;
+    const heard = (event: TrainerEvent) => {
+      if (mine === this.wanted) this.heard(key, event);
+    };
     try {
-      await this.trainer.open(request, (event) => {
-        if (mine === this.wanted) this.heard(which, event);
-      });
+      await this.trainer.open(run.request, heard, ...(run.paused === null ? [] : [run.paused]));
       if (mine === this.wanted) await this.trainer.play();
     } catch (error) {
       if (mine !== this.wanted) return;
@@ -141,23 +155,23 @@ export class FirstRuns {
     return this.guarded(() => this.trainer.pause());
   }
 
-  resume(): Promise<void> {
-    return this.guarded(async () => {
-      this.show({ problem: null, file: null, state: 'running' });
-      await this.trainer.play();
-    });
-  }
-
   /** Ends the run; its curve stays. */
   async stop(): Promise<void> {
-    const { state } = this.view.getState();
+    const { state, current } = this.view.getState();
     this.wanted = {};
     this.checker.stop();
+    if (current !== null) this.change(current, () => ({ paused: null }));
     this.show({ state: 'idle', progress: null, busy: null });
     const isRunning = state === 'running' || isOpening(state);
     await this.trainer
       .leave({ isRunning, takesCheckpoint: false })
       .catch((error: unknown) => this.failed(error));
+  }
+
+  /** Takes a run off the list that is not the trainer's. */
+  remove(run: FirstRun): void {
+    const { runs } = this.view.getState();
+    this.show({ runs: runs.filter((one) => keyOf(one) !== keyOf(run)) });
   }
 
   /** What both models say of a drawing, 0 … 1; null where there is no answer. */
@@ -208,51 +222,56 @@ export class FirstRuns {
   private broke(message: string): void {
     if (this.isGone) return;
     this.wanted = {};
-    const { which } = this.view.getState();
+    const { current } = this.view.getState();
     this.show({
       problem: { kind: 'internal', message, details: {} },
-      ...{ state: which === null ? 'idle' : 'failed', busy: null, progress: null, file: null },
+      ...{ state: current === null ? 'idle' : 'failed', busy: null, progress: null, file: null },
     });
   }
 
-  private change(which: Which, with_: (run: FirstRun) => Partial<FirstRun>): void {
+  private change(key: string, with_: (run: FirstRun) => Partial<FirstRun>): void {
     const { runs } = this.view.getState();
-    const run = runs[which];
-    if (run !== undefined) this.show({ runs: { ...runs, [which]: { ...run, ...with_(run) } } });
+    this.show({ runs: runs.map((run) => (keyOf(run) === key ? { ...run, ...with_(run) } : run)) });
   }
 
-  /** The same letters asked of the run as it is now. */
-  private async ask(which: Which): Promise<void> {
-    const request = this.view.getState().runs[which]?.request;
+  /** Before another run may come: what this one goes on from, and what it says of the letters as it is now. */
+  private async ask(key: string, canGoOn: boolean): Promise<void> {
+    const paused = canGoOn ? await this.trainer.checkpoint() : null;
+    this.change(key, () => ({ paused }));
     const { value } = await this.trainer.beforeAfter(ASKED);
-    const isSame = this.view.getState().runs[which]?.request === request;
-    if (isSame && value.kind === 'image') this.change(which, () => ({ answers: value }));
+    if (value.kind === 'image') this.change(key, () => ({ answers: value }));
   }
 
-  private heard(which: Which, event: TrainerEvent): void {
+  private heard(key: string, event: TrainerEvent): void {
     switch (event.type) {
       case 'state':
         this.show({ state: event.state });
         if (event.state === 'finished' || event.state === 'paused') {
           this.show({ progress: null });
-          this.asking = this.guarded(() => this.ask(which));
+          this.asking = this.guarded(() => this.ask(key, event.state === 'paused'));
         }
         break;
       case 'progress':
         this.show({ progress: event.progress });
         break;
       case 'open':
-        this.change(which, () => ({ open: event.report }));
+        this.opened(key, event.report);
         break;
       case 'step':
-        this.change(which, ({ steps }) => ({ steps: [...steps, event.metric] }));
+        this.change(key, ({ steps }) => ({ steps: [...steps, event.metric] }));
         break;
       case 'eval':
-        this.change(which, ({ evals }) => ({ evals: [...evals, event.metric] }));
+        this.change(key, ({ evals }) => ({ evals: [...evals, event.metric] }));
         break;
       case 'error':
         this.show({ problem: event.error });
     }
+  }
+
+  /** What goes on has its curve as far as it was paused. */
+  private opened(key: string, report: OpenReport): void {
+    const { steps, evals } = report.history;
+    this.change(key, () => ({ open: report, ...(report.resumedAt > 0 ? { steps, evals } : {}) }));
   }
 
   /** What goes wrong is shown, unless another run has come meanwhile. */
