@@ -53,7 +53,7 @@ export default function ButterflyLab() {
       </Step>
       <Step title={say`Fit both to one target`}>
         <p>
-          {rich`Every point below is a fit by ${<Term of="gradient-descent" />}, with the ${<Term of="kernel">{say`kernels`}</Term>} that train OFT and BOFT. All run at once, from small random rotations. The distance is that of the fit from the target, over the size of the target; two rotations that have nothing in common are √2, about 1.41, apart.`}
+          {rich`Every point below is a fit by ${<Term of="gradient-descent" />}, with the kernels that train OFT and BOFT. All run at once, from small random rotations. The distance is that of the fit from the target, over the size of the target; two rotations that have nothing in common are √2, about 1.41, apart.`}
         </p>
         <div className="lab-controls">
           <LabControl name="target" label={say`Target`} titleOf={titleOf} />

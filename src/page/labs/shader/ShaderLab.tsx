@@ -37,7 +37,7 @@ export default function ShaderLab() {
     <>
       <Step title={say`The text that trains`}>
         <p>
-          {rich`A rotation is fine-tuned on a GPU by short programs, called ${<Term of="shader">{say`shaders`}</Term>} or ${<Term of="kernel">{say`kernels`}</Term>}. Below are three of Papilio’s own, word for word. Change one and run it: every cell that it computes is held against the same in ${<Term of="float64" />}, on your device.`}
+          {rich`A rotation is fine-tuned on a GPU by short programs, each called a ${<Term of="shader" />} or a ${<Term of="kernel" />}. Below are three of Papilio’s own, word for word. Change one and run it: every cell that it computes is held against the same in ${<Term of="float64" />}, on your device.`}
         </p>
         <div className="shader-kernel">
           <LabControl name="kernel" label={say`Kernel`} titleOf={kernelTitle} />
