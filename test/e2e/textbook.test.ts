@@ -133,7 +133,12 @@ test('the page of FourierFT takes a change apart and brings back what its waves 
   await says(page, 'chosen', /17 个/);
   const best = await held(17);
   await choose('drawn');
-  await untilSeen(() => held(17), (share) => share < 0.2, 'waves that are drawn to hold little', 60);
+  await untilSeen(
+    () => held(17),
+    (share) => share < 0.2,
+    'waves that are drawn to hold little',
+    60,
+  );
   expect(best).toBeGreaterThan(low);
   expect(await findings(page, 'the page of FourierFT')).toEqual([]);
   expect(errors).toEqual([]);
