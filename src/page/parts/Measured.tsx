@@ -1,5 +1,5 @@
 /** "How was this measured": the one way from a number on screen to how it was got. It opens by pointer, finger and key, and is read out. */
-import type { ReactNode } from 'react';
+import { memo, type ReactNode } from 'react';
 import { Button, Dialog, DialogTrigger, Popover } from 'react-aria-components';
 import { say } from '../../common.ts';
 import { Icon } from './Icon.tsx';
@@ -9,7 +9,7 @@ import { MEASURED, type MeasuredName } from './measured.ts';
  * @param about the number, as it is called on screen
  * @param children what opens it: the name of the number; a sign where that is elsewhere
  */
-export function Measured(props: {
+export const Measured = memo(function Measured(props: {
   readonly of: MeasuredName;
   readonly about: string;
   readonly children?: ReactNode;
@@ -31,4 +31,4 @@ export function Measured(props: {
       </Popover>
     </DialogTrigger>
   );
-}
+});

@@ -1,18 +1,26 @@
 /** The product of the first k factors: where it fills in, how much of it, and from which k on it is dense. */
-import { useCallback, useEffect, useMemo, useState } from 'react';
+import { useCallback, useMemo } from 'react';
 import { say } from '../../../common.ts';
 import { percent, pretty, whole } from '../../format.ts';
 import { Measured } from '../../parts/Measured.tsx';
 import { Range } from '../../parts/Range.tsx';
 import { rich } from '../../parts/rich.ts';
 import { usePage, useUi } from '../../usePage.ts';
-import { drawSoon } from '../inspect/frames.ts';
 import { MatrixCanvas, type Painter } from '../inspect/MatrixCanvas.tsx';
 import { type MapColors, numbersBy, useMapColors } from '../inspect/painters.ts';
 import { node } from './focus.ts';
 import { Overlay } from './Overlay.tsx';
 import type { View } from './view.ts';
 import { denseFrom, filledIn, forFilled, productsOf, type Wiring } from './wiring.ts';
+
+/** Whether any of the bits from `first` on to before `end` is set. */
+function isAnySet(bits: Uint32Array, first: number, end: number): boolean {
+  for (let at = first; at < end; at = (at | 31) + 1) {
+    const most = Math.min(end - at, 32 - (at & 31));
+    if (((bits[at >>> 5]! >>> (at & 31)) & (0xffffffff >>> (32 - most))) !== 0) return true;
+  }
+  return false;
+}
 
 /** Where the product of the first k factors can differ from zero. */
 export function productPainter(wiring: Wiring, k: number, colors: MapColors): Painter {
@@ -29,12 +37,10 @@ export function productPainter(wiring: Wiring, k: number, colors: MapColors): Pa
         union.fill(0);
         for (let row = y * scale; row < Math.min(size, (y + 1) * scale); row++)
           for (let w = 0, from = group[row]! * words; w < words; w++) union[w]! |= bits[from + w]!;
-        for (let x = 0; x < width; x++) {
-          let column = x * scale;
-          const end = Math.min(size, column + scale);
-          while (column < end && ((union[column >>> 5]! >>> (column & 31)) & 1) === 0) column++;
-          pixels[y * width + x] = column < end ? colors.tones[0] : colors.zero;
-        }
+        for (let x = 0; x < width; x++)
+          pixels[y * width + x] = isAnySet(union, x * scale, Math.min(size, (x + 1) * scale))
+            ? colors.tones[0]
+            : colors.zero;
       }
     },
     describe: (row, column) =>
@@ -48,26 +54,11 @@ export function productPainter(wiring: Wiring, k: number, colors: MapColors): Pa
 export const reachedOf = (wiring: Wiring, k: number): number =>
   Math.round(productsOf(wiring)[k - 1]!.fill * wiring.size);
 
-/** How many factors are multiplied. The slider follows the hand; what it moves is worked out once a frame, for the last of its places. */
-function Multiplied({ k, m }: { readonly k: number; readonly m: number }) {
-  const page = usePage();
-  const [at, setAt] = useState(k);
-  useEffect(() => setAt(k), [k]);
-  const move = useCallback(
-    (factors: number) => {
-      setAt(factors);
-      drawSoon(page, () => page.ui.setState({ factors }));
-    },
-    [page],
-  );
-  return (
-    <Range label={say`Factors multiplied`} value={Math.min(m, at)} min={1} max={m} step={1} onChange={move} />
-  );
-}
-
 export function ProductMap({ view }: { readonly view: View }) {
   const { wiring } = view;
   const colors = useMapColors();
+  const page = usePage();
+  const multiply = useCallback((factors: number) => page.ui.setState({ factors }), [page]);
   const wanted = useUi((s) => s.factors);
   const m = wiring.stages.length;
   const k = Math.min(m, wanted ?? m);
@@ -107,7 +98,9 @@ export function ProductMap({ view }: { readonly view: View }) {
       </MatrixCanvas>
       <div className="composed-text" data-testid="fill">
         <h4>{m === 1 ? say`One factor is its own product` : say`The product of the first ${k}`}</h4>
-        {m === 1 ? null : <Multiplied k={k} m={m} />}
+        {m === 1 ? null : (
+          <Range label={say`Factors multiplied`} value={k} min={1} max={m} step={1} onChange={multiply} />
+        )}
         <p>
           {rich`Each input reaches ${<b>{whole(reachedOf(wiring, k))}</b>} of ${<b>{whole(wiring.size)}</b>} outputs; ${<b>{percent(fill)}</b>} of the product can differ from zero.`}
           <Measured of="reach" about={say`reach and fill`} />

@@ -21,7 +21,7 @@ import { matrixItems, pngItem } from '../../parts/saveItems.ts';
 import { drawSoon } from './frames.ts';
 import { pixelContext } from './pixels.ts';
 
-/** What a painter fills: pixels as a canvas keeps them, each standing for scale × scale entries. */
+/** What a painter fills, every pixel of it, from one picture to the next: pixels as a canvas keeps them, each standing for scale × scale entries. */
 export interface Picture {
   readonly pixels: Uint32Array;
   readonly width: number;
@@ -65,15 +65,17 @@ function useDrawn(
   painter: Painter,
   { width, height, scale }: Omit<Picture, 'pixels'>,
 ): void {
+  const drawn = useRef<ImageData | null>(null);
   useEffect(() => {
     const element = canvas.current;
     if (element === null) return;
     return drawSoon(element, () => {
       const context = pixelContext(element);
       if (!context) return;
-      const image = context.createImageData(width, height);
-      painter.paint({ pixels: new Uint32Array(image.data.buffer), width, height, scale });
-      context.putImageData(image, 0, 0);
+      if (drawn.current?.width !== width || drawn.current.height !== height)
+        drawn.current = context.createImageData(width, height);
+      painter.paint({ pixels: new Uint32Array(drawn.current.data.buffer), width, height, scale });
+      context.putImageData(drawn.current, 0, 0);
     });
   }, [canvas, painter, width, height, scale]);
 }
