@@ -61,10 +61,11 @@ export function methodTitle(id: MethodId): string {
 export const scoreText = ({ metric, value }: Pick<EvalMetric, 'metric' | 'value'>): string =>
   metric === 'accuracy' ? percent(value) : real(value);
 
-const GREEK: Readonly<Record<string, string>> = { '\\alpha': 'α', '\\varepsilon': 'ε' };
+const GREEK: Readonly<Record<string, string>> = { '\\alpha': 'α', '\\varepsilon': 'ε', '\\Delta': 'Δ' };
 
-/** A symbol of the papers, in KaTeX, as a letter where there is no formula. */
-export const letterOf = (symbol: string): string => GREEK[symbol] ?? symbol;
+/** A symbol of the papers, in KaTeX, as letters where there is no formula: Δ_T. */
+export const letterOf = (symbol: string): string =>
+  symbol.replace(/\\[A-Za-z]+/, (name) => GREEK[name] ?? name);
 
 /** How many examples are learnt from, and how many only scored. */
 export const examplesText = ({ trainExamples, heldExamples }: DataReport): string =>

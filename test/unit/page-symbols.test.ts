@@ -9,6 +9,7 @@ import { METHODS } from '../../src/adapters/registry.ts';
 import type { MethodCard } from '../../src/adapters/types.ts';
 import { PARTS } from '../../src/labs.ts';
 import { fieldMeta } from '../../src/methods.ts';
+import { letterOf } from '../../src/page/format.ts';
 import * as textbook from '../../src/page/labs/textbook/formulas.ts';
 import { PLACES } from '../../src/page/labs/textbook/way.ts';
 
@@ -79,6 +80,13 @@ it('the kernels’ parts are marked in their formulas, light up, and differ in c
 });
 
 describe.each(Object.values(METHODS))('the card of $title', ({ id, schema }) => {
+  it('has settings whose symbols are letters where there is no formula', () => {
+    for (const one of Object.values(schema.shape)) {
+      const symbol = fieldMeta(one as Parameters<typeof fieldMeta>[0])?.symbol;
+      if (symbol !== undefined) expect(letterOf(symbol)).toMatch(/^[A-Za-zαεΔ]([_/][A-Za-z0-9])?$/);
+    }
+  });
+
   it('marks symbols of settings, which light up', async () => {
     const { card } = (await import(`../../src/adapters/${id}/card.ts`)) as { readonly card: MethodCard };
     const settings = Object.values(schema.shape).flatMap((one) => {

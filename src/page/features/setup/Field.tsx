@@ -43,6 +43,17 @@ const show = (value: unknown): string =>
 /** The name of a symbol: α is alpha. */
 const letters = (symbol: string): string => symbol.replaceAll(/\W/g, '');
 
+/** A symbol, what stands after its line set lower. */
+function Letter({ of }: { readonly of: string }) {
+  const [letter, below] = of.split('_');
+  return (
+    <i className="symbol">
+      {letter}
+      {below === undefined ? null : <sub>{below}</sub>}
+    </i>
+  );
+}
+
 export function Field({ id, schema, value, initial, filled, reasonFor, onChange }: FieldProps) {
   const [refusal, setRefusal] = useState<string | null>(null);
   const hold = useHold(id.replace(/^config-/, 'c.').replace(/^training-/, 't.'));
@@ -64,7 +75,7 @@ export function Field({ id, schema, value, initial, filled, reasonFor, onChange 
       <div className="field-head">
         <label className="field-label" htmlFor={id}>
           {title}
-          {symbol === undefined ? null : <i className="symbol">{letterOf(symbol)}</i>}
+          {symbol === undefined ? null : <Letter of={letterOf(symbol)} />}
         </label>
         <Tip about={title}>{description}</Tip>
         <span className="field-default fine">
