@@ -1,9 +1,11 @@
 /**
- * A visit in Simplified Chinese, from a fresh profile through one press and every tab: no English but names and code. Seen to fail with every English
- * text that is not listed here.
+ * A visit in Simplified Chinese, from a fresh profile through one press and every tab, and through every lab and page of the textbook: no English but names and code.
+ * Seen to fail with every English text that is not listed here.
  */
 import type { Page } from 'puppeteer-core';
 import { expect, test } from 'vitest';
+import { hashOf, PLACES } from '../../src/page/labs/textbook/way.ts';
+import { openLab } from './lab-tools.ts';
 import { CAN_TRAIN, part, QUICK } from './page-tools.ts';
 import { setStage } from './stage.ts';
 
@@ -28,7 +30,7 @@ const NAMES: readonly RegExp[] = [
   /^[a-z]+-[a-z]+$/,
 ];
 
-/** Texts and labels of what is on screen; what stands in code, formulas and pictures is none, nor is what a model wrote. */
+/** Texts and labels of what is on screen; what stands in code, formulas and pictures is none, nor is what a model wrote or a list of sources, which say so. */
 const readAll = (page: Page): Promise<string[]> =>
   page.evaluate(() => {
     for (const fold of document.querySelectorAll('details')) fold.open = true;
@@ -37,7 +39,7 @@ const readAll = (page: Page): Promise<string[]> =>
     while (walker.nextNode()) {
       const { data, parentElement } = walker.currentNode as Text;
       const isCode = parentElement?.closest(
-        'script, noscript, style, code, kbd, pre, svg, textarea, .katex, [translate=no]',
+        'script, noscript, style, code, kbd, pre, svg, textarea, .katex, [translate=no], li[lang=en]',
       );
       if (!isCode) out.push(data.trim());
     }
@@ -77,4 +79,39 @@ test('a visit in Chinese finds no English but names and code', async () => {
     [...found].filter((text) => isEnglish(text) && !NAMES.some((pattern) => pattern.test(text))),
   ).toEqual([]);
   await context.close();
+});
+
+/** What is named on labs and pages of the textbook: files, kinds of numbers, matrices and functions. */
+const QUOTED: readonly RegExp[] = [
+  /^(R（float64）|float64|Hadamard|softmax)$/,
+  /^计算者：google swiftshader 上的 WebGPU。$/,
+  /^shaders\/\w+\.wgsl$/,
+];
+
+test('labs and the textbook have no English either, with the form of a lesson open', async () => {
+  const { page } = await openLab(stage, 'start', 'zh-Hans');
+  const english: string[] = [];
+  const read = async (where: string) => {
+    const all = new Set(await readAll(page));
+    expect(all.size, where).toBeGreaterThan(30);
+    const known = [...NAMES, ...QUOTED];
+    for (const text of all)
+      if (isEnglish(text) && !known.some((pattern) => pattern.test(text))) english.push(`${where}: ${text}`);
+  };
+  await page.waitForSelector(`${part('labs-start')} h2`);
+  await read('start');
+  for (const place of PLACES) {
+    const hash = hashOf(place);
+    await page.evaluate((to) => {
+      location.hash = to;
+    }, hash);
+    await page.waitForSelector(`${part(`lab-${place.id}`)} h2, ${part(`lab-${place.id}`)} dl`);
+    if (place.id !== 'glossary') {
+      await page.$eval(part('make-lesson'), (button) => (button as HTMLElement).click());
+      await page.waitForSelector(part('lesson-form'));
+    }
+    await read(hash);
+  }
+  expect(english).toEqual([]);
+  await page.browserContext().close();
 });
