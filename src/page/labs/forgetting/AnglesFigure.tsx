@@ -8,7 +8,7 @@ import { LabFigure } from '../LabFigure.tsx';
 import { Plot } from '../Plot.tsx';
 import { Term } from '../textbook/Glossary.tsx';
 import { useShown } from '../useLab.ts';
-import { type Forgetting, methodIndex, nameOf, STYLES } from './runs.ts';
+import { type Forgetting, methodIndex, nameOf, STYLES, titleOf } from './runs.ts';
 
 export function AnglesFigure(props: { readonly run: Forgetting; readonly method: ForgetMethodId }) {
   const { run, method } = props;
@@ -25,14 +25,14 @@ export function AnglesFigure(props: { readonly run: Forgetting; readonly method:
     <LabFigure
       id="angles"
       title={title}
-      sentence={say`${nameOf(method)}: the hyperspherical energy is ${fixed(energy.after, 2)}, before it was ${fixed(energy.before, 2)}. The angle of a pair of neurons has changed by ${degreesApart(turned.most)} at most, by ${degreesApart(turned.mean)} on average.`}
+      sentence={say`${titleOf(method)}: the hyperspherical energy is ${fixed(energy.after, 2)}, before it was ${fixed(energy.before, 2)}. The angle of a pair of neurons has changed by ${degreesApart(turned.most)} at most, by ${degreesApart(turned.mean)} on average.`}
       how={rich`How each number was got: from the weight before and after, which the engine has in 32 bits, in ${<Term of="float64" />}. Pairs are counted in bins of 5°. The energy is the sum of 1 over the distance of two neurons of length 1, over all pairs.`}
       table={{
         head: [say`Method`, say`Energy before`, say`Energy after`, say`Largest change`, say`Mean change`],
         rows: FORGET_METHODS.map((id, m) => {
           const one = view.methods[m]!;
           return [
-            ...[nameOf(id), fixed(one.energy.before, 4), fixed(one.energy.after, 4)],
+            ...[titleOf(id), fixed(one.energy.before, 4), fixed(one.energy.after, 4)],
             ...[degreesApart(one.turned.most), degreesApart(one.turned.mean)],
           ];
         }),

@@ -14,7 +14,7 @@ import { AnglesFigure } from './AnglesFigure.tsx';
 import { ForgettingQuestions } from './ForgettingQuestions.tsx';
 import { KeptFigure } from './KeptFigure.tsx';
 import { PlaneFigure } from './PlaneFigure.tsx';
-import { FORGETTING, methodIndex, nameOf, numbersBy } from './runs.ts';
+import { FORGETTING, methodIndex, nameOf, numbersBy, titleOf } from './runs.ts';
 import { SingularFigure } from './SingularFigure.tsx';
 import { forgetRequest } from './settings.ts';
 
@@ -28,8 +28,6 @@ const [R, W, turned, change, n, alpha] = [
 ];
 const ROTATED = `${turned} = ${W}\\,${R}^{\\top}, \\qquad ${R}^{\\top}${R} = I`;
 const ADDED = `${turned} = ${W} + ${change}, \\qquad ${change} = \\tfrac{${alpha}}{r}\\,B\\,A \\;\\text{ / }\\; \\tfrac{${alpha}}{d^2} \\sum_{k=1}^{${n}} s_k\\cos(\\dots)`;
-
-const titleOf = (value: string): string => nameOf(value as ForgetMethodId);
 
 const symbol = (name: string) => <Sym name={name}>{name}</Sym>;
 
@@ -74,7 +72,7 @@ export default function ForgettingLab() {
           {say`${NETWORKS} small networks, each with two layers of 32 neurons, first learn the old task: a disc in a ring. Then one weight of each, that of the second layer, learns the new task: four quarters, somewhere else in the plane. The old points are not shown again. All methods start from the same networks. OFT, BOFT, LoRA and FourierFT have about as many numbers, which stand below the choice; full fine-tuning has all ${whole(numbers[methodIndex('full')]!)} of the weight.`}
         </p>
         <div className="lab-controls">
-          <LabControl name="method" label={say`Method`} titleOf={titleOf} />
+          <LabControl name="method" label={say`Method`} titleOf={(id) => titleOf(id as ForgetMethodId)} />
           <LabControl name="budget" label={say`Numbers that train, about`} hint={counts} />
           <LabControl
             name="apart"

@@ -9,7 +9,7 @@ import { LabFigure } from '../LabFigure.tsx';
 import { Plot } from '../Plot.tsx';
 import { Term } from '../textbook/Glossary.tsx';
 import { useShown } from '../useLab.ts';
-import { type Forgetting, meanOf, methodIndex, nameOf, numbersBy, STYLES } from './runs.ts';
+import { type Forgetting, meanOf, methodIndex, nameOf, numbersBy, STYLES, titleOf } from './runs.ts';
 
 const round = (share: number): string => percent(Math.round(share * 1000) / 1000);
 
@@ -67,7 +67,7 @@ export function KeptFigure(props: { readonly run: Forgetting; readonly method: F
         head: [say`Method`, say`Numbers`, say`Network`, say`New task`, say`Old task`],
         rows: FORGET_METHODS.flatMap((id, m) =>
           last.kept[m]!.map((share, n) => [
-            ...[nameOf(id), whole(numbers[m]!), String(n + 1)],
+            ...[titleOf(id), whole(numbers[m]!), String(n + 1)],
             ...[round(last.learnt[m]![n]!), round(share)],
           ]),
         ),
@@ -79,7 +79,7 @@ export function KeptFigure(props: { readonly run: Forgetting; readonly method: F
         x={axis(say`new task, told right`, 0.4, [0.4, 0.6, 0.8, 1])}
         y={axis('', 0.3, [0.4, 0.6, 0.8, 1])}
         lines={FORGET_METHODS.map((id, m) => ({
-          ...{ id, name: nameOf(id), ...STYLES[id] },
+          ...{ id, name: titleOf(id), ...STYLES[id] },
           points: course.map((point) => [meanOf(point.learnt[m]!), meanOf(point.kept[m]!)] as const),
         }))}
         picked={[learnt, kept]}

@@ -11,7 +11,7 @@ import {
 import { percent } from '../../format.ts';
 import { HeatMap } from '../HeatMap.tsx';
 import { LabFigure } from '../LabFigure.tsx';
-import { type Forgetting, methodIndex, nameOf } from './runs.ts';
+import { type Forgetting, methodIndex, nameOf, titleOf } from './runs.ts';
 
 const SIDE = 264;
 
@@ -67,7 +67,7 @@ export function PlaneFigure(props: { readonly run: Forgetting; readonly method: 
         head: [say`Method`, say`New task`, say`Old task`],
         rows: [
           [say`before`, share(at, 'learnt', first), share(at, 'kept', first)],
-          ...FORGET_METHODS.map((id, m) => [nameOf(id), share(m, 'learnt'), share(m, 'kept')]),
+          ...FORGET_METHODS.map((id, m) => [titleOf(id), share(m, 'learnt'), share(m, 'kept')]),
         ],
       }}
     >

@@ -6,7 +6,7 @@ import { rich } from '../../parts/rich.ts';
 import { LabFigure } from '../LabFigure.tsx';
 import { Plot } from '../Plot.tsx';
 import { Term } from '../textbook/Glossary.tsx';
-import { type Forgetting, methodIndex, nameOf, rankOf, STYLES } from './runs.ts';
+import { type Forgetting, methodIndex, rankOf, STYLES, titleOf } from './runs.ts';
 
 const [LOW, HIGH] = [1e-8, 100];
 
@@ -22,12 +22,12 @@ export function SingularFigure(props: { readonly run: Forgetting; readonly metho
       title={title}
       sentence={
         hasChanged
-          ? say`${nameOf(method)} changes the weight in ${rankOf(singular)} of ${singular.length} directions; the largest singular value of ΔW is ${fixed(singular[0]!, 2)}.`
+          ? say`${titleOf(method)} changes the weight in ${rankOf(singular)} of ${singular.length} directions; the largest singular value of ΔW is ${fixed(singular[0]!, 2)}.`
           : say`Nothing has changed yet.`
       }
       how={rich`How each number was got: the singular values of the weight after, minus the weight before, in float64. What is below a millionth of the largest is ${<Term of="rounding" />} of 32 bits and no direction.`}
       table={{
-        head: [say`Place`, ...FORGET_METHODS.map(nameOf)],
+        head: [say`Place`, ...FORGET_METHODS.map(titleOf)],
         rows: singular.map((_, k) => [
           String(k + 1),
           ...view.methods.map((one) => (one.singular[k] === 0 ? '0' : power(one.singular[k]!))),
@@ -46,7 +46,7 @@ export function SingularFigure(props: { readonly run: Forgetting; readonly metho
         }}
         height={260}
         lines={FORGET_METHODS.map((id, m) => ({
-          ...{ id, name: nameOf(id), ...STYLES[id] },
+          ...{ id, name: titleOf(id), ...STYLES[id] },
           points: view.methods[m]!.singular.map((value, k) => [k + 1, Math.max(value, LOW)] as const),
         }))}
       />

@@ -1,4 +1,5 @@
 /** What runs in the lab on forgetting, and how its methods are called and drawn. */
+import { say } from '../../../common.ts';
 import {
   BUDGETS,
   countOf,
@@ -33,7 +34,11 @@ export const FORGETTING: FitSource<ForgetRequest, ForgetFacts, ForgetAnswer, For
   look: (network) => labWorker().forgotten(network),
 };
 
-export const nameOf = (id: ForgetMethodId): string => METHODS[id].title;
+/** By itself, and at the beginning of a sentence. */
+export const titleOf = (id: ForgetMethodId): string => METHODS[id].title;
+
+/** Within a sentence. */
+export const nameOf = (id: ForgetMethodId): string => (id === 'full' ? say`full fine-tuning` : titleOf(id));
 
 /** Numbers that train, by method. */
 export const numbersBy = (budget: string): readonly number[] => BUDGETS[budget]!.map(countOf);

@@ -66,7 +66,7 @@ function Drawn({ turned }: { readonly turned: readonly number[] }) {
       sentence={
         <Sentences>
           {rich`Turned, the weights changed by ${fixed(share, 2)} of their size, and no angle of ${before.length} pairs by more than ${degreesApart(mostOf(before, after))}; a change of ${<Term of="rank" />} 1 that is as large moves one by ${degreesApart(mostOf(before, low))}.`}
-          {say`The energy was ${real(energyOf(before))}; turned it is ${real(energyOf(after))}, with the change of rank 1 ${real(energyOf(low))}.`}
+          {say`The energy was ${real(energyOf(before))}; turned it is ${real(energyOf(after))}, with the change of rank 1 it is ${real(energyOf(low))}.`}
         </Sentences>
       }
       how={rich`How each number was got: seeded random neurons of ${INPUTS} inputs, turned by ${FACTORS} factors with blocks of ${BLOCK} by the ops that merge BOFT, in 32 bits; the other change is the product of two seeded random vectors. Angles and energies in ${<Term of="float64" />}.`}
