@@ -78,7 +78,7 @@ describe('a language that is written from right to left', () => {
         .split('\n')
         .map((line, i) => ({ line: line.trim(), at: `${path}:${i + 1}` }))
         .filter(({ line }) =>
-          /^((margin|padding|border)-(left|right)\b|(left|right):|border-(top|bottom)-(left|right)|(text-align|float|clear): (left|right))/.test(
+          /^((margin|padding|border)-(left|right)\b|(left|right):|border-(top|bottom)-(left|right)|(text-align|float|clear): (left|right)|(margin|padding|inset): \S+ (?<end>\S+) \S+ (?!\k<end>;)\S+;)/.test(
             line,
           ),
         ),
