@@ -45,6 +45,7 @@ export function loadNativeRuntime(folder = '.', threads = availableParallelism()
     threads,
     memoryBytes: machineBytes(),
     overhead: { bytes: 40 * 2 ** 20, temporaries: 2.5 },
+    heapBytes: () => null,
     async open(model) {
       const session = await ort.InferenceSession.create(model, {
         executionProviders: ['cpu'],

@@ -31,6 +31,8 @@ export interface OrtRuntime {
   /** Bytes of memory that graphs may take. */
   readonly memoryBytes: number;
   readonly overhead: MemoryOverhead;
+  /** Bytes of the memory that all its sessions have had at once, at the most; null where it is not told apart from the rest of the process. */
+  heapBytes(): number | null;
   open(model: Uint8Array): Promise<OrtModelSession>;
 }
 

@@ -17,6 +17,29 @@ const MEMORY_BYTES = 2 ** 32;
 
 let loading: Promise<Ort> | undefined;
 
+/** What onnxruntime computes in, its threads too. It only ever grows. */
+let memory: WebAssembly.Memory | undefined;
+const PAGE_BYTES = 65536;
+
+/** Remembers the memory that onnxruntime makes while `work` is at work, the first time. */
+async function rememberingMemory<T>(work: () => Promise<T>): Promise<T> {
+  if (memory !== undefined) return work();
+  const { Memory } = WebAssembly;
+  WebAssembly.Memory = new Proxy(Memory, {
+    construct(own, [size]: [WebAssembly.MemoryDescriptor]) {
+      const made = new own(size);
+      // One of no pages is made for its class alone.
+      if (size.initial > 0) memory = made;
+      return made;
+    },
+  });
+  try {
+    return await work();
+  } finally {
+    WebAssembly.Memory = Memory;
+  }
+}
+
 /** The threads that WebAssembly may have here. */
 export const webThreads = (): number =>
   !import.meta.env.SSR && globalThis.crossOriginIsolated
@@ -51,16 +74,18 @@ export async function loadWebRuntime(threads = webThreads()): Promise<OrtRuntime
     threads: ort.env.wasm.numThreads ?? 1,
     memoryBytes: MEMORY_BYTES,
     overhead: { bytes: 16 * 2 ** 20, temporaries: 2 },
+    // To grow by nothing tells the size that another thread may have grown it to.
+    heapBytes: () => (memory === undefined ? null : memory.grow(0) * PAGE_BYTES),
     open: async (model) => {
-      const session = await beginningThreads(ort, () =>
+      const create = () =>
         ort.InferenceSession.create(model, {
           executionProviders: ['wasm'],
           graphOptimizationLevel: 'all',
           logSeverityLevel: 3,
           // As in the native build (nativeRuntime.ts): half the memory.
           enableMemPattern: false,
-        }),
-      );
+        });
+      const session = await beginningThreads(ort, () => rememberingMemory(create));
       return sessionOver(ort, session);
     },
   };

@@ -96,6 +96,8 @@ export interface Engine {
   readonly states: ReadonlyMap<string, number>;
   /** What a step costs on the GPU; null for an engine that executes elsewhere. */
   readonly stats: EngineStats | null;
+  /** Of an engine that executes elsewhere: bytes of the memory that it computes in, as `heapBytes` of OrtRuntime has them. */
+  heapBytes?(): number | null;
   /** What its kernels were tuned to; null where nothing was. */
   readonly tuning: TuningReport | null;
   /** Frees what it holds once what is under way has ended; from now on every call is refused with 'aborted'. */

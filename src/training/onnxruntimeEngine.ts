@@ -122,8 +122,7 @@ export const ortEngines =
         states.get(name)!.set(data);
       },
       states: new Map([...states].map(([name, data]) => [name, data.length])),
-      stats: null,
-      tuning: null,
+      ...{ stats: null, tuning: null, heapBytes: () => ort.heapBytes() },
       async close() {
         await close();
         await release();

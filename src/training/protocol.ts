@@ -192,8 +192,13 @@ export type TrainerEvent =
   | { readonly type: 'progress'; readonly progress: Progress }
   /** The run is open; a fresh one has been evaluated. `ready` follows. */
   | { readonly type: 'open'; readonly report: OpenReport }
-  /** `submits` is what this step took. */
-  | { readonly type: 'step'; readonly metric: StepMetric; readonly submits: number }
+  /** `submits` is what this step took; `heapBytes` the size of WebAssembly's memory by then, where the run computes in it. It never shrinks. */
+  | {
+      readonly type: 'step';
+      readonly metric: StepMetric;
+      readonly submits: number;
+      readonly heapBytes?: number;
+    }
   | { readonly type: 'eval'; readonly metric: EvalMetric }
   /** Stopped by an error: it can be gone on with from its last update or, where that is gone (`failed`), from a checkpoint. */
   | { readonly type: 'error'; readonly error: ErrorReport };

@@ -489,7 +489,11 @@ class UpdateLoop {
     };
     steps.push(metric);
     const { engine, batches, emit } = this.options;
-    emit({ type: 'step', metric, submits: engine.stats?.submitsPerStep ?? 0 });
+    const heapBytes = engine.heapBytes?.() ?? null;
+    emit({
+      ...{ type: 'step', metric, submits: engine.stats?.submitsPerStep ?? 0 },
+      ...(heapBytes === null ? {} : { heapBytes }),
+    });
     emit({ type: 'progress', progress: { clock: 'train', done: metric.step, total: batches.totalSteps } });
   }
 

@@ -112,6 +112,17 @@ test('three runs are compared, outlive a reload and a deletion, and move to anot
   expect(said[1]).toMatch(/ r 2 → 4 \d+\.\d+ /);
   expect(said[2]).toMatch(/LoRA, recipes/);
   await untilSeen(() => words(page, part('front')), / on recipes\. Not beaten/, 'the front', 30);
+  // WebAssembly's memory has been grown by all of them: each is measured in a worker of its own.
+  await click((await page.$(`${named('Quality against what it takes')} .picker-button`))!);
+  await click((await page.waitForSelector('::-p-aria([name="MB of memory"][role="option"])'))!);
+  await untilSeen(() => words(page, part('memory')), /^The memory of 3 runs /, 'what is not measured', 10);
+  await press(page, 'Measure it');
+  await untilSeen(
+    () => words(page, part('front')),
+    / on recipes\. Not beaten.*, \d+(\.\d)? MB\).*onnxruntime alone/s,
+    'memory',
+    120,
+  );
   await until(() => page.$(`${named('Curves')} .js-plotly-plot .scatterlayer .trace`), 'curves', 30);
   await page.reload({ waitUntil: 'load' });
   await untilWhole(page);

@@ -43,10 +43,14 @@ it('onnxruntime-web trains with two threads as with one, bit for bit', { timeout
   });
   const runtimes = [await webWith(1), await webWith(2)] as const;
   expect(runtimes.map(({ threads }) => threads)).toEqual([1, 2]);
+  const untold = runtimes.map(({ heapBytes }) => heapBytes());
   const [one, two] = [await trained(BOFT, runtimes[0]), await trained(BOFT, runtimes[1])];
   expect(one.losses).toHaveLength(STEPS);
   expect(new Set(one.losses).size).toBe(STEPS);
   expect(two).toEqual(one);
+  // The model's weights alone have 800,000 numbers, and nothing was told before a session was there.
+  expect(untold).toEqual([null, null]);
+  for (const { heapBytes } of runtimes) expect(heapBytes()).toBeGreaterThan(4 * 8e5);
   // The second thread of two; one has none beside itself.
   expect(begun).toHaveBeenCalledTimes(1);
 });

@@ -153,6 +153,13 @@ describe('rows', () => {
     expect(difference('Parameters')).toBe('−66.7 %');
     expect(difference('Time')).toBe('the same');
     expect(difference('Memory')).toBe('');
+    const memory = NUMBER_COLUMNS.find((one) => one.title() === 'Memory')!;
+    const [less, more] = [
+      { ...b!, peakBytes: 2e6 },
+      { ...a!, peakBytes: 3e6 },
+    ] as const;
+    expect(memory.difference(more, less)).toBe('+50.0 %');
+    expect(memory.difference({ ...more, engine: 'onnxruntime' }, less)).toBe('');
     expect(QUALITY.difference(a!, { ...b!, metric: 'perplexity' })).toBe('');
   });
 });

@@ -22,7 +22,14 @@ function broken(
 ): { readonly ort: OrtRuntime; readonly opened: () => number } {
   let opened = 0;
   const ort: OrtRuntime = {
-    ...{ name: 'onnxruntime-node', version: '0', cpu: 'none', threads: 1, memoryBytes: 0 },
+    ...{
+      name: 'onnxruntime-node',
+      version: '0',
+      cpu: 'none',
+      threads: 1,
+      memoryBytes: 0,
+      heapBytes: () => null,
+    },
     overhead: NO_OVERHEAD,
     async open() {
       opened++;

@@ -7,7 +7,14 @@ import { openBackend } from '../../src/training/backend.ts';
 import type { EngineName } from '../../src/training/protocol.ts';
 
 const runtime: OrtRuntime = {
-  ...{ name: 'onnxruntime-web', version: '1', cpu: 'WebAssembly', threads: 2, memoryBytes: 2 ** 30 },
+  ...{
+    name: 'onnxruntime-web',
+    version: '1',
+    cpu: 'WebAssembly',
+    threads: 2,
+    memoryBytes: 2 ** 30,
+    heapBytes: () => null,
+  },
   overhead: NO_OVERHEAD,
   open: async () => fail('internal', 'Nothing is opened here.'),
 };

@@ -22,7 +22,9 @@ export const MEASURED = {
   machine: () =>
     say`Memory: the buffers that the page holds on the GPU, added up. Dispatches: counted in the plan of a step. Submits: counted while the last step was sent.`,
   'kept-runs': () =>
-    say`Each as its own run had it. Held out: the last score, on examples that are never learnt from. Parameters: counted, those that are free. Time: by the worker’s clock, without pauses and without opening the model. A step: the median of the last 20. Memory: the most bytes of GPU buffers at once.`,
+    say`Each as its own run had it. Held out: the last score, on examples that are never learnt from. Parameters: counted, those that are free. Time: by the worker’s clock, without pauses and without opening the model. A step: the median of the last 20. Memory: on a GPU the most bytes of buffers at once; of runs on the processor it is measured under the table.`,
+  'processor-memory': () =>
+    say`The size of WebAssembly’s memory, with onnxruntime itself in it, after the run’s first two steps and an evaluation between them. They are made again in a worker of their own, since that memory never shrinks and earlier work has grown it. Texts of other lengths can take more later.`,
   'sweep-time': () =>
     say`Steps to come times a pace: the median step of the newest kept run on the same model and data, of the same method where there is one, longer for larger batches; else the forecast’s.`,
   storage: () =>

@@ -26,7 +26,7 @@ import { Sentences } from '../../parts/Sentences.tsx';
 
 export function Runs() {
   const page = usePage();
-  const { book, sweeper } = use(page.keptRuns());
+  const { book, sweeper, meter } = use(page.keptRuns());
   const rows = useRows();
   const { problem, said, deleted } = useStore(book.view);
   return (
@@ -49,7 +49,7 @@ export function Runs() {
           <RunsTable book={book} rows={rows} />
           <RunDetails book={book} rows={rows} />
           <Curves book={book} />
-          <Trade book={book} rows={rows} />
+          <Trade book={book} meter={meter} rows={rows} />
         </>
       )}
       <SweepPanel sweeper={sweeper} rows={rows} />

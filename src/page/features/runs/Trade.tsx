@@ -2,14 +2,20 @@
 import { useCallback, useMemo, useState } from 'react';
 import { useStore } from 'zustand';
 import { facts, say } from '../../../common.ts';
-import { isMoreBetter } from '../../../protocol.ts';
+import { ENGINE_TITLES, isMoreBetter } from '../../../protocol.ts';
 import { metricText } from '../../format.ts';
+import { Action } from '../../parts/Action.tsx';
 import { Chart, type ChartLine, type ChartSpec } from '../../parts/Chart.tsx';
-import { Block } from '../../parts/Facts.tsx';
+import { Block, Warnings } from '../../parts/Facts.tsx';
+import { Measured } from '../../parts/Measured.tsx';
 import { Picker } from '../../parts/Picker.tsx';
+import { Sentences } from '../../parts/Sentences.tsx';
+import { isUnderWay } from '../../stores.ts';
+import { useRun } from '../../usePage.ts';
 import { lineOf } from '../training/runs.ts';
 import type { RunBook } from './book.ts';
 import type { RunFigures } from './figures.ts';
+import { isMeasuredApart, type MemoryMeter } from './memory.ts';
 import { paretoFront } from './pareto.ts';
 import { COSTS, isAlike, QUALITY, type RunRow } from './rows.ts';
 
@@ -24,13 +30,19 @@ interface Placed {
   readonly quality: number;
 }
 
+/** Whether runs of two engines can be set against each other: memory is buffers of a GPU, or WebAssembly's with onnxruntime in it. */
+const isOfOneKind = (a: RunFigures, b: RunFigures, cost: Cost): boolean =>
+  isAlike(a, b) && (cost !== 'memory' || a.engine === b.engine);
+
 /** The runs of one task that have a score and this cost. */
 function placed(rows: readonly RunRow[], of: RunFigures, cost: Cost): Placed[] {
   return rows.flatMap((row) => {
     const { figures } = row;
-    if (figures === null || !isAlike(figures, of)) return [];
+    if (figures === null || !isOfOneKind(figures, of, cost)) return [];
     const [x, y] = [COSTS[cost].of.value(figures), figures.last?.value ?? null];
-    return x === null || y === null || !Number.isFinite(y) ? [] : [{ row, figures, cost: x, quality: y }];
+    return x === null || y === null || !Number.isFinite(y)
+      ? []
+      : [{ row, figures, cost: x / COSTS[cost].unit, quality: y }];
   });
 }
 
@@ -74,7 +86,46 @@ const frontText = (
     ),
   );
 
-export function Trade({ book, rows }: { readonly book: RunBook; readonly rows: readonly RunRow[] }) {
+/** Measures what has not been measured of the memory of runs on the processor. */
+function Measure({ meter, rows }: { readonly meter: MemoryMeter; readonly rows: readonly RunRow[] }) {
+  const { busy, error } = useStore(meter.view);
+  const isTraining = useRun(({ state }) => isUnderWay(state));
+  const runs = rows.flatMap(({ run, figures }) =>
+    figures !== null && run.outcome !== null && isMeasuredApart(figures) && figures.peakBytes === null
+      ? [run]
+      : [],
+  );
+  if (runs.length === 0 && error === null) return null;
+  return (
+    <>
+      {runs.length === 0 ? null : (
+        <p className="row hint" role="status" data-testid="memory">
+          <span>
+            {busy ??
+              (runs.length === 1
+                ? say`The memory of ${runs[0]!.name}, which the processor trained, is measured when you ask: its first two steps are made again.`
+                : say`The memory of ${runs.length} runs that the processor trained is measured when you ask: their first two steps are made again.`)}
+          </span>
+          <Action
+            kind="link"
+            text={say`Measure it`}
+            isDisabled={busy !== null || isTraining}
+            onPress={() => void meter.measure(runs)}
+          />
+          <Measured of="processor-memory" about={say`memory on the processor`} />
+        </p>
+      )}
+      <Warnings of={error === null ? [] : [error.message]} role="alert" />
+    </>
+  );
+}
+
+export function Trade(props: {
+  readonly book: RunBook;
+  readonly meter: MemoryMeter;
+  readonly rows: readonly RunRow[];
+}) {
+  const { book, meter, rows } = props;
   const [cost, setCost] = useState<Cost>('parameters');
   const selected = useStore(book.view, (s) => s.selected);
   const pick = useCallback((key: string) => book.select(key), [book]);
@@ -128,13 +179,24 @@ export function Trade({ book, rows }: { readonly book: RunBook; readonly rows: r
             onPick={pick}
           />
           <p className="hint" data-testid="front">
-            {say`${of.model} on ${of.data}. Not beaten in both by any other: ${frontText(
-              front.map((i) => points[i]!),
-              cost,
-            )}.`}
+            <Sentences>
+              {say`${of.model} on ${of.data}. Not beaten in both by any other: ${frontText(
+                front.map((i) => points[i]!),
+                cost,
+              )}.`}
+              {cost === 'memory'
+                ? say`Runs by ${ENGINE_TITLES[of.engine]} alone: what another engine takes is counted in another way.`
+                : ''}
+            </Sentences>
           </p>
         </>
       )}
+      {cost === 'memory' ? (
+        <Measure
+          meter={meter}
+          rows={rows.filter(({ figures }) => figures !== null && isOfOneKind(figures, of, cost))}
+        />
+      ) : null}
     </Block>
   );
 }

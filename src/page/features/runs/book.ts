@@ -75,6 +75,13 @@ export class RunBook {
     this.change(key, { note: note.slice(0, NOTE_LETTERS) });
   }
 
+  /** @param peakBytes of memory, measured apart from the run */
+  measured(key: string, peakBytes: number): void {
+    const outcome = this.run.getState().runs.find((one) => one.key === key)?.outcome ?? null;
+    if (outcome !== null)
+      this.change(key, { outcome: { ...outcome, figures: { ...outcome.figures, peakBytes } } });
+  }
+
   select(key: string | null): void {
     this.view.setState({ selected: key });
   }
@@ -188,7 +195,7 @@ export class RunBook {
   }
 
   /** Changes one run, wherever it stands, and keeps it. */
-  change(key: string, patch: Partial<Pick<RunRecord, 'name' | 'note' | 'sweep'>>): void {
+  change(key: string, patch: Partial<Pick<RunRecord, 'name' | 'note' | 'sweep' | 'outcome'>>): void {
     const old = this.run.getState().runs.find((one) => one.key === key);
     if (old === undefined) return;
     const now = { ...old, ...patch };

@@ -33,7 +33,7 @@ export interface RunFigures {
   readonly secondsPerStep: number | null;
   /** Pauses left out. */
   readonly seconds: number;
-  /** Of the GPU; null where none computes. */
+  /** Of the GPU; where none computes, of WebAssembly's memory, which is measured apart when somebody asks. Null until then. */
   readonly peakBytes: number | null;
 }
 
@@ -94,6 +94,6 @@ export function figuresOf(
     free: counts.trainable.free,
     secondsPerStep: secondsPerStep(seconds, since) ?? before?.secondsPerStep ?? null,
     seconds: seconds.at(-1) ?? 0,
-    peakBytes: counts.gpu?.peakBytes ?? null,
+    peakBytes: counts.gpu?.peakBytes ?? before?.peakBytes ?? null,
   };
 }

@@ -2,11 +2,13 @@
 import type { Tabs } from '../training/tabs.ts';
 import { RunBook } from './book.ts';
 import { browserRuns } from './database.ts';
+import { MemoryMeter } from './memory.ts';
 import { Sweeper, type SweepPage } from './sweeper.ts';
 
 export interface KeptRuns {
   readonly book: RunBook;
   readonly sweeper: Sweeper;
+  readonly meter: MemoryMeter;
 }
 
 /**
@@ -26,5 +28,5 @@ export async function openRuns(
   tabs.view.subscribe((now, before) => {
     if (before.owner === 'other' && now.owner !== 'other') void book.load();
   });
-  return { book, sweeper };
+  return { book, sweeper, meter: new MemoryMeter(page.choice, book) };
 }

@@ -76,19 +76,24 @@ const STEP = column(
   ({ secondsPerStep }) => secondsPerStep,
   brief,
 );
-const MEMORY = column(
-  () => say`Memory`,
-  ({ peakBytes }) => peakBytes,
-  bytes,
-);
+const MEMORY: NumberColumn = {
+  ...column(
+    () => say`Memory`,
+    ({ peakBytes }) => peakBytes,
+    bytes,
+  ),
+  // Buffers of a GPU are not what WebAssembly's memory is.
+  difference: (figures, from) =>
+    figures.engine === from.engine ? relative(figures.peakBytes, from.peakBytes) : '',
+};
 
 export const NUMBER_COLUMNS: readonly NumberColumn[] = [QUALITY, PARAMETERS, TIME, STEP, MEMORY];
 
-/** What quality is set against. */
+/** What quality is set against, in which unit. */
 export const COSTS = {
-  parameters: { title: () => say`free parameters`, of: PARAMETERS },
-  time: { title: () => say`seconds of training`, of: TIME },
-  memory: { title: () => say`bytes of GPU memory`, of: MEMORY },
+  parameters: { title: () => say`free parameters`, of: PARAMETERS, unit: 1 },
+  time: { title: () => say`seconds of training`, of: TIME, unit: 1 },
+  memory: { title: () => say`MB of memory`, of: MEMORY, unit: 2 ** 20 },
 } as const;
 
 /** Of names and what changed; sorted by when a run began. */
