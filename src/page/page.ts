@@ -69,6 +69,7 @@ export function createPage({ trainer, sessions: given, tabs, storage, inference,
   const edits = createEdits(stores, readMissing);
   const controller = new Controller(stores, trainer, sessions, tabs);
   const questions = createQuestions(stores, controller);
+  const methodComparison = createMethodComparison(stores, trainer);
   const inspection = createInspection(stores, trainer, controller, questions);
   followTabs(stores, tabs, sessions, controller);
   trainer.onCrash((message) => controller.fail({ kind: 'internal', message, details: { crashed: true } }));
@@ -96,7 +97,7 @@ export function createPage({ trainer, sessions: given, tabs, storage, inference,
     /** Opened adapters. */
     adapterSet: new AdapterSet(stores, trainer, inference, edits.goOnFrom),
     /** Methods side by side at one budget. */
-    methodComparison: createMethodComparison(stores, trainer),
+    methodComparison,
     /** The data as it will be trained on. */
     data: createDataPreview(stores, trainer),
     /** Whether the page opens without a network, and its next version. */
@@ -126,7 +127,11 @@ export function createPage({ trainer, sessions: given, tabs, storage, inference,
     /** The runs that the browser keeps, in the list of runs, and sweeps; read when first asked for. */
     keptRuns(): Promise<KeptRuns> {
       kept ??= import('./features/runs/open.ts').then(({ openRuns }) =>
-        openRuns({ ...stores, controller, setSettings: edits.setSettings }, tabs, room.measure),
+        openRuns(
+          { ...stores, controller, methodComparison, setSettings: edits.setSettings },
+          tabs,
+          room.measure,
+        ),
       );
       return kept;
     },

@@ -6,6 +6,7 @@
 import { describe, expect, test } from 'vitest';
 import type { InputFile } from '../../src/lib/bytes.ts';
 import { PapilioError } from '../../src/lib/errors.ts';
+import { keepComparison } from '../../src/page/features/methods/keptComparison.ts';
 import { methodComparisonCsv } from '../../src/page/features/methods/methodComparison.ts';
 import { runRequest, withPrecision } from '../../src/page/features/setup/choice.ts';
 import { baseSettings } from '../../src/page/features/setup/settings.ts';
@@ -271,6 +272,41 @@ describe('methods side by side', () => {
       now: null,
       rows: [measured],
     });
+  });
+
+  test('are kept row by row, and shown by the page that is opened next, unless that has newer ones', async () => {
+    let kept: unknown;
+    const book = {
+      keptNote: async () => kept,
+      keepNote: async (_: string, value: unknown) => {
+        kept = structuredClone(value);
+      },
+    };
+    const first = setUp();
+    await keepComparison(first.page.methodComparison.view, book, () => 5);
+    const running = first.page.methodComparison.start({ methods: ['oft', 'lora'], budget: 300, steps: 4 });
+    expect(kept).toBeUndefined();
+    first.tell({ type: 'row', row: measured });
+    first.tell({ type: 'refused', method: 'lora', reason: 'No size fits.' });
+    const opened = async () => {
+      const { page } = setUp();
+      await keepComparison(page.methodComparison.view, book);
+      return page.methodComparison.view.getState();
+    };
+    const about = { model: 'glyphs-vit', data: 'letters', budget: 300 };
+    const shown = { about, rows: [measured], keptAt: 5, busy: null };
+    expect(await opened()).toMatchObject({ ...shown, report: null, refused: [{ method: 'lora' }] });
+    first.end();
+    await running;
+    expect(await opened()).toMatchObject({ ...shown, report: { ranOn: 'a device', isWhole: true } });
+
+    const later = setUp();
+    void later.page.methodComparison.start({ methods: ['oft'], budget: 9, steps: 1 });
+    await keepComparison(later.page.methodComparison.view, book);
+    expect(later.page.methodComparison.view.getState()).toMatchObject({ rows: [], keptAt: null });
+    // What no page writes is left out.
+    kept = { about, rows: [{ ...measured, metric: 'luck' }], refused: [], ended: null, at: 5 };
+    expect(await opened()).toMatchObject({ rows: [], about: null });
   });
 
   test('as CSV, what was not measured is empty', () => {

@@ -3,14 +3,21 @@ import { useMemo, useState } from 'react';
 import { useStore } from 'zustand';
 import { inEnglish, say } from '../../../common.ts';
 import { METHODS, type MethodId } from '../../../methods.ts';
-import { type MethodRow, methodComparisonMarkdown, provenance, settingsText } from '../../../protocol.ts';
+import {
+  type MethodComparisonReport,
+  type MethodRow,
+  methodComparisonMarkdown,
+  provenance,
+  settingsText,
+} from '../../../protocol.ts';
 import { saveFile } from '../../exports.ts';
-import { bytes, fixed, methodTitle, metricText, scoredOn, scoreText, whole } from '../../format.ts';
+import { ago, bytes, fixed, methodTitle, metricText, scoredOn, scoreText, whole } from '../../format.ts';
 import { Action } from '../../parts/Action.tsx';
 import { Chart, type ChartSpec } from '../../parts/Chart.tsx';
 import { Check, Fold, TextField } from '../../parts/Controls.tsx';
 import { ErrorText } from '../../parts/Errors.tsx';
 import { Block, Facts, Table, Warnings } from '../../parts/Facts.tsx';
+import { Sentences } from '../../parts/Sentences.tsx';
 import { Waiting } from '../../parts/Waiting.tsx';
 import { useChoice, useDerived, usePage, useUi } from '../../usePage.ts';
 import { type MethodComparisonView, methodComparisonCsv } from './methodComparison.ts';
@@ -31,7 +38,7 @@ export function Methods() {
         of={view.refused.map(({ method, reason }) => say`${methodTitle(method)} takes no part: ${reason}`)}
       />
       {view.rows.length > 1 ? <MethodChart rows={view.rows} /> : null}
-      {view.report === null || view.rows.length === 0 ? null : (
+      {view.busy !== null || view.rows.length === 0 ? null : (
         <p className="row tools">
           <Action
             kind="link"
@@ -44,18 +51,20 @@ export function Methods() {
               )
             }
           />
-          <Action
-            kind="link"
-            text={say`save as Markdown`}
-            onPress={() =>
-              view.report && saveFile('methods.md', methodComparisonMarkdown(view.report), 'text/markdown')
-            }
-          />
+          {view.report === null ? null : <Markdown of={view.report} />}
         </p>
       )}
     </>
   );
 }
+
+const Markdown = ({ of }: { readonly of: MethodComparisonReport }) => (
+  <Action
+    kind="link"
+    text={say`save as Markdown`}
+    onPress={() => saveFile('methods.md', methodComparisonMarkdown(of), 'text/markdown')}
+  />
+);
 
 /** Which methods, at which size and for how long, and the button that compares them. */
 function Wishes({ view }: { readonly view: MethodComparisonView }) {
@@ -149,10 +158,11 @@ const TITLES = (): Readonly<Record<string, string>> => ({
   dispatchesPerStep: say`Dispatches`,
 });
 
-function titleOf({ about, report }: MethodComparisonView): string {
+function titleOf({ about, report, keptAt }: MethodComparisonView): string {
   if (about === null) return '';
   const { model, data } = about;
-  return report?.isWhole === false ? say`${model} on ${data}, stopped early` : say`${model} on ${data}`;
+  const isCutOff = report === null ? keptAt !== null : !report.isWhole;
+  return isCutOff ? say`${model} on ${data}, stopped early` : say`${model} on ${data}`;
 }
 
 /** The rows so far, and how each column was got. */
@@ -164,7 +174,12 @@ function MethodTable({ view }: { readonly view: MethodComparisonView }) {
       title={titleOf(view)}
       label={say`Methods compared`}
       beside={
-        <span className="hint">{say`held-out ${metricText(first.metric)}, ${scoredOn(first)}, ${whole(first.steps)} steps`}</span>
+        <span className="hint">
+          <Sentences>
+            {say`Held-out ${metricText(first.metric)}, ${scoredOn(first)}, ${whole(first.steps)} steps.`}
+            {view.keptAt === null ? null : say`Kept from before, ${ago(Date.now() - view.keptAt)}.`}
+          </Sentences>
+        </span>
       }
     >
       <Table

@@ -25,6 +25,8 @@ export interface MethodComparisonView extends TaskView {
   readonly report: MethodComparisonReport | null;
   /** What the rows were measured on. */
   readonly about: { readonly model: string; readonly data: string; readonly budget: number } | null;
+  /** When they were kept, by a page of before; milliseconds since 1970. Null for those of this one. */
+  readonly keptAt: number | null;
 }
 
 interface Wanted {
@@ -41,6 +43,7 @@ const empty: MethodComparisonView = {
   report: null,
   error: null,
   about: null,
+  keptAt: null,
 };
 
 /** @throws PapilioError when model or data are still missing */

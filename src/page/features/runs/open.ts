@@ -1,4 +1,7 @@
-/** The runs that the browser keeps, and the sweeps that add to them, as one page has them. */
+/** The runs that the browser keeps, the sweeps that add to them, and the last comparison of methods, as one page has them. */
+import type { StoreApi } from 'zustand/vanilla';
+import { keepComparison } from '../methods/keptComparison.ts';
+import type { MethodComparisonView } from '../methods/methodComparison.ts';
 import type { Tabs } from '../training/tabs.ts';
 import { RunBook } from './book.ts';
 import { browserRuns } from './database.ts';
@@ -17,7 +20,7 @@ export interface KeptRuns {
  * @param measure how much the browser keeps, whenever that changes
  */
 export async function openRuns(
-  page: SweepPage,
+  page: SweepPage & { readonly methodComparison: { readonly view: StoreApi<MethodComparisonView> } },
   tabs: Pick<Tabs, 'view'>,
   measure: () => Promise<void>,
 ): Promise<KeptRuns> {
@@ -25,6 +28,7 @@ export async function openRuns(
   const sweeper = new Sweeper(page, book);
   await book.load();
   await sweeper.load();
+  await keepComparison(page.methodComparison.view, book);
   tabs.view.subscribe((now, before) => {
     if (before.owner === 'other' && now.owner !== 'other') void book.load();
   });
