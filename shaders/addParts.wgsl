@@ -1,5 +1,6 @@
 // Finishes many sums at once: for each sum of the table, y[to + i] = partials[from + i] + partials[from + count + i] + ..., in order.
-// y is the packed gradient of a step, partials hold what the kernels of the step left of it. A workgroup takes 256 numbers of one sum.
+// y is the packed gradient of a step, partials hold what the kernels of the step left of it. A workgroup takes 256 numbers of one sum. A thread has
+// eight reads under way at a time, since few threads may have many parts each.
 
 struct Params {
   sums: u32,
@@ -37,7 +38,17 @@ fn add_parts(
   let sum = sums[low];
   let i = (group - sum.group) * 256u + thread;
   if (i >= sum.count) { return; }
-  var v = partials[sum.start + i];
-  for (var part = 1u; part < sum.parts; part++) { v += partials[sum.start + part * sum.count + i]; }
+  let step = sum.count;
+  let end = sum.start + sum.parts * step;
+  var at = sum.start + i;
+  var v = partials[at];
+  at += step;
+  for (; at + 7u * step < end; at += 8u * step) {
+    let one = vec4f(partials[at], partials[at + step], partials[at + 2u * step], partials[at + 3u * step]);
+    let next = at + 4u * step;
+    let other = vec4f(partials[next], partials[next + step], partials[next + 2u * step], partials[next + 3u * step]);
+    v = v + one.x + one.y + one.z + one.w + other.x + other.y + other.z + other.w;
+  }
+  for (; at < end; at += step) { v += partials[at]; }
   y[sum.to + i] = v;
 }

@@ -3,9 +3,10 @@
 //   dQ_i = sum_j dS k_j;   dK_j = sum_i dS q_i;   dV_j = sum_i p dOut_i      (i over all query heads that share the key head)
 // q, k, v, mask as there; out, dOut [B, Sq, H, D]; lse [B, H, Sq]. One buffer takes the gradients: dQ, dK and dV, each with an offset and a
 // row stride, so that all three may be columns of one matrix, and from `rows_from` on D by fours, [B, H, Sq / 4].
-// `dq` goes over the keys and leaves D, `dkv` over the queries. A workgroup has 32 rows of its own and meets 32 others at a time. Its first 64
-// threads make the products of q and k, and p of them; the other 64 those of dOut and v, and dS: 4 x 4 pairs each. Both pass through workgroup
-// memory, and a thread sums 4 rows of every eighth vec4 of the head: of dV or of dK; dQ's columns the two halves share in turns.
+// Some workgroups go over the keys, for dQ, and leave D; the others go over the queries, for dK and dV, and work D out again for each tile, so that
+// none waits for another. A workgroup has 32 rows of its own and meets 32 others at a time. Its first 64 threads make the products of q and k, and p
+// of them; the other 64 those of dOut and v, and dS: 4 x 4 pairs each. Both pass through workgroup memory, and a thread sums 4 rows of every eighth
+// vec4 of the head: of dV or of dK; dQ's columns the two halves share in turns.
 // Tiles that CAUSAL or the mask hides are left out. For adapters on a processor: attentionBackwardDirect.wgsl.
 // Both forms sum in the same order: d, then j or i ascending. Units and VEC4 as in attention.wgsl.
 // conditions: VEC4 MASK CAUSAL WIDE
@@ -14,14 +15,14 @@ import package::lib::attention::{
   visible, visible_4, mask_of_queries, is_open
 };
 import package::lib::attentionGradient::{
-  g_at, v_rows, g_rows, g_base, store, rows_at, keep_rows, kept_rows, rows_part, within, first_query, mask_of_keys, lse_4, weights, slopes
+  g_at, v_rows, g_rows, g_base, store, rows_at, keep_rows, row_part, within, first_query, mask_of_keys, lse_4, weights, slopes
 };
 
 override USED: u32 = min(COLUMNS, (DE + 7u) / 8u); // of COLUMNS, by this head
 
 // For each half of the threads: its own rows [d][row / 4], then the others [d][row / 4], 16 d at a time; or p, and dS, [other][own / 4].
 var<workgroup> tile: array<vec4f, 512>;
-var<workgroup> parts: array<vec4f, 64>; // of D: [thread along the head][i / 4]
+var<workgroup> parts: array<vec2f, 128>; // of D: [i / 2 % 2][thread along the head][i / 4]
 
 // A thread: which half it belongs to, its four own rows, and its four others, then its first column.
 struct Thread {
@@ -60,14 +61,29 @@ fn pair_at(t: Thread, half: u32, n: u32) -> u32 {
   return half * 256u + (4u * t.part + n) * 8u + t.mine;
 }
 
+// What a thread has of D: two of four rows from i on, and every eighth vec4 of the head.
+fn rows_part(base: u32, i: u32, t: Thread) -> vec2f {
+  let first = i + 2u * t.half;
+  return vec2f(row_part(base, first, t.part), row_part(base, first + 1u, t.part));
+}
+
+// D of four rows from i on, i / 4 being the tile's n-th.
+fn rows_of_parts(n: u32, i: u32) -> vec4f {
+  var rows = vec4f();
+  for (var part = 0u; part < 8u; part++) { rows += vec4f(parts[part * 8u + n], parts[64u + part * 8u + n]); }
+  return within(rows, i);
+}
+
 @compute @workgroup_size(128)
-fn dq(
-  @builtin(workgroup_id) group: vec3u,
-  @builtin(num_workgroups) groups: vec3u,
-  @builtin(local_invocation_index) lane: u32,
-) {
-  // With CAUSAL the last queries have the most to do, so they begin.
-  let i0 = (groups.x - 1u - group.x) / BLOCKS * TILE;
+fn backward(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
+  // With CAUSAL the last queries and the first keys have the most to do, so they begin.
+  let of_queries = (p.queries + TILE - 1u) / TILE * BLOCKS;
+  if (group.x < of_queries) { dq(vec3u(of_queries - 1u - group.x, group.yz), lane); }
+  else if (group.y < p.key_heads) { dkv(vec3u(group.x - of_queries, group.yz), lane); }
+}
+
+fn dq(group: vec3u, lane: u32) {
+  let i0 = group.x / BLOCKS * TILE;
   let t = thread_of(lane);
   let h = group.y;
   let b = group.z;
@@ -77,13 +93,11 @@ fn dq(
   let other_row = select(v_base(b, kh), k_base(b, kh), t.half == 0u);
   let k_row = k_base(b, kh);
   let mask_head = b * p.mask_batch + h * p.mask_head;
-  let block = (groups.x - 1u - group.x) % BLOCKS * WIDTH;
+  let block = group.x % BLOCKS * WIDTH;
   let first = block + 8u * t.half + t.part;
-  if (lane < 64u) { parts[lane] = rows_part(g_base(b, h), i, t.part); }
+  parts[lane] = rows_part(g_base(b, h), i, t);
   workgroupBarrier(); // the parts are there
-  var rows = vec4f();
-  for (var n = 0u; n < 8u; n++) { rows += parts[n * 8u + t.mine]; }
-  rows = within(rows, i);
+  let rows = rows_of_parts(t.mine, i);
   if (block + 8u * t.half + t.part == 0u && i < p.queries) { keep_rows(rows_at(b, h, i), rows); }
   let row_lse = lse_4((b * p.heads + h) * p.queries, i);
   let count = visible_4(i);
@@ -131,8 +145,7 @@ fn dq(
   }
 }
 
-@compute @workgroup_size(128)
-fn dkv(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
+fn dkv(group: vec3u, lane: u32) {
   let j0 = group.x / BLOCKS * TILE;
   let t = thread_of(lane);
   let kh = group.y;
@@ -150,6 +163,7 @@ fn dkv(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lan
     for (var i0 = first_query(j0) / TILE * TILE; i0 < p.queries; i0 += TILE) {
       let i = i0 + 4u * t.part;
       @if(MASK) { if (!is_open(lane, mask_head, i, j)) { continue; } }
+      parts[lane] = rows_part(g_row, i0 + 4u * t.mine, t);
       var s = mat4x4f(); // column n belongs to query i + n
       for (var c0 = 0u; c0 < DE; c0 += 4u) {
         let c = c0 + t.part % 4u;
@@ -174,7 +188,7 @@ fn dkv(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lan
       }
       workgroupBarrier(); // p is whole
       if (t.half == 1u) {
-        let rows = kept_rows(rows_at(b, h, min(i, p.queries - 1u)));
+        let rows = rows_of_parts(t.part, i);
         for (var n = 0u; n < 4u; n++) { tile[pair_at(t, 1u, n)] = slopes(tile[pair_at(t, 0u, n)], s[n], vec4f(rows[n])); }
       }
       workgroupBarrier(); // dS is whole

@@ -5,7 +5,7 @@ import package::lib::attention::{
   WIDTH, BLOCKS, DE, HEAD, p, outer, q_rows, k_rows, q_base, k_base, v_base, visible, visible_4, mask_of_queries
 };
 import package::lib::attentionGradient::{
-  v_rows, g_rows, g_base, store, rows_at, keep_rows, kept_rows, rows_part, within, first_query, mask_of_keys, lse_4, weights, slopes
+  v_rows, g_rows, g_base, store, rows_at, keep_rows, kept_rows, row_part, within, first_query, mask_of_keys, lse_4, weights, slopes
 };
 import package::lib::index::flat;
 
@@ -26,7 +26,9 @@ fn dq_direct(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) 
   let v_row = v_base(b, kh);
   let g_row = g_base(b, h);
   var rows = vec4f();
-  for (var t = 0u; t < 8u; t++) { rows += rows_part(g_row, i, t); }
+  for (var t = 0u; t < 8u; t++) {
+    rows += vec4f(row_part(g_row, i, t), row_part(g_row, i + 1u, t), row_part(g_row, i + 2u, t), row_part(g_row, i + 3u, t));
+  }
   rows = within(rows, i);
   if (first == 0u) { keep_rows(rows_at(b, h, i), rows); }
   let row_lse = lse_4((b * p.heads + h) * p.queries, i);

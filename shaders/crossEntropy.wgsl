@@ -3,12 +3,15 @@
 //   dLogits[n, v] = valid(n) * dLoss * (softmax(logits[n])[v] - [v == labels[n]])
 // logits, dLogits [N, V]; labels [N]; lse, rowLoss [N]; loss, dLoss [1]. A row is valid if its label is in 0 .. V-1 and is not `ignore`.
 
+import package::lib::index::quotient;
 import package::lib::logSumExp::{join, include, counts};
 
 struct Params {
   rows: u32,
   classes: u32,
   ignore: i32,
+  pad: u32,
+  by_classes: vec4u, // divisor
 }
 
 @group(0) @binding(0) var<uniform> p: Params;
@@ -91,7 +94,7 @@ fn total(@builtin(local_invocation_index) lane: u32) {
 fn backward(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
   let i = id.x + id.y * groups.x * WG;
   if (i >= p.rows * p.classes) { return; }
-  let row = i / p.classes;
+  let row = quotient(i, p.by_classes);
   let label = labels[row];
   if (counts(label, p.classes, p.ignore)) {
     let hit = select(0.0, 1.0, i - row * p.classes == u32(label));

@@ -171,21 +171,58 @@ fn rows_dot(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index
   store(0u, row, n + lane, sum);
 }
 
-// The long operand and the one with few columns, at a row k.
+// The long operand and the one with few columns, at a row k; of the first product and of the second.
 fn long_at(k: u32, column: u32) -> vec4f {
-  @if(SECOND) {
-    if (is_second) { return read_b2(k, column); }
-  }
   @if(FEW_ROWS) { return read_b(k, column); }
   @else { return read_a(k, column); }
 }
 
 fn few_at(k: u32, column: u32) -> vec4f {
-  @if(SECOND) {
-    if (is_second) { return read_a2(k, column); }
-  }
   @if(FEW_ROWS) { return read_a(k, column); }
   @else { return read_b(k, column); }
+}
+
+// What a lane has so far: column r of each matrix is one of the few.
+struct Sums {
+  low: mat4x4f,
+  high: mat4x4f,
+}
+
+fn add_term(own: Sums, x: vec4f, low: vec4f, high: vec4f) -> Sums {
+  return Sums(fma_rows(own.low, low, x), fma_rows(own.high, high, x));
+}
+
+// Two terms at a time, so that their reads wait for memory together.
+fn lane_sums(first: u32, end: u32, column: u32, few: u32) -> Sums {
+  var own = Sums();
+  var k = first;
+  for (; k + 1u < end; k += 2u) {
+    let x = long_at(k, column);
+    let low = few_at(k, few);
+    let high = few_at(k, few + 4u);
+    let next_x = long_at(k + 1u, column);
+    let next_low = few_at(k + 1u, few);
+    let next_high = few_at(k + 1u, few + 4u);
+    own = add_term(add_term(own, x, low, high), next_x, next_low, next_high);
+  }
+  if (k < end) { own = add_term(own, long_at(k, column), few_at(k, few), few_at(k, few + 4u)); }
+  return own;
+}
+
+@if(SECOND) fn lane_sums_of_second(first: u32, end: u32, column: u32, few: u32) -> Sums {
+  var own = Sums();
+  var k = first;
+  for (; k + 1u < end; k += 2u) {
+    let x = read_b2(k, column);
+    let low = read_a2(k, few);
+    let high = read_a2(k, few + 4u);
+    let next_x = read_b2(k + 1u, column);
+    let next_low = read_a2(k + 1u, few);
+    let next_high = read_a2(k + 1u, few + 4u);
+    own = add_term(add_term(own, x, low, high), next_x, next_low, next_high);
+  }
+  if (k < end) { own = add_term(own, read_b2(k, column), read_a2(k, few), read_a2(k, few + 4u)); }
+  return own;
 }
 
 // Threads: 16 lanes of 16 times four columns. Workgroups: 64 columns of the long operand, eights of the few, parts of K.
@@ -204,18 +241,17 @@ fn columns_sum(@builtin(workgroup_id) id: vec3u, @builtin(local_invocation_index
   let few = group.y * 8u;
   let first = group.z * p.chunk + thread / 16u * p.lane_step;
   let end = min(min(p.k, (group.z + 1u) * p.chunk), first + p.lane_length);
-  // Column r of each matrix is one of the few.
-  var low = mat4x4f();
-  var high = mat4x4f();
-  for (var k = first; k < end; k++) {
-    let x = long_at(k, column);
-    low = fma_rows(low, few_at(k, few), x);
-    high = fma_rows(high, few_at(k, few + 4u), x);
+  var own: Sums;
+  // The choice stands outside of the loops: within them each read would wait for the one before.
+  @if(SECOND) {
+    if (is_second) { own = lane_sums_of_second(first, end, column, few); }
+    else { own = lane_sums(first, end, column, few); }
   }
-  join_columns(group, 0u, thread, low[0], low[1]);
-  join_columns(group, 2u, thread, low[2], low[3]);
-  join_columns(group, 4u, thread, high[0], high[1]);
-  join_columns(group, 6u, thread, high[2], high[3]);
+  @else { own = lane_sums(first, end, column, few); }
+  join_columns(group, 0u, thread, own.low[0], own.low[1]);
+  join_columns(group, 2u, thread, own.low[2], own.low[3]);
+  join_columns(group, 4u, thread, own.high[0], own.high[1]);
+  join_columns(group, 6u, thread, own.high[2], own.high[3]);
 }
 
 // Adds up the lanes of two of the few, which stand at `few` and after it, and stores them.

@@ -29,11 +29,6 @@ fn g_rows(base: u32, i: u32, c: u32) -> mat4x4f {
   let at = base + i * row;
   return mat4x4f(g_at(at, c), g_at(at + row, c), g_at(at + 2u * row, c), g_at(at + 3u * row, c));
 }
-fn o_rows(base: u32, i: u32, c: u32) -> mat4x4f {
-  let row = p.heads * HEAD;
-  let at = base + i * row;
-  return mat4x4f(o_at(at, c), o_at(at + row, c), o_at(at + 2u * row, c), o_at(at + 3u * row, c));
-}
 
 // Where head h of one example begins in dOut and out.
 fn g_base(b: u32, h: u32) -> u32 {
@@ -67,13 +62,14 @@ fn kept_rows(at: u32) -> vec4f {
   @else { return vec4f(gradient[at], gradient[at + 1u], gradient[at + 2u], gradient[at + 3u]); }
 }
 
-// The part of D of four queries that columns part, part + 8, ... give.
-fn rows_part(base: u32, i: u32, part: u32) -> vec4f {
-  var sum = vec4f();
+// The part of D of a query that columns part, part + 8, ... give.
+fn row_part(base: u32, i: u32, part: u32) -> f32 {
+  let row = base + i * p.heads * HEAD;
+  var sum = 0.0;
   for (var c = part; c < DE; c += 8u) {
-    let g = transpose(g_rows(base, i, c));
-    let o = transpose(o_rows(base, i, c));
-    sum = fma(g[3], o[3], fma(g[2], o[2], fma(g[1], o[1], fma(g[0], o[0], sum))));
+    let g = g_at(row, c);
+    let o = o_at(row, c);
+    sum = fma(g.w, o.w, fma(g.z, o.z, fma(g.y, o.y, fma(g.x, o.x, sum))));
   }
   return sum;
 }

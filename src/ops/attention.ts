@@ -352,12 +352,19 @@ function backward({ inputs, attrs }: KernelNode<AttentionAttrs>, caps: Caps): Ke
   const shader = isDirect ? 'attentionBackwardDirect.wgsl' : 'attentionBackward.wgsl';
   const all = { ...shared, shader, params: [...params, ...to, rows / unit] };
   const bindings = [...readBindings(size, masked ? mask! : null), dOut!, lse!, { out: 0 }];
-  return {
-    dispatches: [
-      { ...all, ...cut('dq', size.queries, attrs.heads), bindings: [...bindings, out!] },
-      { ...all, ...cut('dkv', size.keys, attrs.kvHeads), bindings },
-    ],
-  };
+  const dq = cut('dq', size.queries, attrs.heads);
+  const dkv = cut('dkv', size.keys, attrs.kvHeads);
+  if (isDirect) {
+    return {
+      dispatches: [
+        { ...all, ...dq, bindings: [...bindings, out!] },
+        { ...all, ...dkv, bindings },
+      ],
+    };
+  }
+  const [forQueries, ...others] = dq.workgroups;
+  const workgroups = [forQueries + dkv.workgroups[0], ...others] as const;
+  return { dispatches: [{ ...all, entry: 'backward', bindings: [...bindings, out!], workgroups }] };
 }
 
 /**

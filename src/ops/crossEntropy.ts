@@ -4,7 +4,7 @@ import type { Emitter, OnnxWriter, TensorType, Value } from '../graph/types.ts';
 import { defineOp } from '../graph/types.ts';
 import { fail } from '../lib/errors.ts';
 import { say } from '../lib/say.ts';
-import { perElement, spread } from './dispatch.ts';
+import { divisor, perElement, spread } from './dispatch.ts';
 import { FLOAT, INT64 } from './onnx.ts';
 
 export interface CrossEntropyAttrs {
@@ -27,6 +27,12 @@ export function crossEntropyDims(inputs: readonly TensorType[]): [rows: number, 
   }
   return [logits.shape[0]!, logits.shape[1]!];
 }
+
+/** `Params` of the shader. */
+export const crossEntropyParams = (rows: number, classes: number, { ignoreIndex }: CrossEntropyAttrs) => [
+  ...[rows, classes, ignoreIndex, 0],
+  ...divisor(classes),
+];
 
 /** In ONNX: labels that count as int64 [N], 0 for the others, and which do as float [N, 1]. */
 export function countedLabels(e: OnnxWriter, labels: string, classes: number, ignore: number, rows: number) {
@@ -61,7 +67,7 @@ export const crossEntropyOp = defineOp<CrossEntropyAttrs>({
   },
   kernel: ({ inputs, attrs }) => {
     const [rows, classes] = crossEntropyDims(inputs);
-    const params = [rows, classes, attrs.ignoreIndex];
+    const params = crossEntropyParams(rows, classes, attrs);
     const narrow = classes <= NARROW;
     return {
       scratchBytes: [4 * rows],
@@ -111,7 +117,7 @@ export const crossEntropyGradOp = defineOp<CrossEntropyAttrs>({
           shader: SHADER,
           entry: 'backward',
           constants: { WG },
-          params: [rows, classes, attrs.ignoreIndex],
+          params: crossEntropyParams(rows, classes, attrs),
           bindings: [{ in: 0 }, { in: 1 }, { in: 2 }, { in: 3 }, { out: 0 }],
           workgroups: perElement(rows * classes, WG),
         },

@@ -7,7 +7,7 @@ import type { Dispatch, Emitter, OnnxForm, Ref, TensorType, Value } from '../gra
 import { defineOp } from '../graph/types.ts';
 import { fail } from '../lib/errors.ts';
 import { say } from '../lib/say.ts';
-import { countedLabels } from './crossEntropy.ts';
+import { countedLabels, crossEntropyParams } from './crossEntropy.ts';
 import { ALIGNED, spread } from './dispatch.ts';
 import { binary } from './elementwise.ts';
 import { type Gemm, gemmKernel } from './gemm.ts';
@@ -170,7 +170,7 @@ export const linearCrossEntropyOp = defineOp<LinearCrossEntropyAttrs>({
       shader: 'crossEntropy.wgsl',
       entry: 'total',
       constants: { WG: 256 },
-      params: [rows, classes, attrs.ignoreIndex],
+      params: crossEntropyParams(rows, classes, attrs),
       bindings: [{ scratch: 2 }, { out: 0 }],
       workgroups: [1, 1, 1],
     });

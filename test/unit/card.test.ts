@@ -74,13 +74,13 @@ describe('times by the data sheet', () => {
   it('stand beside the sum of what their kernels take, and beside whole steps', () => {
     const found = besideSheet([result('lora')], H100);
     const attention = kernelsIn('lora').filter(({ label }) => label.startsWith('attention'));
-    // In each layer forwards, and the two kernels backwards.
+    // In each layer forwards and backwards.
     expect(found.find(({ what }) => what === 'Attention in tiles')).toEqual({
       ...{
         what: 'Attention in tiles',
         method: 'lora',
         bySheet: sheetTime(H100, attention),
-        measured: 3 * TWO,
+        measured: 2 * TWO,
       },
     });
     expect(found.at(-1)).toEqual({
