@@ -70,6 +70,16 @@ const IN_LINK = [
   'quantised',
 ] as const;
 
+/** A page that nobody sees may be closed without another word: a checkpoint is taken when it is hidden. */
+export function saveWhenHidden(
+  page: Pick<Document, 'hidden' | 'addEventListener'>,
+  controller: Pick<Page['controller'], 'save'>,
+): void {
+  page.addEventListener('visibilitychange', () => {
+    if (page.hidden) void controller.save();
+  });
+}
+
 /** Connects a page to the browser: the hash, the saved session, checkpoints when the page is hidden.  */
 async function connectPage(page: Page, sessions: Sessions): Promise<void> {
   const read = () => {
@@ -92,9 +102,7 @@ async function connectPage(page: Page, sessions: Sessions): Promise<void> {
   });
   for (const type of ['dragover', 'drop'] as const)
     window.addEventListener(type, (event) => takeDropped(page, event));
-  document.addEventListener('visibilitychange', () => {
-    if (document.hidden) void page.controller.save();
-  });
+  saveWhenHidden(document, page.controller);
   await loadSaved(page, sessions);
   await page.room.measure();
 }

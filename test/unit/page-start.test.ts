@@ -7,6 +7,7 @@ import { startNext } from '../../src/page/features/start/next.ts';
 import { startStart } from '../../src/page/features/start/started.ts';
 import { newRun } from '../../src/page/features/training/runs.ts';
 import { followSeeTab } from '../../src/page/seeTab.ts';
+import { saveWhenHidden } from '../../src/page/start.ts';
 import { createStores } from '../../src/page/stores.ts';
 import { openReport } from './page-fixtures.ts';
 
@@ -127,4 +128,15 @@ describe('the tab of See', () => {
     run.setState({ open });
     expect(now()).toEqual(['runs', true]);
   });
+});
+
+it('a checkpoint is taken when the page is hidden, and none when it is seen again', () => {
+  let saved = 0;
+  const page = Object.assign(new EventTarget(), { hidden: false });
+  saveWhenHidden(page as unknown as Document, { save: async () => void saved++ });
+  for (const hidden of [true, false, true]) {
+    page.hidden = hidden;
+    page.dispatchEvent(new Event('visibilitychange'));
+  }
+  expect(saved).toBe(2);
 });
