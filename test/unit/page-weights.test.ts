@@ -17,6 +17,7 @@ import {
   withPoint,
 } from '../../src/page/features/weights/back.ts';
 import { halfIn, placesOf } from '../../src/page/features/weights/Kept.tsx';
+import { alike } from '../../src/page/features/weights/OwnTask.tsx';
 import {
   AS_TRAINED,
   alone,
@@ -472,4 +473,13 @@ describe('what is kept of a page’s runs', () => {
     await weights.moving.goTo(1, null);
     expect(asked[before]!.change).toEqual({});
   });
+});
+
+it('the base’s own task stands in one table with that of runs on the same data alone', () => {
+  const row = (run: number, data: string | null) =>
+    ({ run, own: data === null ? null : { data } }) as unknown as Parameters<typeof alike>[0][number];
+  const all = [row(1, 'digits'), row(2, 'tales'), row(3, null), row(4, 'digits')];
+  const runs = (run: number | null) => alike(all, run).map((one) => one.run);
+  expect([runs(2), runs(1), runs(null), runs(3)]).toEqual([[2], [1, 4], [1, 4], [1, 4]]);
+  expect(alike([row(3, null)], 3)).toEqual([]);
 });

@@ -1,7 +1,6 @@
 /** How the base model's own task goes with the adapter on, for every run of this page that was measured. */
 import { useStore } from 'zustand';
 import { say } from '../../../common.ts';
-
 import { methodTitle, metricText, scoredOn, scoreText, whole } from '../../format.ts';
 import { Action } from '../../parts/Action.tsx';
 import { Fold } from '../../parts/Controls.tsx';
@@ -13,10 +12,17 @@ import type { Known, Weights } from './weights.ts';
 
 type Measured = Known & { readonly own: NonNullable<Known['own']> };
 
+/** What was measured on one data: that of the run on screen, or the last. */
+export function alike(all: readonly Known[], run: number | null): readonly Measured[] {
+  const rows = all.filter((row): row is Measured => row.own !== null);
+  const main = rows.find((row) => row.run === run) ?? rows.at(-1);
+  return rows.filter(({ own }) => own.data === main?.own.data);
+}
+
 export function OwnTask({ weights }: { readonly weights: Weights }) {
   const view = useStore(weights.known);
   const run = useRun((s) => s.current?.id ?? null);
-  const rows = view.rows.filter((row): row is Measured => row.own !== null);
+  const rows = alike(view.rows, run);
   const isUnknown = view.rows.some((row) => row.run === run && row.own === null);
   const [first] = rows;
   return (
