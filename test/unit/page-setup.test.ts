@@ -3,6 +3,7 @@ import { createElement } from 'react';
 import { renderToStaticMarkup } from 'react-dom/server';
 import { expect, test } from 'vitest';
 import { Setup } from '../../src/page/features/setup/Setup.tsx';
+import { TargetTree } from '../../src/page/features/setup/Targets.tsx';
 import { Tabs } from '../../src/page/features/training/tabs.ts';
 import { createPage } from '../../src/page/page.ts';
 import { PageContext } from '../../src/page/usePage.ts';
@@ -49,4 +50,22 @@ test('a card says what choosing it changes, of what is set now', () => {
     '',
     'OFT → BOFT, learning rate 0.008 → 0.005',
   ]);
+});
+
+test('each module says what its adapter stores and what of that is free', () => {
+  const page = setUp();
+  const tree = createElement(TargetTree, { derived: page.derived(), isEditable: true, onChange: () => {} });
+  const html = renderToStaticMarkup(createElement(PageContext, { value: page }, tree));
+  const numbers = [...html.matchAll(/tree-number[^>]*>([^<]*)</g)].map(([, text]) => text!.split(' / '));
+  const [stored, free] = numbers
+    .find((both) => both.length === 2)!
+    .map((text) => Number(text.replace(',', '')));
+  const row = page.derived().rows.find(({ isTarget }) => isTarget)!;
+  expect([stored, free]).toEqual([row.count!.stored, row.count!.free]);
+  expect(free).toBeLessThan(stored!);
+  page.choosePreset('fourier-few');
+  const waves = createElement(TargetTree, { derived: page.derived(), isEditable: true, onChange: () => {} });
+  expect(renderToStaticMarkup(createElement(PageContext, { value: page }, waves))).toMatch(
+    /tree-number[^>]*>200</,
+  );
 });

@@ -204,7 +204,7 @@ function Entries(props: {
 }
 
 /** The modules by block, with boxes for all, some or none, their shapes and counts, and the reason where a method cannot go. */
-function TargetTree(props: {
+export function TargetTree(props: {
   readonly derived: Derived;
   readonly isEditable: boolean;
   readonly onChange: (chosen: ReadonlySet<string>) => void;
@@ -222,43 +222,50 @@ function TargetTree(props: {
   };
   const groups = groupLayers(derived.rows.map(({ layer }) => layer));
   return (
-    <ul className="tree" aria-label={say`Modules`}>
-      {groups.map(({ path, names }, i) => {
-        const legal = names.filter((name) => rows.get(name)!.reason === null && !rows.get(name)!.isSaved);
-        const on = legal.filter((name) => chosen.has(name)).length;
-        return (
-          <li key={path}>
-            <details className="fold tree-group" open={i < 2}>
-              <summary>
-                <Icon name="chevron" />
-                <TriBox
-                  label={say`All of ${path || say`the modules outside blocks`}`}
-                  state={on === 0 ? 'none' : on === legal.length ? 'all' : 'some'}
-                  isDisabled={!isEditable || legal.length === 0}
-                  onChange={(isOn) => set(legal, isOn)}
-                />
-                <code className="clip">{path || say`outside the blocks`}</code>
-                <span className="tree-count hint tabular">
-                  {on}/{names.length}
-                </span>
-              </summary>
-              <ul>
-                {names.map((name) => (
-                  <Row
-                    key={name}
-                    row={rows.get(name)!}
-                    isEditable={isEditable}
-                    onChange={(isOn) => set([name], isOn)}
+    <>
+      <p className="hint">{say`Of each module: its inputs → outputs, and the numbers of its adapter, stored / free.`}</p>
+      <ul className="tree" aria-label={say`Modules`}>
+        {groups.map(({ path, names }, i) => {
+          const legal = names.filter((name) => rows.get(name)!.reason === null && !rows.get(name)!.isSaved);
+          const on = legal.filter((name) => chosen.has(name)).length;
+          return (
+            <li key={path}>
+              <details className="fold tree-group" open={i < 2}>
+                <summary>
+                  <Icon name="chevron" />
+                  <TriBox
+                    label={say`All of ${path || say`the modules outside blocks`}`}
+                    state={on === 0 ? 'none' : on === legal.length ? 'all' : 'some'}
+                    isDisabled={!isEditable || legal.length === 0}
+                    onChange={(isOn) => set(legal, isOn)}
                   />
-                ))}
-              </ul>
-            </details>
-          </li>
-        );
-      })}
-    </ul>
+                  <code className="clip">{path || say`outside the blocks`}</code>
+                  <span className="tree-count hint tabular">
+                    {on}/{names.length}
+                  </span>
+                </summary>
+                <ul>
+                  {names.map((name) => (
+                    <Row
+                      key={name}
+                      row={rows.get(name)!}
+                      isEditable={isEditable}
+                      onChange={(isOn) => set([name], isOn)}
+                    />
+                  ))}
+                </ul>
+              </details>
+            </li>
+          );
+        })}
+      </ul>
+    </>
   );
 }
+
+/** Where both are the same number, it once. */
+const countText = ({ stored, free }: NonNullable<LayerRow['count']>): string =>
+  stored === free ? whole(stored) : `${whole(stored)} / ${whole(free)}`;
 
 function Row(props: {
   readonly row: LayerRow;
@@ -288,7 +295,7 @@ function Row(props: {
           className="tree-number small tabular"
           title={count === null ? undefined : say`${whole(count.stored)} stored, ${whole(count.free)} free`}
         >
-          {count === null || isSaved ? '' : whole(count.stored)}
+          {count === null || isSaved ? '' : countText(count)}
         </span>
       </label>
       {note === null ? null : <span className={`tree-reason fine ${isTarget ? 'is-bad' : ''}`}>{note}</span>}
