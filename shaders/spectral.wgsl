@@ -144,11 +144,17 @@ fn butterfly5(b: Place, back: bool) {
   store(b, 4u, first - across1, back);
 }
 
+// In which row number i of all rows lies, each of which has by.x. Where a workgroup has one there is nothing to divide.
+fn row_of(i: u32, by: vec4u) -> u32 {
+  if (ROWS == 1u) { return 0u; }
+  return quotient(i, by);
+}
+
 // Where butterfly i of all rows stands.
 fn place_of(i: u32, side: u32, pass_at: u32) -> Place {
   let each = p.passes[pass_at].each;
   let apart = p.passes[pass_at].apart;
-  let row = quotient(i, each);
+  let row = row_of(i, each);
   let b = i - row * each.x;
   let group = quotient(b, apart);
   let j = b - group * apart.x;
@@ -268,7 +274,7 @@ fn join(group: u32, to: u32, lane: u32) {
 fn write_rows(to: u32, first: u32, end: u32, lane: u32) {
   let h = p.half[to];
   for (var i = lane; i < ROWS * h; i += WG) {
-    let own = quotient(i, p.halves[to]);
+    let own = row_of(i, p.halves[to]);
     let row = first + own;
     if (row < end) {
       let at = 2u * (row * h + i - own * h);
@@ -292,7 +298,7 @@ fn apply(
   let h = p.half.y;
   for (var first = start; first < end; first += ROWS) {
     for (var i = lane; i < ROWS * h; i += WG) {
-      let own = quotient(i, p.halves[1]);
+      let own = row_of(i, p.halves[1]);
       let row = first + own;
       data[i] = vec2f(0.0);
       if (row < end) {
@@ -330,7 +336,7 @@ fn backward(
     for (var side = 0u; side < 2u; side++) {
       let h = p.half[side];
       for (var i = lane; i < ROWS * h; i += WG) {
-        let own = quotient(i, p.halves[side]);
+        let own = row_of(i, p.halves[side]);
         let row = first + own;
         data[i] = vec2f(0.0);
         if (row < end) {
