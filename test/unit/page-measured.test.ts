@@ -32,6 +32,7 @@ const FORMATS = [
 const PLAIN: Readonly<Record<string, string>> = {
   'Ambient.tsx': 'says aloud what the figures of the run show',
   'features/training/Training.tsx': 'how far a download, a compilation or a run has come',
+  'features/training/LastStep.tsx': 'the figures of the last step, as its curves have them',
   'features/training/Drawn.tsx': 'the figures of the run, of every run that is drawn',
   'features/training/CurveTable.tsx': 'the figures of the run, step by step',
   'features/hub/Hub.tsx': 'sizes and counts as the Hub tells them',
