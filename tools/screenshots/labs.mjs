@@ -48,7 +48,7 @@ async function placesOf(browser, url) {
   await settle(page);
   const hashes = await page.$$eval('a[href^="#"]', (all) => all.map((one) => one.hash.slice(1)));
   await page.browserContext().close();
-  return ['start', ...new Set(hashes.filter((hash) => /^(lab|page)=/.test(hash)))];
+  return ['start', ...new Set(hashes.filter((hash) => /^(lab|page)=\w+$/.test(hash)))];
 }
 
 const nameOf = (hash) => `lab-${hash.replace(/^(lab|page)=/, '')}`;

@@ -1,5 +1,5 @@
 /** Fourier against low rank: one change of a weight, fitted by LoRA and by FourierFT at equal numbers. */
-import { mark, say } from '../../../common.ts';
+import { mark, say, whole } from '../../../common.ts';
 import { numbersOf, pieceAt, UPDATE_SIZE, type UpdateTarget, type Way } from '../../../labs.ts';
 import { Formula, Sym } from '../../parts/Formula.tsx';
 import { rich } from '../../parts/rich.ts';
@@ -57,7 +57,7 @@ export default function FourierLab() {
           <LabControl
             name="r"
             label={say`Rank r`}
-            hint={say`${numbersOf(rank)} numbers of ${UPDATE_SIZE * UPDATE_SIZE}`}
+            hint={say`${numbersOf(rank)} numbers of ${whole(UPDATE_SIZE * UPDATE_SIZE)}`}
           />
           <LabControl name="way" label={say`Frequencies`} titleOf={wayTitle} />
           <LabControl name="seed" label={say`Seed of the target`} />
