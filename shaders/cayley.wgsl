@@ -5,12 +5,12 @@
 //   dQ of the series:     S = sum_k c_k sum_(j<k) N^j G N^(k-1-j),  N = Q^T
 // source: [n, b(b-1)/2] strict upper triangles, row-major; with FULL [n, b, b] whose skew half (A - A^T)/2 counts. r, g [n, b, b].
 // I + Q is always well conditioned (singular values >= 1), so elimination needs no pivoting.
-// conditions: FULL WITH_UNIT
+// conditions: FULL
 
 struct Params {
   blocks: u32,
   degree: u32, // of the series
-  factor: f32, // coefficient of the highest power of the series; of `spread` and `collect`, what they multiply by
+  factor: f32, // coefficient of the highest power of the series; of `collect`, what it multiplies by
 }
 
 @group(0) @binding(0) var<uniform> p: Params;
@@ -366,19 +366,16 @@ fn series_backward(
 
 // Larger blocks go through products (ops/cayley.ts) of whole matrices, which these two begin and end.
 
-@group(0) @binding(2) var<storage, read_write> scaled: array<f32>;
-@if(WITH_UNIT) @group(0) @binding(3) var<storage, read_write> scaled_unit: array<f32>;
+@group(0) @binding(2) var<storage, read_write> whole: array<f32>;
 
-// The matrices scale Q, and with WITH_UNIT scale Q + I beside them; one thread per entry.
+// The matrices Q; one thread per entry.
 @compute @workgroup_size(WG)
 fn spread(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
   let at = id.x + id.y * groups.x * WG;
   if (at >= p.blocks * B * B) { return; }
   let i = (at / B) % B;
   let j = at % B;
-  let q = p.factor * skew(at / (B * B), i, j);
-  scaled[at] = q;
-  @if(WITH_UNIT) { scaled_unit[at] = q + unit(i, j); }
+  whole[at] = skew(at / (B * B), i, j);
 }
 
 @group(0) @binding(1) var<storage, read> d_q: array<f32>;

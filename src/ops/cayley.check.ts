@@ -3,14 +3,8 @@ import { defineCheck } from '../graph/interpret.ts';
 import { sizeOf } from '../graph/shape.ts';
 import type { TensorType } from '../graph/types.ts';
 import { rng } from '../lib/rng.ts';
-import {
-  type CayleyAttrs,
-  cayleyGradOp,
-  cayleyOp,
-  leadOf,
-  seriesCoefficients,
-  sourceShape,
-} from './cayley.ts';
+import { type CayleyAttrs, cayleyGradOp, cayleyOp, leadOf, sourceShape } from './cayley.ts';
+import { seriesCoefficients } from './cayleySeries.ts';
 
 const exact = (b: number, form: CayleyAttrs['form'] = 'packed'): CayleyAttrs => ({
   ...{ b, kind: 'exact', terms: 0, form },

@@ -20,6 +20,7 @@ import type {
 import { defineOp } from '../graph/types.ts';
 import { fail } from '../lib/errors.ts';
 import { say } from '../lib/say.ts';
+import { type Blocks, series, seriesCoefficients, seriesGradient } from './cayleySeries.ts';
 import { perElement, spread } from './dispatch.ts';
 import { gemmKernel } from './gemm.ts';
 import { identity, matmul, swapped, times } from './onnx.ts';
@@ -84,15 +85,11 @@ function taskOf(blocks: number, attrs: CayleyAttrs): Task {
 
 type Entry = Pick<Dispatch, 'entry' | 'constants' | 'bindings' | 'workgroups'> & {
   readonly factor?: number;
-  readonly unit?: boolean;
 };
 
-const dispatch = (
-  { attrs, blocks, degree, last }: Task,
-  { factor = last, unit = false, ...rest }: Entry,
-): Dispatch => ({
+const dispatch = ({ attrs, blocks, degree, last }: Task, { factor = last, ...rest }: Entry): Dispatch => ({
   shader: SHADER,
-  conditions: { FULL: attrs.form === 'full', WITH_UNIT: unit },
+  conditions: { FULL: attrs.form === 'full' },
   params: [blocks, degree, { f32: factor }],
   ...rest,
 });
@@ -109,12 +106,14 @@ function tiled(task: Task, entry: string, matrices: number, bindings: readonly R
   });
 }
 
-const perEntry = (task: Task, entry: string, factor: number, bindings: readonly Ref[], unit = false) =>
+const perEntry = (task: Task, entry: string, factor: number, bindings: readonly Ref[]) =>
   dispatch(task, {
-    ...{ entry, bindings, factor, unit },
+    ...{ entry, bindings, factor },
     constants: { B: task.attrs.b, WG },
     workgroups: perElement(task.blocks * task.attrs.b ** 2, WG),
   });
+
+const MIX = 'blockMix.wgsl';
 
 /** Blocks too large for workgroup memory: products of whole matrices, in scratch buffers. */
 function large(task: Task, caps: Caps) {
@@ -124,85 +123,82 @@ function large(task: Task, caps: Caps) {
   const scratchBytes: number[] = [];
   const dispatches: Dispatch[] = [];
   const scratch = (bytes: number): Ref => ({ scratch: scratchBytes.push(bytes) - 1 });
-  return {
-    matrix: () => scratch(4 * elements),
-    entry: (entry: string, factor: number, bindings: readonly Ref[], unit = false) =>
-      dispatches.push(perEntry(task, entry, factor, bindings, unit)),
-    /** c = alpha · x y + add, block by block. */
-    product(
-      alpha: number,
-      [x, transA]: readonly [Ref, boolean],
-      [y, transB]: readonly [Ref, boolean],
-      add: Ref,
-      c: Ref,
-    ): Ref {
+  const matrix = () => scratch(4 * elements);
+  const on: Blocks<Ref> = {
+    product(x, y, { add, turned, to = matrix() } = {}) {
       const strides = { batch: [blocks], aStrides: [b * b], bStrides: [b * b] };
       const kernel = gemmKernel(
         {
-          ...{ m: b, n: b, k: b, ...strides, transA, transB, alpha, bHalf: false },
-          ...{ a: x, b: y, c, epilogue: { add }, scratch },
+          ...{ m: b, n: b, k: b, ...strides, alpha: 1, bHalf: false },
+          ...{
+            transA: turned === 'x',
+            transB: turned === 'y',
+            a: x,
+            b: y,
+            c: to,
+            epilogue: { add },
+            scratch,
+          },
         },
         caps,
       );
       dispatches.push(...kernel.dispatches);
-      return c;
+      return to;
     },
+    mix([a, x], [c, y], { isTurned = false, hasUnit = false, to = matrix() } = {}) {
+      const width = b % 4 === 0 ? 4 : 1;
+      const threads = elements / width;
+      dispatches.push({
+        shader: MIX,
+        entry: 'mix_blocks',
+        conditions: { TURNED: isTurned, WITH_UNIT: hasUnit, QUADS: width === 4 },
+        constants: { WG },
+        params: [threads, b, { f32: a }, { f32: c }],
+        bindings: [x, y, to],
+        workgroups: perElement(threads, WG),
+      });
+      return to;
+    },
+  };
+  return {
+    on,
+    /** The matrices Q. */
+    spread(): Ref {
+      const q = matrix();
+      dispatches.push(perEntry(task, 'spread', 1, [{ in: 0 }, q]));
+      return q;
+    },
+    /** What trains gets `factor` times S − Sᵀ. */
+    collect: (factor: number, s: Ref) => dispatches.push(perEntry(task, 'collect', factor, [s, { out: 0 }])),
     kernel: (): Kernel => ({ scratchBytes, dispatches }),
   };
 }
 
-/** The series for X = 2Q: h ← X h / 2 + X, from h = last · X / 2; then R = I + h. */
 function largeSeries(task: Task, caps: Caps): Kernel {
-  const { degree, last } = task;
-  const { matrix, entry, product, kernel } = large(task, caps);
-  const x = matrix();
-  if (degree < 2) {
-    entry('spread', degree === 0 ? 0 : last, [{ in: 0 }, x, { out: 0 }], true);
-    return kernel();
-  }
-  const xUnit = matrix();
-  entry('spread', 2, [{ in: 0 }, x, xUnit], true);
-  let h = x;
-  for (let s = 1; s < degree; s++) {
-    const isLast = s === degree - 1;
-    const alpha = s === 1 ? last / 4 : 0.5;
-    h = product(alpha, [x, false], [h, false], isLast ? xUnit : x, isLast ? { out: 0 } : matrix());
-  }
+  const { on, spread, kernel } = large(task, caps);
+  const { degree, last, attrs } = task;
+  const r = { out: 0 };
+  const q = spread();
+  if (degree < 2) on.mix([degree * last, q], [0, q], { hasUnit: true, to: r });
+  else series(on, q, seriesCoefficients(attrs.terms), r);
   return kernel();
 }
 
-/**
- * Its gradient by the scheme of `series_backward` with N = −X/2 and P = 2I − h: for T = S/2, T ← −X T / 2 − G h / 2 + G and
- * h ← −X h / 2 + X, from T = last · G / 2 and h = last · X / 2.
- */
 function largeSeriesBackward(task: Task, caps: Caps): Kernel {
-  const { degree, last } = task;
-  const { matrix, entry, product, kernel } = large(task, caps);
+  const { on, spread, collect, kernel } = large(task, caps);
+  const { degree, last, attrs } = task;
   const g: Ref = { in: 1 };
-  if (degree === 1) {
-    entry('collect', last, [g, { out: 0 }]);
-    return kernel();
-  }
-  const x = matrix();
-  entry('spread', 2, [{ in: 0 }, x]);
-  let h = x;
-  let t = g;
-  for (let s = 1; s < degree; s++) {
-    const start = s === 1 ? last / 2 : 1;
-    const turned = product(-0.5 * start, [x, false], [t, false], g, matrix());
-    t = product(-0.5 * start, [g, false], [h, false], turned, matrix());
-    if (s < degree - 1) h = product(-0.5 * start, [x, false], [h, false], x, matrix());
-  }
-  entry('collect', 2, [t, { out: 0 }]);
+  if (degree === 1) collect(last, g);
+  else collect(1, seriesGradient(on, spread(), g, seriesCoefficients(attrs.terms)));
   return kernel();
 }
 
 /** The exact gradient: Y = G Rᵀ + G, S = −½ (Rᵀ Y + Y). */
 function largeExactBackward(task: Task, caps: Caps): Kernel {
-  const { matrix, entry, product, kernel } = large(task, caps);
+  const { on, collect, kernel } = large(task, caps);
   const [r, g] = [{ in: 0 }, { in: 1 }];
-  const y = product(1, [g, false], [r, true], g, matrix());
-  entry('collect', -0.5, [product(1, [r, true], [y, false], y, matrix()), { out: 0 }]);
+  const y = on.product(g, r, { add: g, turned: 'y' });
+  collect(-0.5, on.product(r, y, { add: y, turned: 'x' }));
   return kernel();
 }
 
@@ -234,14 +230,6 @@ function backward(dR: TensorType, attrs: CayleyAttrs, caps: Caps): Kernel {
       exact ? tiled(task, 'exact_backward', 2, bindings) : tiled(task, 'series_backward', 4, bindings),
     ],
   };
-}
-
-/** Coefficients c₀ … c_d of PEFT's truncated series (since 0.18 the last one is 1; 3 and 4 terms are the same). */
-export function seriesCoefficients(terms: number): number[] {
-  if (terms <= 1) return [1];
-  if (terms === 2) return [1, 2];
-  const degree = terms <= 4 ? 3 : terms - 1;
-  return [1, ...new Array<number>(degree - 1).fill(2), 1];
 }
 
 // In ONNX, for n blocks at once.
@@ -315,14 +303,27 @@ const cayleyOnnx: OnnxForm<CayleyAttrs> = (e, [source], { inputs, outputs, attrs
     // (I − Q)(I + Q)⁻¹ = 2 (I + Q)⁻¹ − I
     return [e.reshape(e.op('Sub', [times(e, inverse(e, q, n, b), 2), eye]), outputs[0]!.shape)];
   }
-  let sum = e.op('Add', [eye, times(e, q, 0)]);
-  let power = q;
-  for (const c of seriesCoefficients(terms).slice(1)) {
-    sum = e.op('Add', [sum, times(e, power, c)]);
-    power = matmul(e, power, q);
-  }
-  return [e.reshape(sum, outputs[0]!.shape)];
+  const coefficients = seriesCoefficients(terms);
+  const whole =
+    coefficients.length > 2
+      ? series(onnxBlocks(e, b), q, coefficients)
+      : e.op('Add', [eye, times(e, q, coefficients[1] ?? 0)]);
+  return [e.reshape(whole, outputs[0]!.shape)];
 };
+
+/** Blocks of side b in ONNX, many at once. */
+const onnxBlocks = (e: OnnxWriter, b: number): Blocks<string> => ({
+  product(x, y, { add, turned } = {}) {
+    const [left, right] = [turned === 'x' ? swapped(e, x, 3) : x, turned === 'y' ? swapped(e, y, 3) : y];
+    const both = matmul(e, left, right);
+    return add === undefined ? both : e.op('Add', [both, add]);
+  },
+  mix([a, x], [c, y], { isTurned, hasUnit } = {}) {
+    const other = isTurned ? swapped(e, y, 3) : y;
+    const sum = e.op('Add', [times(e, x, a), times(e, other, c)]);
+    return hasUnit ? e.op('Add', [sum, identity(e, b)]) : sum;
+  },
+});
 
 /** dQ before its skew part is taken, for n blocks. */
 function skewGradient(e: OnnxWriter, known: string, dR: string, n: number, attrs: CayleyAttrs): string {
@@ -332,18 +333,9 @@ function skewGradient(e: OnnxWriter, known: string, dR: string, n: number, attrs
     const half = e.op('Add', [identity(e, b), swapped(e, e.reshape(known, [n, b, b]), 3)]);
     return times(e, matmul(e, matmul(e, half, dR), half), -0.5);
   }
-  const q = skew(e, known, n, attrs);
-  const qt = swapped(e, q, 3);
-  // D_k = Σ_{j<k} (Qᵀ)^j G (Qᵀ)^(k−1−j) obeys D_(k+1) = D_k Qᵀ + (Qᵀ)^k G.
-  let d = dR;
-  let left = matmul(e, qt, dR);
-  let sum = times(e, dR, 0);
-  for (const c of seriesCoefficients(terms).slice(1)) {
-    sum = e.op('Add', [sum, times(e, d, c)]);
-    d = e.op('Add', [matmul(e, d, qt), left]);
-    left = matmul(e, qt, left);
-  }
-  return sum;
+  const coefficients = seriesCoefficients(terms);
+  if (coefficients.length === 2) return times(e, dR, coefficients[1]!);
+  return seriesGradient(onnxBlocks(e, b), skew(e, known, n, attrs), dR, coefficients);
 }
 
 const cayleyGradOnnx: OnnxForm<CayleyAttrs> = (e, [known, dR], { inputs, outputs, attrs }) => {

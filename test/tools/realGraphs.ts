@@ -124,12 +124,13 @@ function* large(): Generator<Graph> {
     }),
   );
   const vit = loaded(glyphsVit({ layers: 1, width: 512, heads: 4 }));
-  for (const [oft_block_size, use_cayley_neumann] of [
-    [32, false],
-    [128, false],
-    [64, true],
+  for (const [oft_block_size, use_cayley_neumann, target] of [
+    [32, false, 'q_proj'],
+    [128, false, 'q_proj'],
+    [64, true, 'q_proj'],
+    [257, true, 'down_proj'],
   ] as const) {
-    const config = { target_modules: ['q_proj'], oft_block_size, use_cayley_neumann };
+    const config = { target_modules: [target], oft_block_size, use_cayley_neumann };
     yield* stepGraphs(gpt, { method: 'oft', config, size: [2, 8] });
   }
   for (const [boft_block_size, boft_n_butterfly_factor] of [
