@@ -1,7 +1,7 @@
 /**
- * `npm run first-press -- [--shared] [WAY …]`: what a first visitor waits for. Presses Train once on the first preset, in a fresh profile, and writes down when what
+ * `npm run first-press -- [shared] [WAY …]`: what a first visitor waits for. Presses Train once on the first preset, in a fresh profile, and writes down when what
  * stands on the page; then the same with a head alone. Once in each browser, with WebGPU and without; what came of it goes to docs/first-press.json, and
- * from there to docs/first-press.md. `--shared` says of the machine that it has other work meanwhile.
+ * from there to docs/first-press.md. `shared` says of the machine that it has other work meanwhile.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { cpus, loadavg } from 'node:os';
@@ -84,7 +84,7 @@ function reportOf(records) {
   ].join('\n');
 }
 
-const SHARED = '--shared';
+const SHARED = 'shared';
 const given = argv.slice(2);
 const chosen = given.filter((word) => word !== SHARED);
 const strange = chosen.filter((name) => !(name in WAYS));
