@@ -229,16 +229,17 @@ export function TargetTree(props: {
           const legal = names.filter((name) => rows.get(name)!.reason === null && !rows.get(name)!.isSaved);
           const on = legal.filter((name) => chosen.has(name)).length;
           return (
-            <li key={path}>
+            <li key={path} className="tree-branch">
+              {/* Beside the line that folds, not in it: what can be pressed holds nothing else to press. */}
+              <TriBox
+                label={say`All of ${path || say`the modules outside blocks`}`}
+                state={on === 0 ? 'none' : on === legal.length ? 'all' : 'some'}
+                isDisabled={!isEditable || legal.length === 0}
+                onChange={(isOn) => set(legal, isOn)}
+              />
               <details className="fold tree-group" open={i < 2}>
                 <summary>
                   <Icon name="chevron" />
-                  <TriBox
-                    label={say`All of ${path || say`the modules outside blocks`}`}
-                    state={on === 0 ? 'none' : on === legal.length ? 'all' : 'some'}
-                    isDisabled={!isEditable || legal.length === 0}
-                    onChange={(isOn) => set(legal, isOn)}
-                  />
                   <code className="clip">{path || say`outside the blocks`}</code>
                   <span className="tree-count hint tabular">
                     {on}/{names.length}
@@ -321,7 +322,6 @@ function TriBox(props: {
       aria-label={label}
       checked={state === 'all'}
       disabled={isDisabled}
-      onClick={(event) => event.stopPropagation()}
       onChange={() => onChange(state !== 'all')}
     />
   );
