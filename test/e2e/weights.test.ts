@@ -77,9 +77,14 @@ interface Wave {
   readonly value: number;
 }
 
-/** The frequency that is chosen, as it is said in words. */
-async function wave(page: Page): Promise<Wave> {
-  const said = await words(page, part('frequency'));
+/** The frequency that is chosen, as it is said in words. @param place by size, from 1 on */
+async function wave(page: Page, place: number): Promise<Wave> {
+  const said = await untilSeen(
+    () => words(page, part('frequency')),
+    `${place} of ${FREQUENCIES} by size`,
+    `frequency ${place}`,
+    20,
+  );
   const [, down, across, value] =
     /wave of (\S+) periods along the outputs and (\S+) along the inputs, coefficient ([^(]+) \(/.exec(said)!;
   return { down: number(down!), across: number(across!), value: number(value!) };
@@ -195,10 +200,10 @@ test('a rotation is taken back to the base, and a wave of another run is taken o
   const sliders = await page.$$(`${part('frequency')} input[type=range]`);
   await sliders[0]!.focus();
   await page.keyboard.press('Home');
-  const waves: Wave[] = [await wave(page)];
-  for (let i = 1; i < FREQUENCIES; i++) {
+  const waves: Wave[] = [await wave(page, 1)];
+  for (let place = 2; place <= FREQUENCIES; place++) {
     await page.keyboard.press('ArrowRight');
-    waves.push(await wave(page));
+    waves.push(await wave(page, place));
   }
   expect(new Set(waves.map(({ down, across }) => `${down} ${across}`)).size).toBe(FREQUENCIES);
   await page.keyboard.press('Home');
