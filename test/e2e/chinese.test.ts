@@ -81,9 +81,9 @@ test('a visit in Chinese finds no English but names and code', async () => {
   await context.close();
 });
 
-/** What is named on labs and pages of the textbook: files, kinds of numbers, matrices and functions. */
+/** What is named on labs and pages of the textbook: files, kinds of numbers, matrices, functions and an optimiser. */
 const QUOTED: readonly RegExp[] = [
-  /^(R（float64）|float64|Hadamard|softmax)$/,
+  /^(R（float64）|float64|Hadamard|softmax|AdamW)$/,
   /^计算者：google swiftshader 上的 WebGPU。$/,
   /^shaders\/\w+\.wgsl$/,
 ];
