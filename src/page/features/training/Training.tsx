@@ -41,6 +41,9 @@ export function Training() {
       {isAsked ? <p className="question">{preset.question()}</p> : null}
       <Transport />
       <Forecast />
+      <Speed />
+      <Tuning />
+      <DeviceCheck />
       <ReaderBanner />
       <TabBanner />
       <ResumeBanner />
@@ -57,9 +60,6 @@ export function Training() {
       <Drawn />
       <RecordedAgain />
       <FromFile />
-      <Speed />
-      <Tuning />
-      <DeviceCheck />
     </div>
   );
 }
