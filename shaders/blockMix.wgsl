@@ -1,10 +1,10 @@
-// out = a X + b Y of n blocks of side x side numbers that lie one after the other, or, by conditions, a X + b Y^T or a X + b Y + I.
+// out = a X + b Y of n blocks of SIDE x SIDE numbers that lie one after the other, or, by conditions, a X + b Y^T or a X + b Y + I.
 // What stands between the products of a Cayley series of large blocks (ops/cayleySeries.ts). One thread for WIDTH numbers of a row.
 // conditions: TURNED WITH_UNIT QUADS
+import package::lib::index::flat;
 
 struct Params {
   threads: u32,
-  side: u32,
   a: f32,
   b: f32,
 }
@@ -18,18 +18,19 @@ struct Params {
 @if(!QUADS) @group(0) @binding(3) var<storage, read_write> mixed: array<f32>;
 
 override WG: u32 = 64u;
+override SIDE: u32 = 4u;
 
 @if(QUADS) const WIDTH = 4u;
 @if(!QUADS) const WIDTH = 1u;
 
 @compute @workgroup_size(WG)
 fn mix_blocks(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
-  let at = id.x + id.y * groups.x * WG;
+  let at = flat(id, groups, WG);
   if (at >= p.threads) { return; }
-  let across = p.side / WIDTH; // threads of a row
-  let i = (at / across) % p.side;
+  let across = SIDE / WIDTH; // threads of a row
+  let i = (at / across) % SIDE;
   let j = WIDTH * (at % across);
-  let base = at / (across * p.side) * (p.side * across); // of the block, in vectors
+  let base = at / (across * SIDE) * (across * SIDE); // of the block, in vectors
   @if(QUADS) {
     var other = y[at];
     @if(TURNED) {
@@ -43,7 +44,7 @@ fn mix_blocks(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups)
   }
   @if(!QUADS) {
     var other = y[at];
-    @if(TURNED) { other = y[base + j * p.side + i]; }
+    @if(TURNED) { other = y[base + j * SIDE + i]; }
     var sum = p.a * x[at] + p.b * other;
     @if(WITH_UNIT) { sum += select(0.0, 1.0, i == j); }
     mixed[at] = sum;

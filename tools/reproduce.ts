@@ -144,10 +144,9 @@ async function trained(trial: Trial, values: Values<typeof options>): Promise<Fi
       }
     } catch (error) {
       if (!(error instanceof PapilioError) || error.kind !== 'checkpoint') throw error;
-      // What to do stands after a colon, and is another thing here.
-      const [why] = error.message.split(/: |\. |\.$/);
+      note(`${error.message}\n`);
       note(
-        `${name} is left out, since its checkpoint cannot be gone on with (${why}): delete ${out} and give the same command again.\n`,
+        `${name} is left out, since its checkpoint cannot be gone on with: delete ${out} and give the same command again.\n`,
       );
       return 'left-out';
     }

@@ -106,9 +106,9 @@ function tiled(task: Task, entry: string, matrices: number, bindings: readonly R
   });
 }
 
-const perEntry = (task: Task, entry: string, factor: number, bindings: readonly Ref[]) =>
+const perEntry = (task: Task, entry: Pick<Entry, 'entry' | 'bindings' | 'factor'>) =>
   dispatch(task, {
-    ...{ entry, bindings, factor },
+    ...entry,
     constants: { B: task.attrs.b, WG },
     workgroups: perElement(task.blocks * task.attrs.b ** 2, WG),
   });
@@ -152,8 +152,8 @@ function large(task: Task, caps: Caps) {
         shader: MIX,
         entry: 'mix_blocks',
         conditions: { TURNED: isTurned, WITH_UNIT: hasUnit, QUADS: width === 4 },
-        constants: { WG },
-        params: [threads, b, { f32: a }, { f32: c }],
+        constants: { WG, SIDE: b },
+        params: [threads, { f32: a }, { f32: c }],
         bindings: [x, y, to],
         workgroups: perElement(threads, WG),
       });
@@ -165,11 +165,12 @@ function large(task: Task, caps: Caps) {
     /** The matrices Q. */
     spread(): Ref {
       const q = matrix();
-      dispatches.push(perEntry(task, 'spread', 1, [{ in: 0 }, q]));
+      dispatches.push(perEntry(task, { entry: 'spread', bindings: [{ in: 0 }, q] }));
       return q;
     },
     /** What trains gets `factor` times S − Sᵀ. */
-    collect: (factor: number, s: Ref) => dispatches.push(perEntry(task, 'collect', factor, [s, { out: 0 }])),
+    collect: (factor: number, s: Ref) =>
+      dispatches.push(perEntry(task, { entry: 'collect', factor, bindings: [s, { out: 0 }] })),
     kernel: (): Kernel => ({ scratchBytes, dispatches }),
   };
 }

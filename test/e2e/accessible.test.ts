@@ -94,6 +94,16 @@ test('axe finds nothing, light and dark, before a run and after it', async () =>
   });
   for (const section of SECTIONS) await unfold(page, section);
   await page.waitForSelector('.tree input');
+  // A short name of a module begins where its line does; a long one is cut there.
+  const late = await page.$$eval('.tree-name', (names) =>
+    names.flatMap((name) => {
+      const text = document.createRange();
+      text.selectNodeContents(name);
+      const by = text.getBoundingClientRect().left - name.getBoundingClientRect().left;
+      return by > 1 ? [`${name.textContent} by ${by}`] : [];
+    }),
+  );
+  expect(late).toEqual([]);
   const all: string[] = [...(await findings(page, 'before a run, dark'))];
   await trainToTheEnd(page);
   // A theme changes colours alone, and of axe's rules these two read them: all the others look at elements, names and sizes.

@@ -1,8 +1,9 @@
 /**
  * Whether the kernels of real plans would fill a large GPU: every dispatch of much work needs many threads that do something, and none of them may
  * have long to do alone. Counted from plans of two layers, without a GPU.
- * Seen to fail with: ranges of 64 rows of rotations, a head whose long sum is not split, attention's gradient in two dispatches, sums whose parts are
- * read one after the other.
+ *
+ * OPEN names the dispatches that have too few, with the reason; the test turns red once one of them has enough. Seen to fail with: ranges of 64
+ * rows of rotations, a head whose long sum is not split, attention's gradient in two dispatches.
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -37,11 +38,12 @@ const MOST_NUMBERS = 2048;
 const TOGETHER: readonly string[] = ['addParts.wgsl', 'spectralProducts.wgsl'];
 const DEPTH: Readonly<Record<ModelName, number>> = { gpt2: 12, vision: 4 };
 
-/**
- * Reads that a thread of addParts.wgsl has under way where a sum has more parts. They hide the time of a read from memory as so many threads with one
- * read each would, and nothing else takes time there.
- */
-const READS = 8;
+const SUMS = 'a thread for each number that trains, and no more train; each has eight reads under way';
+
+/** Dispatches that have too few threads, and why. */
+const OPEN: Readonly<Record<string, string>> = {
+  'addParts add_parts 8 × 1 × 1': SUMS,
+};
 
 // Threads of a workgroup, as the shaders declare them.
 
@@ -71,13 +73,9 @@ function threadsOf({ shader, entry, constants = {} }: Dispatch): number {
 
 const product = ([x, y, z]: readonly number[]): number => x! * y! * z!;
 
-/** Of a product's threads those whose numbers lie within the result; of sums of many parts as many as there are reads under way. */
-function liveThreads({ dispatch, bindings }: DispatchStep): number {
+/** Of a product's threads those whose numbers lie within the result. */
+function liveThreads(dispatch: Dispatch): number {
   const threads = product(dispatch.workgroups) * threadsOf(dispatch);
-  if (dispatch.shader === 'addParts.wgsl') {
-    const [, partials, sums] = bindings;
-    return partials!.bytes > READS * sums!.bytes ? READS * threads : threads;
-  }
   if (dispatch.shader !== 'matmul.wgsl') return threads;
   const { TALL, HUGE, WIDE } = dispatch.conditions ?? {};
   const each = 4 * (HUGE ? 4 : TALL ? 2 : 1) * 4 * (WIDE ? 2 : 1);
@@ -109,7 +107,7 @@ function faultOf(step: DispatchStep, layers: number): string | null {
   const times = TOGETHER.includes(dispatch.shader) ? layers : 1;
   const bytes = times * bytesMoved(step);
   if (operations(dispatch) <= MUCH_WORK && bytes <= MUCH_BYTES) return null;
-  const threads = times * liveThreads(step);
+  const threads = times * liveThreads(dispatch);
   if (threads < LEAST_THREADS) return `${Math.round(threads)} threads`;
   if (dispatch.shader === 'matmul.wgsl') {
     const [, , k, chunk] = dispatch.params as number[];
@@ -149,6 +147,12 @@ beforeAll(async () => {
 
 describe.each(STEPS.map(([step]) => step))('a training step of %s', (step) => {
   it.each(METHODS)('has enough threads for all that is much work, with %s', (method) => {
-    expect([...found.get(`${step} ${method}`)!]).toEqual([]);
+    const faults = [...found.get(`${step} ${method}`)!].map(([where, fault]) => ({ where, fault }));
+    expect(faults.filter(({ where }) => !(where in OPEN))).toEqual([]);
   });
+});
+
+it('names nothing that has enough', () => {
+  const all = new Set([...found.values()].flatMap((faults) => [...faults.keys()]));
+  expect(Object.keys(OPEN).filter((where) => !all.has(where))).toEqual([]);
 });
