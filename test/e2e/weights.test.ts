@@ -21,9 +21,9 @@ import { setStage } from './stage.ts';
 
 const stage = setStage();
 
+const STEPS = 6;
 /** The head keeps its classes, so that a run can be taken back to the base whole. */
-const SMALL =
-  'v=1&preset=wild-digits&engine=onnxruntime&seed=1&t.batchSize=8&t.steps=6&t.warmupSteps=1&t.evalEvery=0&t.evalExamples=128';
+const SMALL = `v=1&preset=wild-digits&engine=onnxruntime&seed=1&t.batchSize=8&t.steps=${STEPS}&t.warmupSteps=1&t.evalEvery=0&t.evalExamples=128`;
 const TARGETS = 'c.target_modules=["query","value"]&c.modules_to_save=["classifier"]';
 const TURNED = `${SMALL}&method=boft&c.boft_block_size=4&c.boft_n_butterfly_factor=1&${TARGETS}&t.learningRate=0.004`;
 const FREQUENCIES = 6;
@@ -193,6 +193,8 @@ test('a rotation is taken back to the base, and a wave of another run is taken o
   await untilState(page, 'finished');
   await openTab(page, 'Weights');
   await until(() => page.$(part('plane')), 'the plane of frequencies', 60);
+  // Until then they are of a step before, whose waves may stand in another order.
+  await untilSeen(() => words(page, '[role=tabpanel]'), `values of step ${STEPS}`, 'the last look', 60);
   const [rows, columns] = (await page.$eval(part('plane'), (one) => one.ariaLabel!))
     .match(/of (\d+) by (\d+)/)!
     .slice(1)
